@@ -5,7 +5,6 @@ One bad case never stops the import of the others.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.errors import OutputError, StudyError, UnnamedLabelsError
+from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.case_record import RECORD, THUMBNAIL, Case, image_digest
+from MyoScarSegLib.training.datasets.case_record import Case, image_digest
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledStudy
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
@@ -258,22 +257,5 @@ def export_cases(
         if name in there:
             raise StudyError(f"{folder} has a case {name} already. Choose another folder.")
     for case in steps(records, lambda case: f"Exporting {case.case}", progress, cancel):
-        with target.place_for(case.case, cancel) as place:
-            _copy(library.folder_of(case.case), place, case)
+        target.add_copy(case, library.folder_of(case.case), cancel=cancel)
     return list(names)
-
-
-def _copy(source: Path, place: Path, case: Case) -> None:
-    """The files that a record names, and no others that may lie beside them; checked after copying."""
-    shown = (THUMBNAIL,) if (source / THUMBNAIL).is_file() else ()
-    for name in (*case.files, RECORD, *shown):
-        try:
-            shutil.copyfile(source / name, place / name)
-        except FileNotFoundError as error:
-            raise StudyError(f"{source / name} is missing. Remove the case and add it again.") from error
-        except OSError as error:
-            raise OutputError(
-                f"Cannot copy {source / name} to {place.parent}: {error.strerror}. Choose another folder, or free some space."
-            ) from error
-    if problem := case.difference(place):  # of the copy, so that what another Slicer changed while it was made is noticed too
-        raise StudyError(problem)

@@ -33,6 +33,7 @@ from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.case_record import (
     RECORD,
     SEGMENTATION,
+    THUMBNAIL,
     VOLUME,
     Case,
     checked_code,
@@ -301,22 +302,31 @@ class Library:
                 put(self.folder, temporary, renewed.case)
         return renewed
 
-    @contextmanager
-    def place_for(self, case: str, cancel: CancelToken | None = None) -> Iterator[Path]:
-        """A folder into which a case is copied as it is; it takes its place when the block ends well.
+    def add_copy(self, case: Case, folder: Path, *, cancel: CancelToken | None = None) -> None:
+        """Add a case of another library, which lies in ``folder``, as it is: the files that its record names, and no others.
 
         Raises:
-            StudyError: there is such a case meanwhile.
+            StudyError: there is such a case, or a file is missing or not the one that was added.
             OutputError: the library cannot be written.
             Cancelled: ``cancel`` was set while another changed the library.
         """
         self.check_there()
+        shown = (THUMBNAIL,) if (folder / THUMBNAIL).is_file() else ()
         with folder_aside(self.folder, ADDING) as temporary:
-            yield temporary
+            for file in (folder / name for name in (*case.files, RECORD, *shown)):
+                try:
+                    shutil.copyfile(file, temporary / file.name)
+                except FileNotFoundError as error:
+                    raise StudyError(f"{file} is missing. Remove the case and add it again.") from error
+                except OSError as error:
+                    do = "Choose another folder, or free some space."
+                    raise OutputError(f"Cannot copy {file} to {self.folder}: {error.strerror}. {do}") from error
+            if problem := case.difference(temporary):  # of the copy: another Slicer may have changed the file meanwhile
+                raise StudyError(problem)
             with self._locked(cancel):
-                if case in self.folders():
-                    raise StudyError(f"{self.folder} has a case {case} already. Choose another folder.")
-                put(self.folder, temporary, case)
+                if case.case in self.folders():
+                    raise StudyError(f"{self.folder} has a case {case.case} already. Choose another folder.")
+                put(self.folder, temporary, case.case)
 
     def remove(self, case: str, *, cancel: CancelToken | None = None) -> None:
         """Take a case out, with its files; StudyError if there is no such case, OutputError if it cannot be taken out."""

@@ -14,7 +14,6 @@ import pytest
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.background_work import library_add, library_import, library_remove
-from MyoScarSegLib.training.datasets import import_export
 from MyoScarSegLib.training.datasets.import_export import ImportReport, export_cases, import_cases
 from MyoScarSegLib.training.datasets.library_state import LibraryState, check_library, signature
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
@@ -132,7 +131,7 @@ def test_export_to_a_full_disk_leaves_whole_cases_only(library, tmp_path, monkey
             raise OSError(28, "No space left on device")
         return real(source, target)
 
-    monkeypatch.setattr(import_export.shutil, "copyfile", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(OutputError, match="No space left"):
         export_cases(library, ["P001", "P002"], tmp_path / "out")
     assert [case.case for case in Library.open(tmp_path / "out").cases()] == ["P001"]
