@@ -148,8 +148,8 @@ class _Importer:
             if not cases:
                 raise StudyError("There is no segmentation in this scene.")
             patient = ""
-            for case in cases:
-                where = path.name if len(cases) == 1 else f"{path.name}, segmentation {case.number}"
+            for number, case in enumerate(cases, start=1):
+                where = path.name if len(cases) == 1 else f"{path.name}, segmentation {number}"
                 self._step(where, done, total)
                 try:
                     patient = self._add_scene_case(case, patient or self._patient_of(path), where)

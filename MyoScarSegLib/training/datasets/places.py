@@ -48,8 +48,7 @@ def put(library: Path, temporary: Path, case: str) -> None:
 
 def take_away(library: Path, case: str) -> Path:
     """Move a case that is there out of its place, the lock being held. Returns the folder, which is to be deleted."""
-    place = library / CASES / case
-    away = library / f"{REMOVING}{uuid.uuid4().hex}"
+    place, away = library / CASES / case, library / f"{REMOVING}{uuid.uuid4().hex}"
     try:
         _tidy(library)
         move(place, away)

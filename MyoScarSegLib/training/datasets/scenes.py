@@ -9,9 +9,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -28,19 +28,11 @@ _IN_TWO_FILES = (".mhd", ".nhdr", ".hdr")
 _VOLUME_ROLE, _TRANSFORM_ROLE = "referenceImageGeometryRef", "transform"
 
 
-@dataclass(frozen=True)
-class SceneCase:
-    """A segmentation in a scene.
+class SceneCase(NamedTuple):
+    """The files of a segmentation in a scene and of its volume; None where ``problem`` says in a sentence why there are none."""
 
-    Attributes:
-        number: of the segmentation in its scene, from 1.
-        volume, segmentation: files; None where ``problem`` says why.
-        problem: sentence on why it cannot be read; empty if it can.
-    """
-
-    number: int
-    volume: Path | None
-    segmentation: Path | None
+    volume: Path | None = None
+    segmentation: Path | None = None
     problem: str = ""
 
 
@@ -100,15 +92,14 @@ def _cases(scene: Path, named: Path, files: Mapping[Path, Path] | None) -> list[
     for node in nodes:
         if node.tag != "Segmentation":
             continue
-        number = len(found) + 1
         try:
             volume = by_id.get(_reference(node, _VOLUME_ROLE))
             if volume is None:
                 raise StudyError("It has no volume that it was drawn on in the scene.")
             _check_transforms(node, volume, by_id)
-            found.append(SceneCase(number, _file(volume, by_id, named, files), _file(node, by_id, named, files)))
+            found.append(SceneCase(_file(volume, by_id, named, files), _file(node, by_id, named, files)))
         except StudyError as error:
-            found.append(SceneCase(number, None, None, str(error)))
+            found.append(SceneCase(problem=str(error)))
     return found
 
 

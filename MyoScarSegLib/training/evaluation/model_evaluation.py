@@ -202,8 +202,7 @@ class _Work:
             self.provenance |= proposed.provenance
             self._segment(END_TO_END, stack, proposed)
             if stack.wall is not None and self.pipeline.networks.segmenter.knows_tissue:
-                score = self.scores[END_TO_END].pop()
-                self.scores[END_TO_END].append(self._with_anatomy(score, stack, proposed))
+                self.scores[END_TO_END][-1] = self._with_anatomy(self.scores[END_TO_END][-1], stack, proposed)
 
     def _with_anatomy(self, score: CaseScore, stack: Stack, proposed: Boxes) -> CaseScore:
         """``score`` with the Dice of wall and cavity in the model's map of tissues; slices that failed are empty."""

@@ -61,20 +61,19 @@ def summarize(cases: Sequence[CaseScore]) -> dict[str, Any]:
 
 def threshold_curve(cases: Sequence[CaseScore]) -> dict[str, Any] | None:
     """Mean per-patient Dice of the patients with scar, and mass bias, at each threshold; None without probabilities."""
-    with_curve = [c for c in cases if c.has_scar and c.curve is not None]
-    if not with_curve:
+    pixels = [(c, c.curve) for c in cases if c.has_scar and c.curve is not None]
+    if not pixels:
         return None
-    curves = np.stack([c.curve for c in with_curve if c.curve is not None])
-    truth = np.array([c.truth_px for c in with_curve])
-    dices = 2 * curves[:, :, 0] / (curves[:, :, 1] + truth[:, None])
-    names = sorted({c.patient for c in with_curve})
-    of_patient = np.array([names.index(c.patient) for c in with_curve])
-    per_patient = np.stack([dices[of_patient == n].mean(axis=0) for n in range(len(names))])
+    dices: dict[str, list[np.ndarray]] = {}
+    for case, curve in sorted(pixels, key=lambda pair: pair[0].patient):
+        dices.setdefault(case.patient, []).append(2 * curve[:, 0] / (curve[:, 1] + case.truth_px))
+    per_patient = np.stack([np.mean(of, axis=0) for of in dices.values()])
+    predicted, truth = sum(curve[:, 1] for _, curve in pixels), sum(case.truth_px for case, _ in pixels)
     return {
         "threshold": list(THRESHOLDS),
         "dice_mean": rounded(per_patient.mean(axis=0)),
         "dice_interval_95": [rounded(interval(column)) for column in per_patient.T],
-        "pixel_bias_percent": rounded(100 * (curves[:, :, 1].sum(axis=0) / truth.sum() - 1)),
+        "pixel_bias_percent": rounded(100 * (predicted / truth - 1)),
     }
 
 
