@@ -285,7 +285,9 @@ def test_models_are_evaluated_beside_the_thresholds_and_compared(command, data, 
     assert document["provenance"]["segmenter_sha256"]
     for name in ("dice.png", "bland_altman.png", "clicks.png", "thresholds.png"):
         assert (tmp_path / "one" / name).is_file()
-    compared = command("evaluate", "--compare", tmp_path / "one", tmp_path / "one" / "evaluation.json", "-o", tmp_path / "both")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "evaluation.json").write_text(json.dumps({**document, "name": "two"}))
+    compared = command("evaluate", "--compare", tmp_path / "one", tmp_path / "two" / "evaluation.json", "-o", tmp_path / "both")
     assert compared.status == 0, compared.err
     assert "+0.000" in compared.out and "threshold in the expert's wall" in compared.out
     assert (tmp_path / "both" / "comparison.png").is_file()
