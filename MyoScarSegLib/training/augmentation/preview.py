@@ -11,6 +11,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.lesions import USUAL_SPACING_MM
 from MyoScarSegLib.outputs.figures import canvas, png
+from MyoScarSegLib.outputs.overlay import draw_outline
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
@@ -72,10 +73,9 @@ def preview(
 
 def _show(axis: Axes, window: torch.Tensor, classes: torch.Tensor) -> None:
     axis.set_axis_off()
-    axis.imshow(window[0].numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    scar = classes[0].numpy()
-    if scar.any():
-        axis.contour(scar, levels=[0.5], colors=[_SCAR], linewidths=0.9)
+    side = window.shape[-1]
+    axis.imshow(window[0].numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=(0, side, side, 0))
+    draw_outline(axis, classes[0].numpy() > 0, _SCAR, 0.9)
 
 
 def _chosen(slices: Sequence[LabeledSlice], count: int) -> list[tuple[int, LabeledSlice]]:
