@@ -148,8 +148,8 @@ class Hooks:
         note: given sentences on what is worth knowing, such as memory that ran short.
         looked: called in a segmenter's training after each look at the validation patients, with the number of the epoch, the
             slices, and the masks ``[rows, columns]`` drawn on them end to end.
-        of_run: look with the reference's tight boxes, too; write a card with each model that is kept on the way, so that whenever
-            the training ends the last one has its; and leave what an interrupted training goes on from where it is at the end.
+        of_run: look with the reference's tight boxes, too, and leave what an interrupted training goes on from where it is at
+            the end.
         files: held while a model and its card are replaced.
     """
 
@@ -180,7 +180,7 @@ def run(
         Cancelled: the token was set; the message says what was kept.
     """
     if job.kind == "yolo":
-        from MyoScarSegLib.training.yolo.detector_job import run_yolo as train
+        from MyoScarSegLib.training.yolo.detector_training import run_yolo as train
     else:
         # Of the optional extra ``train``; said before the data is read, which may take minutes.
         if importlib.util.find_spec("accelerate") is None:

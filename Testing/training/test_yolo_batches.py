@@ -14,6 +14,7 @@ from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
 from MyoScarSegLib.training.augmentation.augmenter import window_matrix
 from MyoScarSegLib.training.datasets.labeled import labeled_phantoms
 from MyoScarSegLib.training.train_job import with_options
+from MyoScarSegLib.training.yolo.detector_loop import tissue_loss
 from MyoScarSegLib.training.yolo.detector_samples import (
     NOT_SCAR,
     DetectorBatches,
@@ -22,7 +23,6 @@ from MyoScarSegLib.training.yolo.detector_samples import (
     detector_samples,
 )
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, SCAR, TISSUE, DetectorSettings
-from MyoScarSegLib.training.yolo.detector_trainer import tissue_loss
 from Testing.support.ring_factory import ring, rings
 
 STANDARD = DETECTOR_PRESETS["standard"]
@@ -145,8 +145,7 @@ def test_a_window_depends_on_seed_epoch_and_its_number_alone():
 
     def of(epoch, batch=4, seed=0, phantoms=samples[:3]):
         batches = DetectorBatches(samples, phantoms, _settings(seed=seed), batch)
-        batches.epoch = epoch
-        return torch.cat([one["img"] for one in batches])
+        return torch.cat([one["img"] for one in batches.of(epoch)])
 
     late = of(2)
     assert late.shape == (12, 1, 64, 64)

@@ -15,13 +15,14 @@ import torch
 from MyoScarSegLib.detection.detector_checkpoint import load_checkpoint, read_record
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
 from MyoScarSegLib.training.datasets.labeled import DataSet
-from MyoScarSegLib.training.job_data import JobData
 from MyoScarSegLib.training.splits import Split
-from MyoScarSegLib.training.train_job import TrainJob
-from MyoScarSegLib.training.yolo import detector_scores, detector_trainer, detector_training
+from MyoScarSegLib.training.train_job import Hooks, TrainJob
+from MyoScarSegLib.training.yolo import detector_scores, detector_training
+from MyoScarSegLib.training.yolo.detector_loop import PAINTER, PaintingCriterion, TrainingState
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
-from MyoScarSegLib.training.yolo.detector_trainer import PAINTER, TrainingState
-from MyoScarSegLib.utils.progress import CancelToken
+from MyoScarSegLib.training.yolo.detector_training import run_yolo
+from MyoScarSegLib.utils.json_fields import to_json
+from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.support.ring_factory import rings
 
 SLICES = rings(6, 1)
@@ -60,14 +61,19 @@ def small(monkeypatch):
     make_small(monkeypatch)
 
 
-def training(folder: Path, settings: DetectorSettings = TINY, *, slices=SLICES, split=SPLIT, start: Path | None = None) -> tuple:
-    job = TrainJob("yolo", folder, folder, device="cpu")
-    return job, JobData(DataSet("volumes", slices), split, ()), settings, start
+def training(folder: Path, settings: DetectorSettings = TINY, *, slices=SLICES, split=SPLIT, start="fresh") -> tuple:
+    folder.mkdir(parents=True, exist_ok=True)
+    split.write(folder / "split.json")
+    options = to_json(settings)
+    job = TrainJob("yolo", folder, folder, start=str(start), split=folder / "split.json", device="cpu", options=options)
+    return job, DataSet("volumes", slices)
 
 
-def train_detector(given: tuple, *, resume: bool = False, **more) -> dict:
-    job, *others = given
-    return detector_training.train_detector(replace(job, resume=resume), *others, **more)
+def train_detector(given: tuple, *, resume: bool = False, progress=no_progress, cancel=None) -> dict:
+    """Train, and give the card."""
+    job, data = given
+    run_yolo(replace(job, resume=resume), progress, cancel, Hooks(data=lambda *_: data))
+    return json.loads((job.out / "detector.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -151,46 +157,6 @@ def test_same_seed_gives_the_same_model_whatever_was_drawn_before_and_another_se
     assert weights(tmp_path / "again") == weights(whole[0])
     train_detector(training(tmp_path / "other", replace(TINY, seed=1)))
     assert weights(tmp_path / "other") != weights(whole[0])
-
-
-def test_threads_stay_as_they_were_and_nothing_is_left_in_the_working_folder(tmp_path, monkeypatch):
-    """ultralytics sets the number of threads, and writes into the folder that it is started in unless told otherwise."""
-    monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(threads + 1)
-    try:
-        with pytest.raises(Cancelled):
-            train_detector(training(tmp_path / "out"), cancel=_Late())
-        assert torch.get_num_threads() == threads + 1
-    finally:
-        torch.set_num_threads(threads)
-    assert [p.name for p in tmp_path.iterdir()] == ["out"]
-
-
-class _Late(CancelToken):
-    """Cancelled once the trainer asks."""
-
-    asked = 0
-
-    def raise_if_cancelled(self):
-        self.asked += 1
-        if self.asked > len([s for s in SLICES if s.patient in SPLIT.training]):
-            raise Cancelled
-
-
-def test_only_our_own_callbacks_run(tmp_path, monkeypatch):
-    """ultralytics adds some to every trainer; none of them, wherever they are from, is called."""
-    from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
-
-    import_ultralytics()
-    from ultralytics.utils import callbacks
-
-    def add(instance):
-        for event in instance.callbacks:
-            instance.callbacks[event].append(lambda *_, event=event: pytest.fail(f"called back at {event}"))
-
-    monkeypatch.setattr(callbacks, "add_integration_callbacks", add)
-    train_detector(training(tmp_path, replace(TINY, epochs=1)))
 
 
 # ---- stopping and going on
@@ -291,57 +257,55 @@ def test_state_is_read_back_bit_by_bit(tmp_path):
 # ---- what goes wrong
 
 
-def test_memory_that_does_not_suffice_halves_the_batch_at_any_epoch(tmp_path, monkeypatch):
-    """As of the second epoch more than one slice is too many."""
-    sizes = []
-    preprocess = detector_trainer._trainer_class().preprocess_batch
+@pytest.fixture
+def criterion(monkeypatch):
+    """Has something done to the loss of each step, by the number of its slices."""
+    real = PaintingCriterion.__call__
 
-    def short_of_memory(self, batch):
-        sizes.append(len(batch["img"]))
-        if len(sizes) > 2 and sizes[-1] > 1:
+    def put(change):
+        def changed(self, predictions, batch):
+            loss, parts = real(self, predictions, batch)
+            return change(len(batch["img"]), loss), parts
+
+        monkeypatch.setattr(PaintingCriterion, "__call__", changed)
+
+    return put
+
+
+@pytest.mark.parametrize(("enough_for", "sizes"), [(2, [2, 2, 2, 1, 1, 1, 1]), (0, [2, 1, 1, 1, 1, 1, 1, 1, 1])])
+def test_memory_that_does_not_suffice_halves_the_batch_at_any_epoch(tmp_path, criterion, enough_for, sizes):
+    """More than one slice is too many, from the second epoch on or at once."""
+    seen = []
+
+    def short_of_memory(size, loss):
+        seen.append(size)
+        if len(seen) > enough_for and size > 1:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-        return preprocess(self, batch)
+        return loss
 
-    monkeypatch.setattr(detector_trainer._trainer_class(), "preprocess_batch", short_of_memory)
+    criterion(short_of_memory)
     known = train_detector(training(tmp_path))
-    assert sizes == [2, 2, 2, 1, 1, 1, 1]
+    assert seen == sizes
     assert [row["epoch"] for row in known["losses"]] == [1, 2]
 
 
-def test_memory_is_halved_by_ultralytics_in_the_first_epoch_and_other_errors_are_raised(tmp_path, monkeypatch):
-    sizes = []
-    preprocess = detector_trainer._trainer_class().preprocess_batch
-
-    def short_of_memory(self, batch):
-        sizes.append(len(batch["img"]))
-        if sizes[-1] > 1:
-            raise RuntimeError("CUDA out of memory")
-        return preprocess(self, batch)
-
-    monkeypatch.setattr(detector_trainer._trainer_class(), "preprocess_batch", short_of_memory)
-    train_detector(training(tmp_path / "a", replace(TINY, epochs=1)))
-    assert sizes == [2, 1, 1, 1, 1]
-
-    def broken(self, batch):
+def test_other_errors_are_raised(tmp_path, criterion):
+    def broken(size, loss):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(detector_trainer._trainer_class(), "preprocess_batch", broken)
+    criterion(broken)
     with pytest.raises(RuntimeError, match="shapes"):
-        train_detector(training(tmp_path / "b"))
+        train_detector(training(tmp_path))
 
 
-def test_a_loss_that_is_not_finite_is_an_error_and_the_epochs_before_are_kept(tmp_path, monkeypatch):
-    preprocess = detector_trainer._trainer_class().preprocess_batch
+def test_a_loss_that_is_not_finite_is_an_error_and_the_epochs_before_are_kept(tmp_path, criterion):
     seen = []
 
-    def poisoned(self, batch):
-        batch = preprocess(self, batch)
-        seen.append(1)
-        if len(seen) == 3:
-            batch["img"] = batch["img"] * float("nan")
-        return batch
+    def poisoned(size, loss):
+        seen.append(size)
+        return loss * float("nan") if len(seen) == 3 else loss
 
-    monkeypatch.setattr(detector_trainer._trainer_class(), "preprocess_batch", poisoned)
+    criterion(poisoned)
     with pytest.raises(ModelError, match="epoch 2: the loss is not finite"):
         train_detector(training(tmp_path))
     assert TrainingState.read(tmp_path / "boxes.checkpoint").epochs == 1
@@ -351,7 +315,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_the_epochs_before_are_kept(tm
 
 def test_what_cannot_be_trained_is_said_at_once(tmp_path, monkeypatch, tiny_detector, whole):
     with pytest.raises(ModelError, match="training patient of the split"):
-        train_detector(training(tmp_path, split=Split(("X1",), ("X2",))))
+        train_detector(training(tmp_path, split=Split(("X1",), ())))
     with pytest.raises(ModelError, match="has scar to learn from"):
         train_detector(training(tmp_path, split=Split(("N000", "N002"), ("P001",))))
     with pytest.raises(ModelError, match="cannot start a yolo11s"):

@@ -112,7 +112,7 @@ def fine_tune(
     device: str = "auto",
     license: str = "",
     name: str = "segmenter",
-    stopped: Callable[[Outcome], None] | None = None,
+    kept: Callable[[Outcome], None] | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
     hooks: Hooks = NO_HOOKS,
@@ -125,8 +125,7 @@ def fine_tune(
         resume: go on with a training that was stopped in this folder; otherwise its checkpoints and its log go.
         device: ``auto``, ``cpu``, ``cuda``...; under ``accelerate launch``, accelerate's choice.
         license: written into the file.
-        stopped: called in the main process when the training is cancelled, with what there is by then; not where there is
-            no model of this training yet. With ``hooks.of_run`` also each time that a model is kept.
+        kept: called in the main process each time that a model was kept, with what there is by then.
         progress: called after every step, with its message saying which phase it is.
 
     Raises:
@@ -157,9 +156,9 @@ def fine_tune(
             save_model(outcome.model, averaged, training.start, license)
             of_this_training = True
             outcome.best_epoch = training.looked
-            if hooks.of_run and stopped is not None:
-                tell()
-                stopped(outcome)
+            tell()
+            if kept is not None:
+                kept(outcome)
 
     def tell() -> None:
         if log is not None:
@@ -185,9 +184,6 @@ def fine_tune(
         if outcome.best_epoch == 0:
             processes.in_main(lambda: keep(network))
     except Cancelled as stop:
-        tell()
-        if stopped is not None and processes.main and of_this_training:
-            stopped(outcome)
         begun = any(checkpoint_path(out, phase).is_file() for phase in recipes)
         raise Cancelled(_what_is_kept(outcome.model if of_this_training else None, out if begun else None)) from stop
     tell()
@@ -228,8 +224,7 @@ class Training:
             raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
         self._validation = training_slices(patients.validation, patients.heart_of, cancel)
         self._anatomy = training_slices(patients.anatomy)
-        phantoms = min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * len(self._samples))) if settings.phantom_share else 0
-        self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms))
+        self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms_of(settings, len(self._samples))))
         self._all = [*self._samples, *self._phantoms]
         self.settings, self._processes, self._hooks, self.looked = settings, processes, hooks, 0
 
@@ -383,6 +378,11 @@ class Training:
 def asked_epochs(settings: SamSettings) -> int:
     """Epochs of the asked phase."""
     return max(1, round(_ASKED_EPOCHS * settings.context_epochs)) if settings.context_epochs else 0
+
+
+def phantoms_of(settings: SamSettings, slices: int) -> int:
+    """How many phantom slices are drawn from beside so many real ones."""
+    return min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * slices)) if settings.phantom_share else 0
 
 
 def segmenter_of(network: nn.ModuleDict, start: StartModel, device: str) -> Segmenter:

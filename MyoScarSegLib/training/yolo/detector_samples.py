@@ -16,13 +16,14 @@ import numpy as np
 
 from MyoScarSegLib.detection.detector import Detector
 from MyoScarSegLib.lesions import boxes_of, lesions
+from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
 from MyoScarSegLib.training.reader_prompts import Corners
-from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE, TISSUES, DetectorSettings
+from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE, DetectorSettings
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
 if TYPE_CHECKING:
@@ -164,40 +165,35 @@ def _nearest(count: int, length: int) -> np.ndarray:
 
 
 class DetectorBatches:
-    """The batches of one epoch, as ultralytics' trainer takes a ``DataLoader``: iterating gives those of :attr:`epoch`."""
-
-    drop_last = False
-    num_workers = 0
+    """The batches of each epoch. ``len`` is how many there are in one."""
 
     def __init__(
         self, samples: Sequence[DetectorSample], phantoms: Sequence[DetectorSample], settings: DetectorSettings, batch: int
     ) -> None:
         """Of the training patients' real slices, as many as an epoch is long, with some phantoms mixed in, if any."""
-        self.epoch = 0
-        self.batch_size = batch
-        # The trainer asks for the lengths of both.
-        self.dataset = self.sampler = range(len(samples))
+        self._count, self._batch = len(samples), batch
         self._samples = [*samples, *phantoms]
         self._settings = settings
         self._augmenter = Augmenter(DETECTOR_PRESETS[settings.augmentation], settings.window)
 
     def __len__(self) -> int:
-        return math.ceil(len(self.dataset) / self.batch_size)
+        return math.ceil(self._count / self._batch)
 
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        order = self.order(self.epoch)
-        for first in range(0, len(order), self.batch_size):
-            chosen = range(first, min(first + self.batch_size, len(order)))
+    def of(self, epoch: int) -> Iterator[dict[str, torch.Tensor]]:
+        """Those of an epoch, in order; see :func:`detector_batch`."""
+        order = self.order(epoch)
+        for first in range(0, len(order), self._batch):
+            chosen = range(first, min(first + self._batch, len(order)))
             yield detector_batch(
                 [self._samples[order[n]] for n in chosen],
                 self._augmenter,
-                [(self._settings.seed, self.epoch, n) for n in chosen],
+                [(self._settings.seed, epoch, n) for n in chosen],
             )
 
     def order(self, epoch: int) -> np.ndarray:
         """Which slices are in the epoch, in which order; phantoms are numbered after the real ones."""
         generator = np.random.default_rng((self._settings.seed, epoch))
-        count, phantoms = len(self.dataset), len(self._samples) - len(self.dataset)
+        count, phantoms = self._count, len(self._samples) - self._count
         made = round(count * PHANTOM_SHARE) if phantoms else 0
         real = generator.permutation(count)[: count - made]
         drawn = np.concatenate([real, count + generator.integers(0, max(1, phantoms), made)])

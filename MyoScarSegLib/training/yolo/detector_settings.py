@@ -11,7 +11,6 @@ from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check
 
 CLASSES = ("scar", "lv")
 SCAR, LEFT_VENTRICLE, TISSUE = range(3)
-TISSUES = ("background", "cavity", "myocardium", "scar")
 PHANTOM_SHARE = 0.2
 """Share of an epoch's slices that are phantoms: they show shapes that few patients have, and none of their artifacts."""
 
