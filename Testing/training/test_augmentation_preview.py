@@ -8,22 +8,10 @@ from PIL import Image
 
 from MyoScarSegLib.errors import ModelError, OutputError, StudyError
 from MyoScarSegLib.training.augmentation.preview import preview
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from Testing.support.ring_factory import ring
 
-
-def labeled(patient: str, index: int, *, scar: bool = True) -> LabeledSlice:
-    generator = np.random.default_rng(index)
-    image = (generator.random((80, 90)) * 40 + 300).astype(np.int16)
-    labels = np.zeros((80, 90), dtype=np.uint8)
-    labels[30:56, 34:60] = 2
-    labels[36:50, 40:54] = 1
-    if scar:
-        labels[30:40, 34:40] = 3
-    image[labels == 3] += 200
-    return LabeledSlice(patient, index, image, labels, (1.5, 1.2))
-
-
-SLICES = [labeled("A", i, scar=i % 2 == 0) for i in range(6)] + [labeled("B", i, scar=False) for i in range(4)]
+SLICES = [ring(64, scar=n % 2 == 0, center=(32, 32), patient="A", index=n, pixel_spacing_mm=(1.5, 1.2)) for n in range(6)]
+SLICES += [ring(64, scar=False, center=(32, 32), patient="B", index=n) for n in range(4)]
 
 
 def test_a_preview_is_a_readable_png_with_the_scar_outlined(tmp_path):

@@ -84,21 +84,14 @@ def test_chosen_epochs_patience_and_device_are_kept(tmp_path):
     ("wrong", "told"),
     [
         ({"what": "all"}, "what"),
-        ({"mode": "quick"}, "mode"),
         ({"preset": "fast"}, "preset"),
-        ({"augmentation": "wild"}, "augmentation"),
-        ({"seed": -1}, "seed"),
         ({"epochs": 0}, "epochs"),
-        ({"epochs": True}, "epochs"),
-        ({"patience": 1.5}, "patience"),
-        ({"divergence": -0.1}, "divergence"),
         ({"dice": float("nan")}, "dice"),
         ({"device": "gpu"}, "device must be"),
         ({"name": "Mine"}, "lower-case"),
         ({"start_segmenter": "fresh"}, "fresh"),
         ({"start_segmenter": ""}, "start_segmenter"),
         ({"options": {"copies": [1]}}, "copies"),
-        ({"options": 3}, "options"),
     ],
 )
 def test_value_that_makes_no_sense_is_named(wrong, told):

@@ -205,12 +205,9 @@ def test_settings_are_changed_by_name_and_checked():
     for options, said in [
         ({"speed": 1}, "no setting 'speed'"),
         ({"batch": "many"}, "batch must be a whole number"),
-        ({"batch": 2.5}, "batch must be a whole number"),
-        ({"rate": "nan"}, "rate must be"),
         ({"batch.x": 1}, "no setting 'batch.x'"),
         ({"augmentation": "wild"}, "one of none, light"),
         ({"window": 100}, "multiples of 32"),
-        ({"epochs": 0}, "from 1 up"),
         ({"rate": 0}, "above 0"),
     ]:
         with pytest.raises(ModelError, match=said):

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import HeartOf
 from MyoScarSegLib.training.job_data import JobCard, read_job_data
+from MyoScarSegLib.training.start_models import knows_scar
 from MyoScarSegLib.training.train_job import Hooks, with_options
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -51,7 +51,7 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
 
     start = job.start or DEFAULT_SEGMENTER
-    settings = sam_settings(job, further=read_checkpoint(start).preprocessing.startswith("myoscarseg"))
+    settings = sam_settings(job, further=knows_scar(job.start))
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
     manifest = job.out / "split.json"
     hooks.stage("reading")

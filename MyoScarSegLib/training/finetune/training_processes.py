@@ -116,28 +116,15 @@ class Processes:
         return done
 
     def in_main(self, work: Callable[[], _T]) -> _T:
-        """What ``work`` returns in the main process, which alone does it, in all of them, or its error: in the others Cancelled
-        or ModelError. All of them must call this.
+        """What ``work`` returns in the main process, which alone does it, in all of them, or an error as of :meth:`together`. All
+        of them must call this.
         """
-        if self.count == 1:
-            return work()
-        from accelerate.utils import broadcast_object_list
+        told: list[Any] = [self.together(lambda: work() if self.main else None)]
+        if self.count > 1:
+            from accelerate.utils import broadcast_object_list
 
-        told: list[Any] = [_WELL, None]
-        failure: Exception | None = None
-        if self.main:
-            try:
-                told[1] = work()
-            except Exception as error:  # of any kind: it is raised again as soon as the others know
-                failure, told[0] = error, _CANCELLED if isinstance(error, Cancelled) else _FAILED
-        broadcast_object_list(told)
-        if failure is not None:
-            raise failure
-        if told[0] == _CANCELLED:
-            raise Cancelled()
-        if told[0] == _FAILED:
-            raise ModelError("The main process of this training failed; its own message says why.")
-        result: _T = told[1]
+            broadcast_object_list(told)
+        result: _T = told[0]
         return result
 
     def sum_gradients(self, parameters: Sequence[torch.Tensor]) -> None:

@@ -144,28 +144,23 @@ def measure(findings: Sequence[SliceFindings], confidence: float) -> dict[str, A
 def _counts(findings: Sequence[SliceFindings], confidence: float) -> dict[str, np.ndarray]:
     """The figures of scar that are ratios of sums over slices: ``[slices, 2]``, what is counted and of how many."""
     normal_patients = _normal(findings)
-    rows: dict[str, list[tuple[float, float]]] = {}
-
-    def count(name: str, part: float, whole: float) -> None:
-        rows.setdefault(name, []).append((part, whole))
-
+    rows = []
     for f in findings:
         boxes = _kept(f, confidence)
         hits, scarred = matches(f.lesions, boxes, _HIT), len(f.lesions) > 0
         normal, false = f.labeled.patient in normal_patients, len(boxes) - hits
-        count("recall_iou_0.5", matches(f.lesions, boxes, _GOOD_HIT), len(f.lesions))
-        count("recall_iou_0.3", hits, len(f.lesions))
-        count("slices_with_scar_found", hits > 0, scarred)
-        count("scar_area_covered", _covered(f, boxes), int(np.count_nonzero(f.labeled.scar)))
-        count("false_boxes_per_slice", false, 1)
-        count("false_boxes_per_slice_with_scar", false * scarred, scarred)
-        count(
-            "false_boxes_per_scar_free_slice_of_infarct_patients",
-            false * (not scarred and not normal),
-            not scarred and not normal,
-        )
-        count("false_boxes_per_slice_of_normal_patients", false * normal, normal)
-    return {name: np.array(pairs, dtype=np.float64).reshape(-1, 2) for name, pairs in rows.items()}
+        beside = not scarred and not normal
+        rows.append({
+            "recall_iou_0.5": (matches(f.lesions, boxes, _GOOD_HIT), len(f.lesions)),
+            "recall_iou_0.3": (hits, len(f.lesions)),
+            "slices_with_scar_found": (hits > 0, scarred),
+            "scar_area_covered": (_covered(f, boxes), int(np.count_nonzero(f.labeled.scar))),
+            "false_boxes_per_slice": (false, 1),
+            "false_boxes_per_slice_with_scar": (false * scarred, scarred),
+            "false_boxes_per_scar_free_slice_of_infarct_patients": (false * beside, beside),
+            "false_boxes_per_slice_of_normal_patients": (false * normal, normal),
+        })  # fmt: skip
+    return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}
 
 
 def _ventricle_counts(findings: Sequence[SliceFindings]) -> dict[str, np.ndarray]:
