@@ -15,7 +15,7 @@ SLICES += [ring(64, scar=False, center=(32, 32), patient="B", index=n) for n in 
 
 
 def test_a_preview_is_a_readable_png_with_the_scar_outlined(tmp_path):
-    preview(SLICES, tmp_path / "preview.png", preset="standard", seed=1, side=48, rows=2, columns=3)
+    preview(SLICES, tmp_path / "preview.png", preset="standard", seed=1, rows=2, columns=3)
     with Image.open(tmp_path / "preview.png") as picture:
         picture.load()
         assert picture.format == "PNG" and picture.width > 400 and picture.height > 300
@@ -26,9 +26,7 @@ def test_a_preview_is_a_readable_png_with_the_scar_outlined(tmp_path):
 
 
 def pixels_of(path, **changes) -> np.ndarray:
-    preview(
-        changes.pop("slices", SLICES), path, **({"preset": "heavy", "seed": 1, "side": 32, "rows": 2, "columns": 3} | changes)
-    )
+    preview(changes.pop("slices", SLICES), path, **({"preset": "heavy", "seed": 1, "rows": 2, "columns": 3} | changes))
     with Image.open(path) as picture:
         return np.asarray(picture.convert("RGB"))
 
@@ -54,5 +52,5 @@ def test_what_cannot_be_shown_is_an_error(tmp_path):
         preview(SLICES, out, preset="strong", seed=0)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="Cannot write"):
-        preview(SLICES, tmp_path / "file" / "preview.png", preset="none", seed=0, side=16, rows=1, columns=1)
+        preview(SLICES, tmp_path / "file" / "preview.png", preset="none", seed=0, rows=1, columns=1)
     assert not out.exists()

@@ -241,19 +241,6 @@ def _full_disk(self, target):
     raise OSError(28, "No space left on device")
 
 
-def test_state_is_read_back_bit_by_bit(tmp_path):
-    at = At(3)
-    with pytest.raises(Cancelled):
-        train_detector(training(tmp_path), progress=at, cancel=at.token)
-    state = TrainingState.read(tmp_path / "boxes.checkpoint")
-    state.write(tmp_path / "copy.checkpoint")
-    copied = TrainingState.read(tmp_path / "copy.checkpoint")
-    for name in ("network", "average"):
-        assert all(torch.equal(getattr(copied, name)[key], tensor) for key, tensor in getattr(state, name).items())
-    assert all(torch.equal(copied.optimizer[n]["exp_avg_sq"], moments["exp_avg_sq"]) for n, moments in state.optimizer.items())
-    assert copied.history == state.history and copied.identity == state.identity
-
-
 # ---- what goes wrong
 
 

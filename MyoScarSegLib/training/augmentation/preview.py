@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _INK, _PAPER, _FAINT, _SCAR = "#e8e6e1", "#15181c", "#8d949c", "#ff5a4f"
 _TILE_INCHES = 1.7
+_SIDE_PX, _WINDOW_MM = 112, 156.8
+"""Of each window: the pixels of usual LGE, and the heart with some of what is around it."""
 
 
 def preview(
@@ -31,35 +33,33 @@ def preview(
     *,
     preset: str,
     seed: int,
-    side: int = 112,
-    window_mm: float = 156.8,
     rows: int = 4,
     columns: int = 6,
 ) -> None:
     """Draw slices, each as it is and in augmented versions, with the outline of the scar, as the PNG ``out``.
 
     Slices with scar come first; of those, some spread over all patients. There are at most ``rows`` slices, and ``columns``
-    pictures of each, the first of them not augmented; windows have ``side`` pixels and ``window_mm``.
+    pictures of each, the first of them not augmented.
 
     Raises:
         ModelError: there is no such preset.
         StudyError: there are no slices.
         OutputError: the file cannot be written.
     """
-    plain, augmented = Augmenter("none", side), Augmenter(preset, side)
+    plain, augmented = Augmenter("none", _SIDE_PX), Augmenter(preset, _SIDE_PX)
     chosen = _chosen(slices, rows)
     figure = canvas(columns * _TILE_INCHES + 0.2, len(chosen) * (_TILE_INCHES + 0.16) + 0.55, _PAPER)
     axes = figure.subplots(len(chosen), columns, squeeze=False)
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06 / height, top=1 - 0.62 / height, wspace=0.04, hspace=0.12)
     figure.text(
-        0.01, 1 - 0.24 / height, f"Augmentation {preset!r}, seed {seed}: {side} px windows of {window_mm:g} mm",
+        0.01, 1 - 0.24 / height, f"Augmentation {preset!r}, seed {seed}: {_SIDE_PX} px windows of {_WINDOW_MM:g} mm",
         color=_INK, fontsize=10, va="center",
     )  # fmt: skip
     for row, (number, labeled) in enumerate(chosen):
         image, targets, center = normalize(labeled.image), labeled.scar[None].astype(np.int16), _heart(labeled)
         row_mm, column_mm = labeled.pixel_spacing_mm or USUAL_SPACING_MM
-        window_px = (window_mm / row_mm, window_mm / column_mm)
+        window_px = (_WINDOW_MM / row_mm, _WINDOW_MM / column_mm)
         for column, axis in enumerate(axes[row]):
             augmenter = augmented if column else plain
             window, classes = augmenter(image, targets, center, seed=(seed, number, column), window_px=window_px)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -286,7 +285,6 @@ class PhaseTraining:
         if resume:
             self._restore()
         course = self._course
-        self._started, self._first_step = time.monotonic(), course.step
         if self.log is not None:
             self.log.continue_at(self.phase.name, course.step, course.closed)
         self.hooks.stage("steps")
@@ -354,10 +352,7 @@ class PhaseTraining:
             course.sums[name] = course.sums.get(name, 0.0) + value
         course.summed += 1
         if self.log is not None:
-            left = (time.monotonic() - self._started) / (course.step - self._first_step) * (self._steps - course.step)
-            self.log.step(
-                phase.name, course.step, self._steps, epoch + 1, figures, rate=factor, seconds_left=left, epochs=phase.epochs
-            )
+            self.log.step(phase.name, course.step, self._steps, epoch + 1, phase.epochs, figures, rate=factor)
         self.progress(course.step, self._steps, f"{phase.name}: epoch {epoch + 1} of {phase.epochs}, loss {figures['loss']:.3f}")
 
     def _close(self, done: int) -> None:

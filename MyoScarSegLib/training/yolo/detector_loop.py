@@ -197,7 +197,6 @@ def train_network(
     batches = DetectorBatches(samples, phantoms, settings, state.batch)
     history, step, steps = list(state.history), len(batches) * state.epochs, len(batches) * settings.epochs
     warmup = round(min(settings.warmup, settings.epochs - 1) * len(batches))
-    began, steps_before = time.monotonic(), step
     with _deterministic(device):
         for epoch in range(state.epochs, settings.epochs):
             epoch_began, sums = time.monotonic(), dict[str, float]()
@@ -223,11 +222,7 @@ def train_network(
                 averaging.update(network)
                 step += 1
                 sums = {name: sums.get(name, 0.0) + part for name, part in parts.items()}
-                left = (time.monotonic() - began) / (step - steps_before) * (steps - step)
-                log.step(
-                    PHASE, step, steps, epoch + 1, {"loss": value, **parts},
-                    rate=factor, seconds_left=left, epochs=settings.epochs,
-                )  # fmt: skip
+                left = log.step(PHASE, step, steps, epoch + 1, settings.epochs, {"loss": value, **parts}, rate=factor)
                 said = f"epoch {epoch + 1} of {settings.epochs}, loss {value:.3f}, {duration(left)} left"
                 progress(step, steps, said)
             criterion.epochs_done(epoch + 1)

@@ -36,6 +36,7 @@ from MyoScarSegLib.utils.device import is_out_of_memory, resolve_device
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
+from MyoScarSegLib.utils.words import counted
 
 IOU = 0.2
 """Two boxes of one class that overlap more are one: lesions that lie so close were boxed as one."""
@@ -310,6 +311,6 @@ def _what_is_kept(model: Path, epochs: int) -> str:
     if epochs == 0:
         return "Cancelled before the first epoch was done; no model was kept."
     return (
-        f"Cancelled. {model} is the detector after {epochs} epoch{'s' if epochs > 1 else ''}, its threshold not yet "
+        f"Cancelled. {model} is the detector after {counted(epochs, 'epoch')}, its threshold not yet "
         f"chosen; the training can be resumed in {model.parent}."
     )
