@@ -179,12 +179,12 @@ def run(
         OutputError: a file cannot be written.
         Cancelled: the token was set; the message says what was kept.
     """
+    # Of the optional extra ``train``; said before the data is read, which may take minutes.
+    if importlib.util.find_spec("accelerate") is None:
+        raise ModelError("Training needs accelerate: pip install 'myoscarseg[train]'.")
     if job.kind == "yolo":
         from MyoScarSegLib.training.yolo.detector_training import run_yolo as train
     else:
-        # Of the optional extra ``train``; said before the data is read, which may take minutes.
-        if importlib.util.find_spec("accelerate") is None:
-            raise ModelError("Training a segmenter needs accelerate: pip install 'myoscarseg[train]'.")
         from MyoScarSegLib.training.finetune.finetune_job import run_sam as train
     model, metrics = train(job, progress, cancel, hooks)
     places = {"model": model, "card": model.with_suffix(".json"), "log": job.out / "log.jsonl", "split": job.out / "split.json"}

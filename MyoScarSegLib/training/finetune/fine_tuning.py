@@ -18,7 +18,7 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
-from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, StepLoss, checkpoint_path
+from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, StepLoss, checkpoint_path, what_is_kept
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
 from MyoScarSegLib.training.finetune.phase_state import read_state
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
@@ -185,17 +185,9 @@ def fine_tune(
             processes.in_main(lambda: keep(network))
     except Cancelled as stop:
         begun = any(checkpoint_path(out, phase).is_file() for phase in recipes)
-        raise Cancelled(_what_is_kept(outcome.model if of_this_training else None, out if begun else None)) from stop
+        raise Cancelled(what_is_kept(outcome.model if of_this_training else None, out if begun else None)) from stop
     tell()
     return outcome
-
-
-def _what_is_kept(model: Path | None, folder: Path | None) -> str:
-    """Of a training that was stopped: its best model so far and the folder with its checkpoints, None where there is none yet."""
-    if folder is None:
-        return "Cancelled before a checkpoint was written; nothing was kept."
-    kept = "There is no model yet" if model is None else f"{model} is the best model so far"
-    return f"Cancelled. {kept}; the training can be resumed in {folder}."
 
 
 class Training:

@@ -181,6 +181,11 @@ class Phase:
             one to be high. Epochs that are not looked at return None.
         choose: whether the score decides which network is kept; otherwise the last one is.
         patience: looks without a better score that end the phase; 0 for never.
+        frozen: in the names of parameters that do not learn, whatever part they are of.
+        rate: share of the peak learning rates in a step, by the steps done, those of an epoch, and all.
+        averaging: share of the averaged weights that stays at the n-th step.
+        largest_gradient_norm: to which gradients are cut.
+        second_moment: of AdamW, the share of it that stays.
     """
 
     name: str
@@ -194,6 +199,11 @@ class Phase:
     validate: Callable[[int, nn.ModuleDict], dict[str, float] | None] | None = None
     choose: bool = True
     patience: int = 0
+    frozen: tuple[str, ...] = ()
+    rate: Callable[[int, int, int], float] = lambda done, an_epoch, steps: rate_factor(done / steps)
+    averaging: Callable[[int], float] = lambda step: min(AVERAGING, step / (step + 10))
+    largest_gradient_norm: float = _LARGEST_GRADIENT_NORM
+    second_moment: float = 0.999
 
 
 @dataclass
@@ -250,11 +260,11 @@ class PhaseTraining:
     def __post_init__(self) -> None:
         import torch
 
-        groups = parameter_groups(self.network, self.phase.rates)
+        groups = parameter_groups(self.network, self.phase.rates, self.phase.frozen)
         self._parameters = [p for group in groups for p in group["params"]]
         self._rates = [group["lr"] for group in groups]
         self._accelerator = self.processes.accelerator
-        self._optimizer = self._accelerator.prepare(torch.optim.AdamW(groups, lr=1e-3))
+        self._optimizer = self._accelerator.prepare(torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, self.phase.second_moment)))
         self._averaged = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._stepper = Stepper(self.network, self.phase.loss, self.processes, self.hooks.note)
         self._course = _Course()
@@ -265,8 +275,7 @@ class PhaseTraining:
     def averaged(self) -> nn.ModuleDict:
         """The averaged network, ready to be used."""
         # TinyViT derives its attention biases when it is put into evaluation mode; the averaged ones have changed.
-        self._averaged["image_encoder"].train()
-        self._averaged.eval()
+        self._averaged.train().eval()
         return self._averaged
 
     @property
@@ -326,7 +335,7 @@ class PhaseTraining:
 
     def _step(self, epoch: int, order: Sequence[int], places: range) -> None:
         course, phase = self._course, self.phase
-        factor = rate_factor(course.step / self._steps)
+        factor = phase.rate(course.step, self._epoch_steps, self._steps)
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         figures = self._stepper.gradients(
@@ -338,7 +347,7 @@ class PhaseTraining:
                 "Lower the learning rates."
             )
         self.processes.sum_gradients(self._parameters)
-        self._accelerator.clip_grad_norm_(self._parameters, _LARGEST_GRADIENT_NORM)
+        self._accelerator.clip_grad_norm_(self._parameters, phase.largest_gradient_norm)
         try:
             self._optimizer.step()
         except (RuntimeError, MemoryError) as error:  # the first step makes the optimizer's own state
@@ -347,7 +356,7 @@ class PhaseTraining:
             raise
         self._optimizer.zero_grad(set_to_none=True)
         course.step += 1
-        average_into(self._averaged, self.network, min(AVERAGING, course.step / (course.step + 10)))
+        average_into(self._averaged, self.network, phase.averaging(course.step))
         for name, value in figures.items():
             course.sums[name] = course.sums.get(name, 0.0) + value
         course.summed += 1
@@ -391,12 +400,13 @@ class PhaseTraining:
         self.processes.in_main(lambda: write_state(path, self.recipe, state))
 
 
-def parameter_groups(network: nn.ModuleDict, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.ModuleDict, rates: Mapping[str, float], frozen: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The optimizer's groups of the parts that learn, by each one's peak learning rate; all else in the network is frozen."""
     network.requires_grad_(False)
     groups = []
     for part, rate in rates.items():
-        learning = list(network[part].requires_grad_(True).parameters())
+        named = network[part].named_parameters()
+        learning = [p.requires_grad_(True) for name, p in named if not any(one in name for one in frozen)]
         for decay, some in (
             (_WEIGHT_DECAY, [p for p in learning if p.ndim > 1]),
             (0.0, [p for p in learning if p.ndim <= 1]),
@@ -414,12 +424,22 @@ def rate_factor(share: float) -> float:
 
 
 def average_into(averaged: nn.Module, network: nn.Module, stays: float) -> None:
-    """Move what learns in ``averaged`` towards ``network``; this share of the old average stays.
+    """Move what learns in ``averaged`` towards ``network``, with its statistics; this share of the old average stays.
 
     torch's ``AveragedModel`` would begin with the first step's network, and go over a large frozen encoder, too.
     """
     from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-    pairs = zip(averaged.parameters(), network.parameters(), strict=True)
-    learning: list[tuple[torch.Tensor, torch.Tensor]] = [(old, new) for old, new in pairs if new.requires_grad]
-    get_ema_multi_avg_fn(stays)([old for old, _ in learning], [new for _, new in learning], 0)
+    pairs = [
+        *((old, new) for old, new in zip(averaged.parameters(), network.parameters(), strict=True) if new.requires_grad),
+        *((old, new) for old, new in zip(averaged.buffers(), network.buffers(), strict=True) if new.is_floating_point()),
+    ]
+    get_ema_multi_avg_fn(stays)([old for old, _ in pairs], [new for _, new in pairs], 0)
+
+
+def what_is_kept(model: Path | None, folder: Path | None) -> str:
+    """Of a training that was stopped: its best model so far and the folder with its checkpoints, None where there is none yet."""
+    if folder is None:
+        return "Cancelled before a checkpoint was written; nothing was kept."
+    kept = "There is no model yet" if model is None else f"{model} is the best model so far"
+    return f"Cancelled. {kept}; the training can be resumed in {folder}."

@@ -28,15 +28,13 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
     ``accelerate launch`` was told, else to what is there; one of several processes gets its device from accelerate.
 
     Raises:
-        ModelError: accelerate is not installed, or the device is not there or cannot do this precision.
+        ModelError: the device is not there or cannot do this precision.
     """
-    try:
-        import torch
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
-        from accelerate.utils import InitProcessGroupKwargs
-    except ImportError as error:
-        raise ModelError("Training needs the package accelerate: pip install 'myoscarseg[train]'.") from error
+    import torch
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import InitProcessGroupKwargs
+
     from MyoScarSegLib.utils.device import resolve_device, resolve_precision
 
     told_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")

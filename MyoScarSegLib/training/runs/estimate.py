@@ -297,7 +297,7 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
 
 def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> None:
     """Add the seconds of a detector's training."""
-    from MyoScarSegLib.training.yolo.detector_loop import PHASE
+    from MyoScarSegLib.training.yolo.boxes_phase import BOXES
     from MyoScarSegLib.training.yolo.detector_scores import TEST_PHANTOMS
     from MyoScarSegLib.training.yolo.detector_settings import PHANTOM_SHARE
     from MyoScarSegLib.training.yolo.detector_training import detector_settings, start_detector
@@ -307,7 +307,7 @@ def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pro
     watch = _Watch(progress, cancel, looks=1)
     small = {"epochs": _EPOCHS, "batch": batch, "phantoms": 0}
     watch.run(replace(job, options={**job.options, **small}), data.some, ())
-    window, end = watch.pace(PHASE, len(data.some), batch)
+    window, end = watch.pace(BOXES, len(data.some), batch)
     real, look = data.scarred + data.free, watch.look / len(data.some)
     windows = real / (1 - PHANTOM_SHARE) if settings.phantoms else real
     parts["reading"] += watch.loading

@@ -26,7 +26,7 @@ class DetectorSettings:
         size: side of the input at use, pixels.
         window: side of the training windows, pixels: parts of the slice at the scale of ``size``, and the second look.
         epochs: passes over the real slices.
-        batch: slices per step; halved when the memory does not suffice.
+        batch: slices per step.
         phantoms: number of phantom slices to draw from; 0 for none.
         rate: peak learning rate of AdamW.
         warmup: epochs of linear warm-up; cosine to 1% follows.

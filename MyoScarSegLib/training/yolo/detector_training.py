@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import logging
-import math
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.detection.architecture import build_network
 from MyoScarSegLib.detection.detector_checkpoint import (
@@ -25,18 +25,22 @@ from MyoScarSegLib.detection.detector_checkpoint import (
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, registry
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
+from MyoScarSegLib.training.finetune.loop import PhaseTraining, checkpoint_path, what_is_kept
+from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.job_data import JobCard, JobData, read_job_data
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob, with_options
-from MyoScarSegLib.training.yolo.detector_loop import PAINTER, PHASE, TrainingState, add_painter, train_network
+from MyoScarSegLib.training.yolo.boxes_phase import BOXES, PAINTER, add_painter, boxes_phase
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples
 from MyoScarSegLib.training.yolo.detector_scores import choose_confidence, evaluate, find_on, own_detector
 from MyoScarSegLib.training.yolo.detector_settings import CLASSES, DetectorSettings
-from MyoScarSegLib.utils.device import is_out_of_memory, resolve_device
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
-from MyoScarSegLib.utils.words import counted
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 IOU = 0.2
 """Two boxes of one class that overlap more are one: lesions that lie so close were boxed as one."""
@@ -59,7 +63,6 @@ _LICENCE_NOTE = (
 )
 _FURTHER = {"epochs": 40, "rate": 7e-4, "warmup": 1.0}
 """Settings of a training that starts from a detector, which has less to learn."""
-_log = logging.getLogger(__name__)
 
 
 def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
@@ -70,54 +73,42 @@ def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hook
     epoch the model file has the averaged weights so far, with a preliminary threshold, and the state is written, from which a
     job that resumes goes on to the same result as if it had not been stopped.
     """
+    if os.environ.get("RANK", "-1") != "-1":
+        raise ModelError("The detector is trained in one process: start it without `accelerate launch` or `torchrun`.")
     start = start_detector(job.start)
     settings = detector_settings(job, start)
-    device, state_path, manifest = resolve_device(job.device), job.out / f"{PHASE}.checkpoint", job.out / "split.json"
+    checkpoint, manifest = checkpoint_path(job.out, BOXES), job.out / "split.json"
     hooks.stage("reading")
     used = read_job_data(job, manifest, progress, cancel, hooks.data)
-    state = _state(state_path, resume=job.resume)
+    _check_free(checkpoint, resume=job.resume)
     learning = used.training
     if not learning:
         raise ModelError("None of the data's patients is a training patient of the split. Give the split of this data.")
     used.split.write(manifest)
     hooks.stage("embedding")
+    processes = Processes(open_accelerator(job.device, "no"))
     network, started_from = _network(settings, start)
+    network.to(processes.accelerator.device)
     samples = _samples(job, settings, learning, start, progress, cancel)
     phantoms = detector_samples(labeled_phantoms(settings.seed + 1, settings.phantoms), settings.size)
-    identity = _identity(settings, samples, started_from)
-    if state is not None and (different := _differences(state.identity, identity)):
-        raise ModelError(
-            f"The training in {job.out} was another one ({'; '.join(different)}). Resume it with the same settings "
-            "and data, or choose another folder."
-        )
-    log = StepLog(job.out / "log.jsonl", keep=state is not None, listener=hooks.log)
-    if state is None:
-        state = TrainingState.begin(network, settings.batch, identity)
-    model = _Model(job, used, settings, started_from, hooks, state.history)
-
-    def each_epoch(now: TrainingState, averaged: Any) -> None:
-        model.history = now.history
-        model.save(_without_painter(averaged))
-        now.write(state_path)
-        log.epoch(PHASE, now.epochs, {key: value for key, value in now.history[-1].items() if key != "epoch"})
-
-    def train(state: TrainingState) -> Any:
-        log.continue_at(PHASE, math.ceil(len(samples) / state.batch) * state.epochs)
-        return train_network(
-            network, samples, phantoms, settings, state, each_epoch, device=device, log=log, progress=progress, cancel=cancel
-        )
-
+    log = StepLog(job.out / "log.jsonl", keep=job.resume, listener=hooks.log)
+    model = _Model(job, used, settings, started_from, hooks, log)
+    training = PhaseTraining(
+        network, boxes_phase(network, samples, phantoms, settings), processes, job.out, _recipe(settings, samples, started_from),
+        log, lambda averaged: model.save(_used(averaged)), progress, cancel, hooks,
+    )  # fmt: skip
     try:
-        hooks.stage("steps")
-        averaged = _in_memory(train, state, state_path, hooks)
+        with _deterministic(processes.accelerator.device):
+            training.run(resume=job.resume)
         hooks.stage("validation")
-        metrics = _finish(model, _without_painter(averaged), progress, cancel)
-        # Only now: until all files are written there is something to go on from.
-        if not hooks.of_run:
-            state_path.unlink(missing_ok=True)
-        return model.path, metrics
+        metrics = _finish(model, _used(training.averaged), progress, cancel)
     except Cancelled as stop:
-        raise Cancelled(_what_is_kept(model.path, len(model.history))) from stop
+        begun = checkpoint.is_file()
+        raise Cancelled(what_is_kept(model.path if model.path.is_file() else None, job.out if begun else None)) from stop
+    # Only now: until all files are written there is something to go on from.
+    if not hooks.of_run:
+        checkpoint.unlink(missing_ok=True)
+    return model.path, metrics
 
 
 def start_detector(start: str | None) -> Path | None:
@@ -154,17 +145,16 @@ class _Model:
 
     Attributes:
         path: of the file, as ``--detector`` takes it; the card lies beside it.
-        history: losses of each epoch so far.
     """
 
     def __init__(
         self, job: TrainJob, used: JobData, settings: DetectorSettings, started_from: Mapping[str, Any] | None, hooks: Hooks,
-        history: Sequence[Mapping[str, float]],
+        log: StepLog,
     ) -> None:  # fmt: skip
         """Nothing is written yet."""
-        self.job, self.used, self.history = job, used, history
+        self.job, self.used = job, used
         self.path = job.out / f"{job.name}.safetensors"
-        self._settings, self._started_from, self._hooks = settings, started_from, hooks
+        self._settings, self._started_from, self._hooks, self._log = settings, started_from, hooks, log
         self._card, self._began = JobCard(job, used, settings, _LIMITS, _STOPPED), time.monotonic()
 
     def save(self, network: Any, confidence: float = UNCALIBRATED, chosen_on: str = "") -> None:
@@ -190,7 +180,7 @@ class _Model:
             "started_from": self._started_from,
             "seconds": round(time.monotonic() - self._began),
             "metrics": metrics or {},
-            "losses": self.history,
+            "losses": self._log.epochs(),
             "licence_note": _LICENCE_NOTE,
         }
         with self._hooks.files:
@@ -214,43 +204,40 @@ def _finish(model: _Model, network: Any, progress: Progress, cancel: CancelToken
     return metrics
 
 
-def _in_memory(train: Callable[[TrainingState], Any], state: TrainingState, path: Path, hooks: Hooks) -> Any:
-    """What ``train`` gives; when the memory does not suffice, it goes on from the last whole epoch with half the batch."""
-    while True:
-        try:
-            return train(state)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error) or state.batch == 1:
-                raise
-        batch = state.batch // 2
-        said = f"The memory does not suffice; going on with {batch} slices per step."
-        _log.warning("%s", said)
-        hooks.note(said)
-        state = replace(TrainingState.read(path) if path.is_file() else state, batch=batch)
-
-
-def _without_painter(network: Any) -> Any:
-    """A copy of a training network as it is used."""
-    bare = copy.deepcopy(network)
+def _used(network: Any) -> Any:
+    """A copy of a training network's detector as it is used: without painter."""
+    bare = copy.deepcopy(network["detector"])
     delattr(bare, PAINTER)
     return bare
 
 
-def _state(path: Path, *, resume: bool) -> TrainingState | None:
-    if resume:
-        if not path.is_file():
-            raise ModelError(f"There is no stopped training in {path.parent}. Start one without resuming.")
-        return TrainingState.read(path)
-    if path.is_file():
+def _check_free(checkpoint: Path, *, resume: bool) -> None:
+    if resume and not checkpoint.is_file():
+        raise ModelError(f"There is no stopped training in {checkpoint.parent}. Start one without resuming.")
+    if checkpoint.is_file() and not resume:
         raise ModelError(
-            f"A training was stopped in {path.parent}. Resume it, choose another folder, or start anew "
-            f"by deleting {path.name} there."
+            f"A training was stopped in {checkpoint.parent}. Resume it, choose another folder, or start anew "
+            f"by deleting {checkpoint.name} there."
         )
-    return None
 
 
-def _network(settings: DetectorSettings, start: Path | None) -> tuple[Any, dict[str, Any] | None]:
-    """A network with painter, and where its weights are from."""
+@contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """The same result each time on a GPU, too."""
+    if device.type != "cuda":
+        yield
+        return
+    from ultralytics.utils.torch_utils import init_seeds, unset_deterministic
+
+    init_seeds(deterministic=True)
+    try:
+        yield
+    finally:
+        unset_deterministic()
+
+
+def _network(settings: DetectorSettings, start: Path | None) -> tuple[nn.ModuleDict, dict[str, Any] | None]:
+    """The ``detector``, a network with painter, and where its weights are from."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -265,9 +252,10 @@ def _network(settings: DetectorSettings, start: Path | None) -> tuple[Any, dict[
                 )
             network.load_state_dict(loaded.state_dict())
         add_painter(network)
+    parts = torch.nn.ModuleDict({"detector": network})
     if start is None:
-        return network, None
-    return network, {"name": start.stem, "sha256": sha256_of(start)}
+        return parts, None
+    return parts, {"name": start.stem, "sha256": sha256_of(start)}
 
 
 def _samples(
@@ -286,31 +274,11 @@ def _samples(
     return samples
 
 
-def _identity(
-    settings: DetectorSettings, samples: Sequence[DetectorSample], started_from: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """What must be the same for a stopped training to go on."""
-    digest = hashlib.sha256()
+def _recipe(settings: DetectorSettings, samples: Sequence[DetectorSample], started_from: Mapping[str, Any] | None) -> str:
+    """Checksum of what must be the same for a stopped training to go on."""
+    start = None if started_from is None else started_from["sha256"]
+    digest = hashlib.sha256(json.dumps({**to_json(settings), "start": start}, sort_keys=True).encode())
     for sample in samples:
         digest.update(sample.raw.tobytes())
         digest.update(sample.targets.tobytes())
-    start = None if started_from is None else started_from["sha256"]
-    return {**to_json(settings), "samples": digest.hexdigest(), "start": start}
-
-
-def _differences(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Which parts of two identities differ, in words."""
-    return [
-        f"{name}: {saved.get(name)!r} then, {wanted.get(name)!r} now"
-        for name in sorted(saved.keys() | wanted.keys())
-        if json.dumps(saved.get(name)) != json.dumps(wanted.get(name))
-    ]
-
-
-def _what_is_kept(model: Path, epochs: int) -> str:
-    if epochs == 0:
-        return "Cancelled before the first epoch was done; no model was kept."
-    return (
-        f"Cancelled. {model} is the detector after {counted(epochs, 'epoch')}, its threshold not yet "
-        f"chosen; the training can be resumed in {model.parent}."
-    )
+    return digest.hexdigest()
