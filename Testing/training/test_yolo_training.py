@@ -18,7 +18,7 @@ from MyoScarSegLib.training.datasets.labeled import DataSet
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.training.yolo import detector_scores, detector_training
-from MyoScarSegLib.training.yolo.boxes_phase import PAINTER, PaintingCriterion
+from MyoScarSegLib.training.yolo.boxes_phase import PAINTER, boxes_phase
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.training.yolo.detector_training import run_yolo
 from MyoScarSegLib.utils.json_fields import to_json
@@ -159,10 +159,27 @@ def test_same_seed_gives_the_same_model_whatever_was_drawn_before_and_another_se
     assert weights(tmp_path / "other") != weights(whole[0])
 
 
+def test_rates_rise_step_by_step_and_fall_epoch_by_epoch():
+    network, _ = detector_training._network(TINY, None)
+    phase = boxes_phase(network, [], [], replace(TINY, epochs=10, warmup=2.0))
+    shares = [phase.rate(done, 5, 50) for done in range(50)]
+    assert shares[0] == 0 and shares[:10] == sorted(shares[:10]) and shares[9] > 0.8
+    assert shares[10:] == sorted(shares[10:], reverse=True) and len(set(shares[10:15])) == 1
+    assert shares[-1] == pytest.approx(0.034, abs=1e-3)
+
+
+def test_statistics_are_averaged_like_weights_and_the_heads_projection_stays(whole):
+    state = load_checkpoint(whole[0] / "detector.safetensors")[0].state_dict()
+    (projection,) = (value for name, value in state.items() if ".dfl." in name)
+    assert projection.flatten().tolist() == list(range(16))
+    means = [value for name, value in state.items() if name.endswith("running_mean")]
+    assert all(bool(mean.any()) for mean in means)
+
+
 # ---- stopping and going on
 
 
-@pytest.mark.parametrize("step", range(1, STEPS + 1))
+@pytest.mark.parametrize("step", [1, 2])
 def test_cancelled_at_any_step_it_keeps_the_model_so_far_and_goes_on_to_the_same_result(whole, tmp_path, step):
     at = At(step)
     with pytest.raises(Cancelled) as caught:
@@ -207,68 +224,9 @@ def test_another_training_is_not_gone_on_with(tmp_path):
             train_detector(other, resume=True)
     with pytest.raises(ModelError, match="no stopped training"):
         train_detector(training(tmp_path / "elsewhere"), resume=True)
-    state = tmp_path / "boxes.checkpoint"
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(ModelError, match="cannot be gone on from"):
-        train_detector(training(tmp_path), resume=True)
 
 
 # ---- what goes wrong
-
-
-@pytest.fixture
-def criterion(monkeypatch):
-    """Has something done to the loss of each step, by the number of its slices."""
-    real = PaintingCriterion.__call__
-
-    def put(change):
-        def changed(self, predictions, batch):
-            loss, parts = real(self, predictions, batch)
-            return change(len(batch["img"]), loss), parts
-
-        monkeypatch.setattr(PaintingCriterion, "__call__", changed)
-
-    return put
-
-
-def test_memory_that_does_not_suffice_divides_the_steps(tmp_path, criterion):
-    """As of the second epoch more than one slice is too many."""
-    seen = []
-
-    def short_of_memory(size, loss):
-        seen.append(size)
-        if len(seen) > 2 and size > 1:
-            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-        return loss
-
-    criterion(short_of_memory)
-    known = train_detector(training(tmp_path))
-    assert seen == [2, 2, 2, 1, 1, 1, 1]
-    assert [row["epoch"] for row in known["losses"]] == [1, 2]
-
-
-def test_other_errors_are_raised(tmp_path, criterion):
-    def broken(size, loss):
-        raise RuntimeError("shapes do not match")
-
-    criterion(broken)
-    with pytest.raises(RuntimeError, match="shapes"):
-        train_detector(training(tmp_path))
-
-
-def test_a_loss_that_is_not_finite_is_an_error_and_the_epochs_before_are_kept(tmp_path, criterion):
-    seen = []
-
-    def poisoned(size, loss):
-        seen.append(size)
-        return loss * float("nan") if len(seen) == 3 else loss
-
-    criterion(poisoned)
-    with pytest.raises(ModelError, match="epoch 2 of the phase boxes: the loss is not finite"):
-        train_detector(training(tmp_path))
-    assert (tmp_path / "boxes.checkpoint").is_file()
-    network, _ = load_checkpoint(tmp_path / "detector.safetensors")
-    assert all(bool(torch.isfinite(p).all()) for p in network.parameters())
 
 
 def test_what_cannot_be_trained_is_said_at_once(tmp_path, monkeypatch, tiny_detector, whole):

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.train_job import TrainJob
 
 STAGES = ("reading", "embedding", "steps", "validation", "comparing")
-_SLICES, _LOOKED_AT, _EPOCHS = 16, 3, 2
-"""Of the small training: slices that train, at most, slices that validate, and passes."""
+_SLICES, _EPOCHS = 16, 2
+"""Of the small training: slices that train, at most, and passes. One stack validates, once."""
 _FEW, _LARGE_SIDE = 4, 256
 """Fewer slices where the image encoder's input is larger: it takes seconds for each."""
 _SLACK_LOW, _SLACK_HIGH = 0.75, 1.4
@@ -100,7 +100,7 @@ class _Data:
         scarred, free: training slices with scar and without.
         validation: validation slices; 0 without validation patients.
         some: training slices, those with scar first.
-        looked_at: a few validation slices of one stack.
+        looked_at: the slices of one validation stack.
         reading: seconds that reading all of it takes.
     """
 
@@ -129,7 +129,7 @@ class _Data:
             free=max(0, round(sum(map(_reviewed, training)) - scarred)),
             validation=sum(map(_reviewed, validation)),
             some=sorted(some, key=lambda s: not s.scar.any())[:_SLICES],
-            looked_at=sorted(seen, key=lambda s: -np.count_nonzero(s.scar))[:_LOOKED_AT],
+            looked_at=seen,
             reading=sum(seconds) / max(1, len(seconds)) * (len(training) + len(validation)),
         )
 
@@ -165,14 +165,14 @@ def _patients(slices: Sequence[LabeledSlice]) -> tuple[str, ...]:
 
 
 class _Watch(CancelToken):
-    """Notes when a small training does what, and ends it after so many looks, when only what was seen before would follow."""
+    """Notes when a small training does what, and ends it after its look, when only what was seen before would follow."""
 
-    def __init__(self, progress: Progress, outer: CancelToken | None, looks: int) -> None:
+    def __init__(self, progress: Progress, outer: CancelToken | None) -> None:
         """Ends it also with ``outer``; tells ``progress`` what is measured."""
         super().__init__()
-        self._progress, self._outer, self._looks = progress, outer, looks
+        self._progress, self._outer = progress, outer
         self._began = self._since = self._look_began = time.monotonic()
-        self._now, self._looking = "", 0.0
+        self._now = ""
         self._steps: dict[str, list[tuple[int, float]]] = {}
         self.loading = self.embedding = self.look = 0.0
 
@@ -210,32 +210,24 @@ class _Watch(CancelToken):
         return window, max(0.0, float(np.mean(between)) - window * batch)
 
     def _stage(self, stage: str) -> None:
-        now = time.monotonic()
+        self._now, self._since = stage, time.monotonic()
         if stage == "embedding" and not self.loading:
-            self.loading = now - self._began
-        if (self._now, stage) == ("validation", "steps"):
-            self._looking += now - self._since
-        self._now, self._since = stage, now
+            self.loading = self._since - self._began
 
     def _logged(self, entry: Mapping[str, Any]) -> None:
         now = time.monotonic()
         if entry["event"] == "step":
-            # As if nothing were looked at in between.
-            self._steps.setdefault(entry["phase"], []).append((entry["epoch"], now - self._looking))
+            self._steps.setdefault(entry["phase"], []).append((entry["epoch"], now))
         elif entry["event"] == "embeddings":
             self.embedding = (now - self._since) / max(1, entry["made"])
 
     def _told(self, done: int, total: int, message: str) -> None:
         self._progress(0, 0, f"Measuring: {message}")
-        if self._now != "validation":
-            return
-        if done == 0:
+        if self._now == "validation" and done == 0:
             self._look_began = time.monotonic()
-        elif done == total:
+        elif self._now == "validation" and done == total:
             self.look = time.monotonic() - self._look_began
-            self._looks -= 1
-            if self._looks == 0:
-                self.cancel()
+            self.cancel()
 
 
 def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> float:
@@ -262,11 +254,11 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     batch = max(1, min(settings.batch, len(some) // 2))
     small = {
         "epochs": _EPOCHS, "context_epochs": _EPOCHS if settings.context_epochs else 0, "copies": 1, "phantoms": 0,
-        "scar_free_share": float(len(some)), "batch": batch, "evaluate_every": 1, "patience": 0,
+        "scar_free_share": float(len(some)), "batch": batch, "evaluate_every": _EPOCHS, "patience": 0,
         # Other windows than those of the training, whose embeddings may be there already.
         "seed": int(np.random.default_rng().integers(1 << 30, 1 << 31)),
     }  # fmt: skip
-    watch = _Watch(progress, cancel, looks=_EPOCHS)
+    watch = _Watch(progress, cancel)
     watch.run(replace(job, options={**job.options, **small}), some, data.looked_at)
 
     def in_an_epoch(scar_free_share: float, scarred: int, free: int) -> int:
@@ -304,7 +296,7 @@ def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pro
 
     settings = detector_settings(job, start_detector(job.start))
     batch = max(1, min(settings.batch, len(data.some) // 2))
-    watch = _Watch(progress, cancel, looks=1)
+    watch = _Watch(progress, cancel)
     small = {"epochs": _EPOCHS, "batch": batch, "phantoms": 0}
     watch.run(replace(job, options={**job.options, **small}), data.some, ())
     window, end = watch.pace(BOXES, len(data.some), batch)
