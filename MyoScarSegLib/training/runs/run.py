@@ -292,11 +292,9 @@ class Run:
         before = read_status(self.folder) or RunStatus()
         write_status(self.folder, before.starting(pid=0, host=socket.gethostname(), memory_bytes=None, updated=time.time()))
         interpreter = python or sys.executable
-        command = ["-m", "MyoScarSegLib.training.runs", str(self.folder), "--launched"]
+        command = self.process_arguments(None if library is None else data)
         if processes > 1:
             command = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *command]
-        if library is not None:
-            command += ["--data", str(data)]
         environment = {**environment_with_us(environment), "PYTHONUNBUFFERED": "1"}
         detached: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
@@ -315,6 +313,11 @@ class Run:
         for folder in [folder for folder, one in STARTED.items() if one.poll() is not None]:
             del STARTED[folder]
         STARTED[self.folder] = process
+
+    def process_arguments(self, library: Path | str | None) -> list[str]:
+        """Of the Python that is to work on it, with its data where it is neither in the run nor around it."""
+        data = [] if library is None else ["--data", str(library)]
+        return ["-m", "MyoScarSegLib.training.runs", str(self.folder), "--launched", *data]
 
     def send(self, command: str) -> None:
         """Have a run ``pause``, ``stop`` or ``cancel``.

@@ -244,9 +244,7 @@ class _Work:
         """Become a process that is one of one: the others have done their part."""
         self._told.update(stage=STARTING, message="Going on in one process", now=True)
         alone = {name: value for name, value in os.environ.items() if name not in _OF_SEVERAL}
-        command = [sys.executable, "-m", "MyoScarSegLib.training.runs", str(self._run.folder), "--launched"]
-        if self._library is not None:
-            command += ["--data", str(self._library)]
+        command = [sys.executable, *self._run.process_arguments(self._library)]
         sys.stdout.flush()
         sys.stderr.flush()
         os.execve(sys.executable, command, alone)  # noqa: S606 - our own module; the lock goes with this program, and comes anew
