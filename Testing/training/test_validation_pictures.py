@@ -16,10 +16,10 @@ from MyoScarSegLib.training.runs.validation_pictures import (
     PREDICTION_COLOR,
     TRUTH_COLOR,
     by_epoch,
-    choose,
     draw,
     picture,
 )
+from MyoScarSegLib.training.shown_slices import choose_slices
 from Testing.support.tiny_training import slices_of
 
 
@@ -40,21 +40,21 @@ def near(pixels: np.ndarray, color: str) -> int:
 
 
 def test_chosen_slices_are_of_all_patients_and_mostly_with_scar(slices):
-    chosen = [slices[n] for n in choose(slices)]
+    chosen = [slices[n] for n in choose_slices(slices, MOST_SLICES)]
     assert len(chosen) == MOST_SLICES
     assert sum(bool(s.scar.any()) for s in chosen) == 4
     assert {s.patient for s in chosen} >= {"P1", "P2"}
 
 
 def test_the_same_slices_are_chosen_whatever_their_order(slices):
-    names = {(slices[n].patient, slices[n].index) for n in choose(slices)}
+    names = {(slices[n].patient, slices[n].index) for n in choose_slices(slices, MOST_SLICES)}
     turned = slices[::-1]
-    assert {(turned[n].patient, turned[n].index) for n in choose(turned)} == names
+    assert {(turned[n].patient, turned[n].index) for n in choose_slices(turned, MOST_SLICES)} == names
 
 
 def test_few_slices_are_all_chosen(slices):
-    assert choose(slices[:2]) == [0, 1] and choose([]) == []
-    assert len(choose([s for s in slices if s.patient == "N1"])) == 1
+    assert choose_slices(slices[:2], MOST_SLICES) == [0, 1] and choose_slices([], MOST_SLICES) == []
+    assert len(choose_slices([s for s in slices if s.patient == "N1"], MOST_SLICES)) == 1
 
 
 def test_picture_shows_both_outlines(slices):

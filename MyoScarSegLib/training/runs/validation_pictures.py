@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Sequence
 from io import BytesIO
@@ -18,6 +17,7 @@ from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.label_pictures import write_png
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.runs.comparison_files import plain_name
+from MyoScarSegLib.training.shown_slices import choose_slices
 
 MOST_SLICES, MOST_EPOCHS = 6, 12
 TRUTH_COLOR, PREDICTION_COLOR = "#56b4e9", "#e69f00"
@@ -28,31 +28,6 @@ _WINDOW_MM, _USUAL_PIXEL_MM = 140.0, 1.4
 _COLORS = 64
 EXAMPLE = re.compile(r"epoch-(\d+)-(.+)-(\d+)\.png")
 """A picture's name: epoch, case and slice."""
-
-
-def choose(slices: Sequence[LabeledSlice]) -> list[int]:
-    """The numbers of some slices that say most; the same for the same slices.
-
-    Patients take turns: first each one's slice with most scar, then the next; at most a third of the pictures are of slices
-    without scar, which show false scar, the middle one of each patient without any first.
-    """
-    by_patient: dict[str, list[int]] = {}
-    for n in sorted(range(len(slices)), key=lambda n: (slices[n].patient, slices[n].stack, slices[n].index)):
-        by_patient.setdefault(slices[n].patient, []).append(n)
-    scarred: list[list[int]] = []
-    free: list[list[int]] = []
-    for numbers in by_patient.values():
-        areas = {n: int(np.count_nonzero(slices[n].scar)) for n in numbers}
-        with_scar = sorted((n for n in numbers if areas[n]), key=lambda n: (-areas[n], n))
-        if with_scar:
-            # The largest, then one from the middle, then the smallest: neighbors look alike.
-            places = dict.fromkeys((0, len(with_scar) // 2, len(with_scar) - 1, *range(len(with_scar))))
-            scarred.append([with_scar[place] for place in places])
-        else:
-            free.append([numbers[len(numbers) // 2]])
-    without = _in_turns(free)[: MOST_SLICES // 3]
-    chosen = _in_turns(scarred)[: MOST_SLICES - len(without)] + without
-    return sorted(chosen, key=lambda n: (slices[n].patient, slices[n].stack, slices[n].index))
 
 
 def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequence[np.ndarray]) -> list[Path]:
@@ -70,7 +45,7 @@ def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequen
     for old in folder.glob(f"epoch-{epoch:03d}-*.png"):  # of an epoch that is done again
         old.unlink(missing_ok=True)
     written = []
-    for n in choose(slices):
+    for n in choose_slices(slices, MOST_SLICES):
         path = folder / f"epoch-{epoch:03d}-{plain_name(slices[n].stack)}-{slices[n].index:02d}.png"
         drawn = Image.open(BytesIO(picture(slices[n], np.asarray(masks[n], dtype=bool), epoch)))
         write_png(path, drawn.convert("RGB").quantize(_COLORS), optimize=True)
@@ -137,7 +112,3 @@ def _thin(folder: Path) -> None:
         dropped = epochs[min(inner, key=lambda n: (epochs[n + 1] - epochs[n - 1], -n))]
         for path in found.pop(dropped):
             path.unlink(missing_ok=True)
-
-
-def _in_turns(groups: Sequence[Sequence[int]]) -> list[int]:
-    return [n for turn in itertools.zip_longest(*groups) for n in turn if n is not None]

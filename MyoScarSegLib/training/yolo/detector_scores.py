@@ -19,7 +19,7 @@ from MyoScarSegLib.training.evaluation.statistics import interval, ratio
 from MyoScarSegLib.training.reader_prompts import inside
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.yolo.detector_settings import CLASSES
-from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 LEAST_CONFIDENCE = 0.02
 TEST_PHANTOM_SEED = 900_001
@@ -102,17 +102,12 @@ def find_on(
     by_spacing: dict[tuple[float, float] | None, list[int]] = {}
     for number, labeled in enumerate(slices):
         by_spacing.setdefault(labeled.pixel_spacing_mm, []).append(number)
+    groups = [of[first : first + _AT_ONCE] for of in by_spacing.values() for first in range(0, len(of), _AT_ONCE)]
     results: dict[int, SliceFindings] = {}
-    for spacing, numbers in by_spacing.items():
-        for first in range(0, len(numbers), _AT_ONCE):
-            check_cancel(cancel)
-            progress(len(results), len(slices), "Looking for scar on labeled slices")
-            chosen = numbers[first : first + _AT_ONCE]
-            proposed = detector.detect_many(
-                [slices[n].image for n in chosen], pixel_spacing_mm=spacing, confidence=LEAST_CONFIDENCE, labels=CLASSES
-            )
-            results |= {n: SliceFindings.of(slices[n], boxes) for n, boxes in zip(chosen, proposed, strict=True)}
-    progress(len(slices), len(slices), "Looking for scar on labeled slices")
+    for group in steps(groups, lambda _: "Looking for scar on labeled slices", progress, cancel):
+        images, spacing = [slices[n].image for n in group], slices[group[0]].pixel_spacing_mm
+        proposed = detector.detect_many(images, pixel_spacing_mm=spacing, confidence=LEAST_CONFIDENCE, labels=CLASSES)
+        results |= {n: SliceFindings.of(slices[n], boxes) for n, boxes in zip(group, proposed, strict=True)}
     return [results[n] for n in range(len(slices))]
 
 
