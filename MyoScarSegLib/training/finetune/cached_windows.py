@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalization import NORMALIZATION
-from MyoScarSegLib.training.finetune.loop import too_little_memory
 from MyoScarSegLib.training.finetune.network import checksum
+from MyoScarSegLib.training.finetune.stepper import too_little_memory
 from MyoScarSegLib.training.finetune.training_processes import Processes
 from MyoScarSegLib.training.finetune.training_slices import Item, TrainingSlice, sam_window
 from MyoScarSegLib.utils.device import is_out_of_memory

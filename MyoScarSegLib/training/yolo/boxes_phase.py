@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
-from MyoScarSegLib.training.finetune.loop import Phase, StepLoss
+from MyoScarSegLib.training.finetune.loop import Phase
+from MyoScarSegLib.training.finetune.stepper import StepLoss
 from MyoScarSegLib.training.finetune.training_slices import Item
 from MyoScarSegLib.training.losses import TISSUE_WEIGHTS
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_batch, detector_order, detector_window
