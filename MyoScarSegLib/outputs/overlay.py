@@ -99,9 +99,9 @@ def _draw(
             aspect=row_mm / column_mm,
         )
         if truth is not None:
-            _draw_outline(axis, truth[index], _TRUTH, 1.0)
+            draw_outline(axis, truth[index], _TRUTH, 1.0)
         if mask is not None:
-            _draw_outline(axis, mask[index], SCAR_COLOR, 1.4)
+            draw_outline(axis, mask[index], SCAR_COLOR, 1.4)
         for box in boxes:
             if box.slice == index:
                 _rectangle(axis, box, y0 + 0.06 * (y1 - y0))
@@ -242,7 +242,8 @@ def outline(mask: np.ndarray) -> list[np.ndarray]:
     return [(np.asarray(line) + 0.5) / times + corner for line in lines]
 
 
-def _draw_outline(axis: Axes, mask: np.ndarray, color: str, width: float) -> None:
+def draw_outline(axis: Axes, mask: np.ndarray, color: str, width: float) -> None:
+    """Draw the :func:`outline` of a mask on axes whose unit is the pixel."""
     from matplotlib.collections import LineCollection
 
     axis.add_collection(LineCollection(outline(mask), colors=[color], linewidths=[width]), autolim=False)
