@@ -17,7 +17,6 @@ from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import INFARCT, NO_REFLOW, SCAR, class_of_segment
 from MyoScarSegLib.study.uneven import mean_grid, regular_grid
 from MyoScarSegLib.study.volumes import geometry_of, read_volume
-from MyoScarSegLib.study.writer import file_geometry
 
 #: No scar covers more of a slice, be it cropped to the heart.
 _LARGEST_SHARE = 0.9
@@ -105,7 +104,7 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
     else:
         as_stored, placed = (stored, geometry), None
         for grid in grids:
-            stored, geometry = _turned(*as_stored, grid.direction)
+            stored, geometry = _turned(*as_stored, grid.geometry.direction)
             placed = grid.start_of(stored.shape[:3], geometry)
             if placed is not None:
                 break
@@ -182,7 +181,7 @@ def _turned(labels: np.ndarray, geometry: Geometry, direction: np.ndarray) -> tu
 
     Slicer reverses the slices of a left-handed image when it loads it, and saves what was drawn on it so.
     """
-    spacing = geometry.spacing_mm or (1.0, 1.0, 1.0)
+    spacing = _spacing_mm(geometry)
     for column in range(3):
         if geometry.direction[:, column] @ direction[:, column] >= 0:
             continue
@@ -201,48 +200,51 @@ class _Grid:
 
     Attributes:
         shape: ``[k, j, i]``.
-        spacing, direction, origin: of its voxels.
+        geometry: of its voxels.
         to_study: from an array on it to one shaped like the study's voxels.
     """
 
     shape: tuple[int, ...]
-    spacing: tuple[float, ...]
-    direction: np.ndarray
-    origin: tuple[float, ...]
+    geometry: Geometry
     to_study: Callable[[np.ndarray], np.ndarray]
 
     def start_of(self, shape: tuple[int, ...], mask: Geometry) -> tuple[int, int, int] | None:
         """The ``[k, j, i]`` index of a mask's first voxel, for Slicer may crop what it saves; None if it lies elsewhere."""
-        steps = self.direction * np.asarray(self.spacing)
-        mask_steps = mask.direction * np.asarray(mask.spacing_mm or (1.0, 1.0, 1.0))
-        shift = np.linalg.solve(steps, np.subtract(mask.origin_mm, self.origin))
+        spacing = _spacing_mm(self.geometry)
+        steps, mask_steps = self.geometry.direction * spacing, mask.direction * _spacing_mm(mask)
+        shift = np.linalg.solve(steps, np.subtract(mask.origin_mm, self.geometry.origin_mm))
         offset = np.round(shift).astype(int)
         apart = np.abs(steps @ (shift - offset)).max() + np.abs((mask_steps - steps) @ np.asarray(shape[::-1], dtype=float)).max()
         start = (int(offset[2]), int(offset[1]), int(offset[0]))
         inside = all(first >= 0 and first + size <= whole for first, size, whole in zip(start, shape, self.shape, strict=True))
-        return start if inside and apart <= _SAME_PLACE * min(self.spacing) else None
+        return start if inside and apart <= _SAME_PLACE * min(spacing) else None
 
 
 def _grids(study: Study) -> list[_Grid]:
     """The input file's own grid; and of an uneven stack that which Slicer makes of it, and that which this program writes."""
-    spacing, direction = file_geometry(study)
-    shape = study.file_array(study.voxels).shape
-    grids = [_Grid(shape, spacing, direction, study.geometry.origin_mm, lambda whole: np.transpose(whole, study.file_axes))]
+    own = study.file_geometry, lambda whole: np.transpose(whole, study.file_axes)
+    grids = [_Grid(study.file_array(study.voxels).shape, *own)]
     mean, regular = mean_grid(study.geometry), regular_grid(study.geometry, study.voxels.shape)
-    if mean is not None and mean.spacing_mm is not None:
-        grids.append(_Grid(study.voxels.shape, mean.spacing_mm, mean.direction, mean.origin_mm, lambda whole: whole))
+    if mean is not None:
+        grids.append(_Grid(study.voxels.shape, mean, lambda whole: whole))
     if regular is not None:
-        even = regular.geometry
-        grids.append(_Grid(regular.shape, even.spacing_mm or (), even.direction, even.origin_mm, regular.gathered))
+        grids.append(_Grid(regular.shape, regular.geometry, regular.gathered))
     return grids
 
 
+def _spacing_mm(geometry: Geometry) -> tuple[float, float, float]:
+    """Files without spacing count as 1 mm."""
+    return geometry.spacing_mm or (1.0, 1.0, 1.0)
+
+
 def _elsewhere(path: Path, shape: tuple[int, ...], geometry: Geometry, study: Study, grid: _Grid) -> StudyError:
+    def place(one: Geometry) -> str:
+        return f"({', '.join(f'{v:.4g}' for v in one.origin_mm)})"
+
     return StudyError(
         f"{path} lies on another grid than the study {study.case}: its size is {numbers(shape[2::-1])}, spacing "
-        f"{numbers(geometry.spacing_mm or (1.0, 1.0, 1.0))} mm, origin ({', '.join(f'{v:.4g}' for v in geometry.origin_mm)}); "
-        f"the study's is {numbers(grid.shape[::-1])}, {numbers(grid.spacing)} mm, "
-        f"({', '.join(f'{v:.4g}' for v in grid.origin)}). "
+        f"{numbers(_spacing_mm(geometry))} mm, origin {place(geometry)}; the study's is {numbers(grid.shape[::-1])}, "
+        f"{numbers(_spacing_mm(grid.geometry))} mm, {place(grid.geometry)}. "
         "Resample it to the study's image, in Slicer with Resample Image (BRAINS) or as a segmentation of that image."
     )
 

@@ -13,7 +13,15 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.quiet_pydicom import import_pydicom
 from MyoScarSegLib.study.stack import numbers, usable_spacing
-from MyoScarSegLib.study.volumes import StoredVolume, cut_short, data_file, one_value_per_voxel, read_bytes, three_axes
+from MyoScarSegLib.study.volumes import (
+    StoredVolume,
+    cut_short,
+    data_file,
+    one_value_per_voxel,
+    read_bytes,
+    three_axes,
+    unpacks_badly,
+)
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -45,9 +53,7 @@ def read_nifti(path: Path) -> StoredVolume:
             with _opened(image) as data:
                 return _volume(path, header, shape, image, data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise StudyError(
-            f"{path} is cut short or damaged: its compressed data cannot be unpacked. Copy or export it again."
-        ) from error
+        raise unpacks_badly(path) from error
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import io
+import math
+import re
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -124,6 +130,82 @@ def one_value_per_voxel(path: Path, channels: int, shape: tuple[int, ...]) -> No
         )
 
 
+def data_names(said: str, file: IO[bytes]) -> list[str]:
+    """The data files that a header tells of: one, a pattern with its numbers, or a LIST, whose names follow in ``file``."""
+    if said.upper().startswith("LIST"):
+        return [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    counted = re.fullmatch(r"(.*%0?\d*d.*?)\s+(-?\d+)\s+(-?\d+)(?:\s+(-?\d+))?(?:\s+\d+)?", said)
+    if counted is None:
+        return [said]
+    first, last, step = int(counted[2]), int(counted[3]), int(counted[4] or 1) or 1
+    return [counted[1] % number for number in range(first, last + (1 if step > 0 else -1), step)]
+
+
+def stored_values(
+    path: Path,
+    file: IO[bytes],
+    data: Sequence[str] | None,
+    shape: Sequence[int],
+    kind: np.dtype,
+    encoding: str = "raw",
+    *,
+    lines: int = 0,
+    skip: int = 0,
+    unpacked_skip: int = 0,
+) -> np.ndarray:
+    """The values of a volume in the order of its file, one after the other, in native byte order.
+
+    Args:
+        path: of the header.
+        file: it, open behind the header.
+        data: names of the files that hold the voxels in equal parts; None if they follow the header.
+        shape, kind: of the volume, and of a value as it is stored.
+        encoding: ``raw``, ``text``, ``gzip`` (zlib's frame or gzip's) or ``bzip2``.
+        lines, skip: what to leave out first of each file, in lines and then in bytes; -1 is all but the voxels at its end.
+        unpacked_skip: the same of what is unpacked.
+
+    Raises:
+        StudyError: a file is missing, cut short or damaged.
+    """
+
+    def read(one: Path, opened: IO[bytes], wanted: int) -> bytes:
+        for _ in range(lines):
+            opened.readline()
+        opened.seek(*((max(0, opened.seek(0, io.SEEK_END) - wanted),) if skip < 0 else (skip, io.SEEK_CUR)))
+        values = read_bytes(opened, wanted) if encoding == "raw" else _unpacked(path, opened.read(), kind, encoding)
+        values = values[-wanted:] if unpacked_skip < 0 else values[unpacked_skip:]
+        if len(values) < wanted:
+            raise cut_short(path, one, len(values), wanted)
+        return values[:wanted]
+
+    whole = math.prod(int(size) for size in shape) * kind.itemsize
+    if data is None:
+        found = read(path, file, whole)
+    else:
+        files = [data_file(path, name) for name in data]
+        if not files or whole % len(files):
+            size = " x ".join(map(str, shape))
+            raise StudyError(f"{path}: its {len(files)} data files cannot hold {size} voxels in equal parts.")
+        parts = []
+        for one in files:
+            with one.open("rb") as opened:
+                parts.append(read(one, opened, whole // len(files)))
+        found = b"".join(parts)
+    return np.frombuffer(found, kind).astype(kind.newbyteorder("="), copy=False)
+
+
+def _unpacked(path: Path, packed: bytes, kind: np.dtype, encoding: str) -> bytes:
+    try:
+        if encoding == "text":
+            return np.array(packed.split(), dtype=np.float64).astype(kind).tobytes()
+        unpacker: Any = bz2.BZ2Decompressor() if encoding == "bzip2" else zlib.decompressobj(zlib.MAX_WBITS | 32)
+        return bytes(unpacker.decompress(packed))
+    except ValueError as error:
+        raise StudyError(f"{path}: its text is no list of numbers ({error}). Export it again.") from error
+    except (zlib.error, OSError, EOFError) as error:
+        raise unpacks_badly(path) from error
+
+
 def read_bytes(file: IO[bytes], wanted: int) -> bytes:
     """At most ``wanted`` bytes, in blocks: a damaged header may ask for more than there is memory."""
     parts, left = [], wanted
@@ -133,10 +215,15 @@ def read_bytes(file: IO[bytes], wanted: int) -> bytes:
     return b"".join(parts)
 
 
-def cut_short(path: Path, data: Path | str, there: int, wanted: int) -> StudyError:
+def cut_short(path: Path, data: Path, there: int, wanted: int) -> StudyError:
     """The error of a file with too few bytes. ``data`` is the file that has them, ``path`` the one that the user named."""
-    of = "" if Path(data) == path else f" (its data file {Path(data).name})"
+    of = "" if data == path else f" (its data file {data.name})"
     return StudyError(f"{path}{of} is cut short: {there} bytes of voxels instead of {wanted}. Copy or export it again.")
+
+
+def unpacks_badly(path: Path) -> StudyError:
+    """The error of a file whose compressed data cannot be unpacked."""
+    return StudyError(f"{path} is cut short or damaged: its compressed data cannot be unpacked. Copy or export it again.")
 
 
 def data_file(path: Path, name: str) -> Path:
