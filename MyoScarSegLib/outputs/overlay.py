@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.outputs.figures import canvas
+from MyoScarSegLib.outputs.figures import canvas, png
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import write_bytes
 from MyoScarSegLib.utils.windows import window_of
-from MyoScarSegLib.utils.words import counted
+from MyoScarSegLib.utils.words import counted, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +28,6 @@ _BOX_COLORS = {BoxState.PROPOSED: "#ffd166", BoxState.ACCEPTED: "#4cc9f0", BoxSt
 _BOX_DASHES = {BoxState.PROPOSED: (0, (4, 2)), BoxState.ACCEPTED: (0, (4, 2)), BoxState.REJECTED: (0, (1, 2))}
 _POINTS = {True: ("+", "#ffffff"), False: ("x", "#ff8fd6")}
 _TILE_INCHES = 2.3
-_DPI = 110
 _LEAST_VIEW_MM = 150.0
 _LEAST_VIEW_PX = 110
 _MOST_TILES = 60
@@ -116,9 +114,7 @@ def _draw(
         axis.set_title(f"slice {index}", color=_FAINT, fontsize=8, loc="left", pad=3)
         text, color = ("not used", "#ff9f1c") if failure else (captions[index], _INK)
         axis.set_title(text, color=color, fontsize=8, loc="right", pad=3)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, facecolor=_PAPER, metadata={"Software": "MyoScarSeg"})
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, png(figure))
 
 
 def _chosen_slices(slices: int, boxes: Sequence[Box], points: Sequence[Point], masks: Sequence[np.ndarray]) -> list[int]:
@@ -193,9 +189,9 @@ def _shortened(title: str, width_inches: float) -> str:
     most = int(width_inches / 0.118)
     case, colon, rest = title.rpartition(": ")
     room = max(most - len(rest) - 2, 8)
-    if len(title) <= most or len(case) <= room:
+    if len(title) <= most:
         return title
-    return f"{case[: room - room // 2 - 1]}…{case[-(room // 2) :]}{colon}{rest}"
+    return f"{shortened(case, room)}{colon}{rest}"
 
 
 def _view(

@@ -18,6 +18,7 @@ from MyoScarSegLib.outputs.burden_pictures import (
 )
 from MyoScarSegLib.outputs.figures import FAINT, INK, LINE, canvas
 from MyoScarSegLib.outputs.report_content import RESEARCH_USE, Report
+from MyoScarSegLib.utils.words import shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -185,13 +186,6 @@ def _foot(figure: Figure, report: Report, lines: Sequence[str], cursor: _Cursor)
                 _text(figure, left + places[column], y, words, 6.4, ha=side, color=FAINT if n == 0 else INK)
     _text(figure, _MARGIN, 0.36, "Reader ______________________   Date ______________   Signature ______________________", 7)
     _text(figure, WIDTH - _MARGIN, 0.36, RESEARCH_USE, 7, ha="right", color=_WARNING)
-
-
-def shortened(words: str, most: int) -> str:
-    """At most so many characters, the middle left out: a name's beginning and its number stay."""
-    if len(words) <= most:
-        return words
-    return f"{words[: most - most // 2 - 1]}…{words[-(most // 2) :]}"
 
 
 def _wrapped(words: str, width_inches: float, size: float, bullet: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.aha import Frame, InsertionPoints, center_of, frame_of, frame_of_axes, levels_of, towards_apex
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.ventricle import Ventricle
-from MyoScarSegLib.quantification.wall import interpolated
+from MyoScarSegLib.quantification.wall import along
 from MyoScarSegLib.study.study import Geometry
 
 HALF_SEPTUM_DEG = 60.0
@@ -120,8 +120,8 @@ def _epicardium_mm(ventricle: Ventricle, planes: Planes, k: int, ways: np.ndarra
     rows, columns = ventricle.window
     sides_mm = planes.to_mm @ np.array([columns.stop - columns.start, rows.stop - rows.start])
     steps = np.arange(0.0, float(np.abs(sides_mm).sum()), 0.5)
-    (inside,) = _along(ways, steps, center_of(ventricle, planes, k), planes, heart)
-    return np.asarray(steps[len(steps) - 1 - np.argmax(inside[:, ::-1] >= 0.5, axis=1)])
+    (inside,) = along(center_of(ventricle, planes, k), ways[None], steps, planes, heart[None].astype(np.float32))
+    return np.asarray(steps[len(steps) - 1 - np.argmax(inside[0, :, ::-1] >= 0.5, axis=1)])
 
 
 def _blood_beside(image: np.ndarray, ventricle: Ventricle, planes: Planes, k: int, frame: Frame) -> np.ndarray:
@@ -136,14 +136,6 @@ def _blood_beside(image: np.ndarray, ventricle: Ventricle, planes: Planes, k: in
         return np.zeros(_DIRECTIONS)
     radii = _epicardium_mm(ventricle, planes, k, ways)
     steps = radii[:, None] + np.arange(*_BAND_MM)
-    (values,) = _along(ways, steps, center_of(ventricle, planes, k), planes, image)
-    height = (values - wall) / (blood - wall)
+    (values,) = along(center_of(ventricle, planes, k), ways[None], steps, planes, image[None].astype(np.float32))
+    height = (values[0] - wall) / (blood - wall)
     return np.asarray((np.clip((height - 0.3) / 0.4, 0, 1) * np.clip((2.2 - height) / 0.6, 0, 1)).mean(axis=1))
-
-
-def _along(ways: np.ndarray, steps: np.ndarray, center: np.ndarray, planes: Planes, *images: np.ndarray) -> list[np.ndarray]:
-    places = (center + ways[:, None] * np.broadcast_to(steps, (len(ways), steps.shape[-1]))[..., None]) @ np.linalg.inv(
-        planes.to_mm
-    ).T
-    x, y = places[None, ..., 0].astype(np.float32), places[None, ..., 1].astype(np.float32)
-    return [found[0] for found in interpolated(x, y, *(image[None].astype(np.float32) for image in images))]

@@ -104,19 +104,10 @@ def chords(
     window, corner = _window(ventricle.myocardium[list(slices)])
     wall = ventricle.myocardium[list(slices)][:, window[0], window[1]].astype(np.float32)
     scar = infarct[list(slices)][:, window[0], window[1]].astype(np.float32) * wall
-    to_pixels = np.linalg.inv(planes.to_mm)
-
-    def along(starts: np.ndarray, ways: np.ndarray, steps: np.ndarray, *stacks: np.ndarray) -> list[np.ndarray]:
-        """Each stack's values ``[n, 120, steps]`` from starts ``[n, 120, 2]`` in directions ``[n, 120, 2]``."""
-        first, way = starts @ to_pixels.T - corner, ways @ to_pixels.T
-        x = (first[..., 0, None] + way[..., 0, None] * steps).astype(np.float32)
-        y = (first[..., 1, None] + way[..., 1, None] * steps).astype(np.float32)
-        return interpolated(x, y, *stacks)
-
     rays = np.broadcast_to(frame.directions(angles), (len(slices), CHORDS, 2))
     starts = np.broadcast_to(centers[:, None], rays.shape)
     steps = np.arange(0.0, _reach_mm(wall, centers, planes, corner) + 1.0, _STEP_MM)
-    (seen,) = along(starts, rays, steps, wall)
+    (seen,) = along(starts, rays, steps, planes, wall, corner=corner)
     inside = seen >= 0.5
     met = inside.any(axis=2)
     inner = np.argmax(inside, axis=2) * _STEP_MM
@@ -127,7 +118,7 @@ def chords(
 
     half = float(np.nanmax(np.where(met, outer - inner, np.nan))) if met.any() else 0.0
     steps = (np.arange(2 * int(np.ceil(half / _STEP_MM)) + 9) - int(np.ceil(half / _STEP_MM)) - 4) * _STEP_MM
-    walls, scars = along(np.nan_to_num(points), normals, steps, wall, scar)
+    walls, scars = along(np.nan_to_num(points), normals, steps, planes, wall, scar, corner=corner)
     zero = int(np.argmin(np.abs(steps)))
     run = walls > 0.02
     run[:, :, zero:] = np.logical_and.accumulate(run[:, :, zero:], axis=2)
@@ -203,7 +194,25 @@ def _reach_mm(wall: np.ndarray, centers: np.ndarray, planes: Planes, corner: np.
     return far
 
 
-def interpolated(x: np.ndarray, y: np.ndarray, *stacks: np.ndarray) -> list[np.ndarray]:
+def along(
+    starts: np.ndarray, ways: np.ndarray, steps: np.ndarray, planes: Planes, *stacks: np.ndarray, corner: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """Values ``[n, ways, steps]`` of stacks ``[n, row, column]`` along lines in their planes.
+
+    Args:
+        starts, ways: ``[n, ways, 2]`` first points and directions, ``(u, v)`` in mm.
+        steps: how far along, in mm; the same for all, or ``[n, ways, steps]``.
+        planes: of the stack.
+        stacks: float32.
+        corner: ``(x, y)`` of the stacks' first pixel in the slice; None for (0, 0).
+    """
+    to_pixels = np.linalg.inv(planes.to_mm).T
+    first, way = starts @ to_pixels - (0.0 if corner is None else corner), ways @ to_pixels
+    x, y = ((first[..., n, None] + way[..., n, None] * steps).astype(np.float32) for n in (0, 1))
+    return _interpolated(x, y, *stacks)
+
+
+def _interpolated(x: np.ndarray, y: np.ndarray, *stacks: np.ndarray) -> list[np.ndarray]:
     """Bilinear values of stacks ``[n, row, column]`` at columns x and rows y, ``[n, ...]``; 0 outside."""
     left, top = np.floor(x), np.floor(y)
     right_part, lower_part = x - left, y - top

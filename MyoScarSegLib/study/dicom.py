@@ -18,6 +18,7 @@ from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of
 from MyoScarSegLib.study.series import Series
 from MyoScarSegLib.study.stack import FileStack
 from MyoScarSegLib.study.study import Reconstruction, SliceFile
+from MyoScarSegLib.utils.words import counted, listed
 
 #: Normals with this cosine are parallel; so few parallel images of another kind are slices gone astray, not a stack.
 _PARALLEL, _FEWEST_SLICES = 0.999, 3
@@ -93,9 +94,8 @@ def _offered(path: Path) -> tuple[list[DicomStack], list[Series], dict[Path, Unr
 
 def _named(damaged: dict[Path, Unreadable]) -> str:
     """Number, names and reasons of damaged files, for a sentence."""
-    shown = [f"{file.name} ({error})" for file, error in sorted(damaged.items())[:5]]
-    more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
-    return f"{len(damaged)} {'file' if len(damaged) == 1 else 'files'} cannot be read: {', '.join(shown)}{more}"
+    shown = listed((f"{file.name} ({error})" for file, error in sorted(damaged.items())), 5)
+    return f"{counted(len(damaged), 'file')} cannot be read: {shown}"
 
 
 def _missing_files(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,34 +12,15 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import DICOM_EXTENSIONS, VOLUME_EXTENSIONS, has_extension
+from MyoScarSegLib.study.segments import Segment, check_cover, scar_of
 from MyoScarSegLib.study.stack import numbers
 from MyoScarSegLib.study.study import Geometry, Study
-from MyoScarSegLib.study.tissue import INFARCT, NO_REFLOW, SCAR, class_of_segment
+from MyoScarSegLib.study.tissue import class_of_segment
 from MyoScarSegLib.study.uneven import mean_grid, regular_grid
 from MyoScarSegLib.study.volumes import geometry_of, read_volume
 
-#: No scar covers more of a slice, be it cropped to the heart.
-_LARGEST_SHARE = 0.9
-
 #: Programs round coordinates: a mask that lies off by less than this share of a voxel is one of the same grid.
 _SAME_PLACE = 0.1
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One segment of a stored segmentation.
-
-    Attributes:
-        name: as the user reads it.
-        number: of its class (:mod:`~MyoScarSegLib.study.tissue`), by its code or its name; None if they say nothing.
-        value: of its voxels in the file, or, where several segments may lie over each other, its place among them, from 1.
-        mask: bool ``[k, j, i]``, shaped like the study's voxels. Segments may overlap.
-    """
-
-    name: str
-    number: int | None
-    value: int
-    mask: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -92,8 +73,7 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
     if not path.is_file():
         raise StudyError(f"There is no mask file {path}.")
     if is_dicom_mask(path):
-        found = enumerate(_of_dicom(path, study), start=1)
-        return StoredLabels(None, tuple(Segment(name, number, value, mask) for value, (name, number, mask) in found))
+        return StoredLabels(None, tuple(_of_dicom(path, study)))
     if not has_extension(path, VOLUME_EXTENSIONS):
         raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD, MHA, DICOM SEG or RTSTRUCT.")
     stored, geometry, fields = read_stored(path)
@@ -118,7 +98,7 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
         whole[window] = part
         return np.ascontiguousarray(grid.to_study(whole))
 
-    segments = tuple(Segment(name, number, value, on_grid(mask)) for name, number, value, mask in _segments(path, stored, fields))
+    segments = tuple(replace(segment, mask=on_grid(segment.mask)) for segment in _segments(path, stored, fields))
     return StoredLabels(on_grid(stored) if stored.ndim == 3 else None, segments)
 
 
@@ -129,8 +109,8 @@ def is_dicom_mask(path: Path) -> bool:
     return not has_extension(path, VOLUME_EXTENSIONS) and (has_extension(path, DICOM_EXTENSIONS) or is_dicom(path))
 
 
-def _of_dicom(path: Path, study: Study) -> list[tuple[str, int | None, np.ndarray]]:
-    """Name, class and mask of each segment of a DICOM file.
+def _of_dicom(path: Path, study: Study) -> list[Segment]:
+    """The segments of a DICOM file.
 
     Raises:
         StudyError: it is damaged, of another kind, or was not drawn on this study.
@@ -249,8 +229,8 @@ def _elsewhere(path: Path, shape: tuple[int, ...], geometry: Geometry, study: St
     )
 
 
-def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tuple[str, int | None, int, np.ndarray]]:
-    """Name, class, value, and voxels of each segment that the header's fields name.
+def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[Segment]:
+    """The segments that the header's fields name, on the file's grid.
 
     Slicer before 4.11 wrote a component for each segment, and neither its layer nor its value.
     """
@@ -277,7 +257,7 @@ def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tu
             tissue = class_of_segment(name, entry[1] if entry else "")
         except StudyError as error:
             raise StudyError(f"{path}: {error}") from error
-        found.append((name, tissue, number + 1 if stored.ndim == 4 else int(value or 1), mask))
+        found.append(Segment(name, tissue, number + 1 if stored.ndim == 4 else int(value or 1), mask))
     return found
 
 
@@ -301,46 +281,3 @@ def is_blank(stored: np.ndarray, geometry: Geometry, shape: tuple[int, ...]) -> 
         and np.array_equal(np.abs(geometry.direction), np.eye(3))
     )
     return stored.shape[:3] == (1, 1, 1) or (no_place and stored.shape[:3] == shape)
-
-
-def scar_of(segments: Sequence[Segment], where: str) -> np.ndarray:
-    """The voxels of the segments that are scar, no-reflow included.
-
-    Raises:
-        StudyError: none is called or coded so, or several have one name.
-    """
-    check_names(segments, where)
-    scar = [segment.mask for segment in segments if segment.number in (INFARCT, NO_REFLOW)]
-    if not scar:
-        names = ", ".join(segment.name for segment in segments)
-        raise StudyError(
-            f"{where} has no segment that is called scar (it has {names}). Name the scar's segment {SCAR.name}; in an exam "
-            "without scar leave it empty."
-        )
-    return np.asarray(np.any(scar, axis=0))
-
-
-def check_cover(scar: np.ndarray, where: str) -> np.ndarray:
-    """The scar ``[..., row, column]`` as it is, if it leaves something of each slice.
-
-    Raises:
-        StudyError: it covers a whole slice, as no scar does: background and scar have been exchanged, or it is no mask.
-    """
-    share = scar.mean(axis=(-2, -1))
-    if np.any(share > _LARGEST_SHARE):
-        raise StudyError(
-            f"{where}: the scar covers {share.max():.0%} of a slice. Are scar and background exchanged, or is it a mask of "
-            "something else? Give the values' classes with --labels, or correct the file."
-        )
-    return scar
-
-
-def check_names(segments: Sequence[Segment], where: str) -> None:
-    """Refuse segments of a tissue that are called the same, which nobody can tell apart.
-
-    Raises:
-        StudyError: there are such.
-    """
-    names = [segment.name.casefold() for segment in segments if segment.number is not None]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise StudyError(f"{where} has several segments called {twice[0]!r}. Rename or delete all but the one that is meant.")

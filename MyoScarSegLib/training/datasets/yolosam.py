@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.masks import check_cover
 from MyoScarSegLib.study.names import PICTURE_EXTENSIONS
 from MyoScarSegLib.study.pictures import picture_files, read_grey
+from MyoScarSegLib.study.segments import check_cover
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.study.tissue import says_scar
 from MyoScarSegLib.training.datasets import labelmaps

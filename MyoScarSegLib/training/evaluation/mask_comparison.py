@@ -11,8 +11,9 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.grids import common_grid
-from MyoScarSegLib.study.masks import StoredLabels, check_cover, is_dicom_mask, read_labels, read_stored
+from MyoScarSegLib.study.masks import StoredLabels, is_dicom_mask, read_labels, read_stored
 from MyoScarSegLib.study.names import has_extension, natural_order
+from MyoScarSegLib.study.segments import check_cover
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelmaps import (
