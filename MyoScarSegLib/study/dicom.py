@@ -14,7 +14,7 @@ from MyoScarSegLib.study.dicom_files import dicom_files
 from MyoScarSegLib.study.dicom_groups import stacks_of
 from MyoScarSegLib.study.dicom_headers import DicomImage, Unreadable, read_images
 from MyoScarSegLib.study.dicom_pixels import CannotDecode, forget_frames, pixels_of
-from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of
+from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of, heights_mm
 from MyoScarSegLib.study.series import Series
 from MyoScarSegLib.study.stack import FileStack
 from MyoScarSegLib.study.study import Reconstruction, SliceFile
@@ -127,7 +127,7 @@ def _odd_slices(stack: DicomStack, others: list[DicomImage]) -> list[DicomImage]
     if first.normal is None or not stack.has_positions:
         return []
     normal, series = first.normal, (first.series_uid, first.series_number, first.text)
-    taken = np.array([image.position @ normal for image in stack.slices])
+    taken = heights_mm(stack.slices)
     odd = [
         image
         for image in others
