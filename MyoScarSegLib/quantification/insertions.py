@@ -47,7 +47,7 @@ def propose_insertions(voxels: np.ndarray, ventricle: Ventricle, geometry: Geome
     """
     if voxels.shape != ventricle.myocardium.shape:
         raise StudyError(f"The image has the shape {voxels.shape}, the ventricle {ventricle.myocardium.shape}.")
-    planes, frame, slices = _usual(ventricle, geometry)
+    planes, frame, slices = usual = _usual(ventricle, geometry)
     seen = np.mean([_blood_beside(voxels[k], ventricle, planes, k, frame) for k in slices], axis=0)
     turned = np.arange(_DIRECTIONS) * (360 / _DIRECTIONS)
     away = np.abs((turned[None] - turned[:, None] + 180) % 360 - 180)
@@ -55,12 +55,12 @@ def propose_insertions(voxels: np.ndarray, ventricle: Ventricle, geometry: Geome
     arcs -= arcs.mean(axis=1, keepdims=True)
     spread = float(seen.std())
     if spread < 1e-6:
-        return _points(0.0, "axes", ventricle, planes, frame, slices)
+        return _points(0.0, "axes", ventricle, usual)
     match = arcs @ seen / (np.linalg.norm(arcs, axis=1) * spread * np.sqrt(_DIRECTIONS))
     best = int(np.argmax(match + _AXES_WEIGHT * np.cos(np.radians(turned))))
     if match[best] < _LEAST_MATCH:
-        return _points(0.0, "axes", ventricle, planes, frame, slices)
-    return _points(float(turned[best]), "image", ventricle, planes, frame, slices)
+        return _points(0.0, "axes", ventricle, usual)
+    return _points(float(turned[best]), "image", ventricle, usual)
 
 
 def insertions_at(rotation_deg: float, ventricle: Ventricle, geometry: Geometry) -> InsertionPoints:
@@ -75,13 +75,11 @@ def insertions_at(rotation_deg: float, ventricle: Ventricle, geometry: Geometry)
     Raises:
         StudyError: it carries no spacing, or no slice has wall all round the cavity.
     """
-    planes, frame, slices = _usual(ventricle, geometry)
-    return _points(rotation_deg, "rotation", ventricle, planes, frame, slices)
+    return _points(rotation_deg, "rotation", ventricle, _usual(ventricle, geometry))
 
 
 def rotation_of(insertions: InsertionPoints, ventricle: Ventricle, geometry: Geometry) -> float:
     """The angle, -180 to 180, that :func:`insertions_at` would need for the same middle of the septum."""
-
     planes, frame, _ = _usual(ventricle, geometry)
     middle = frame_of(insertions, ventricle, planes).directions(np.zeros(()))
     return float((frame.degrees(middle) + 180) % 360 - 180)
@@ -98,13 +96,9 @@ def _usual(ventricle: Ventricle, geometry: Geometry) -> tuple[Planes, Frame, lis
 
 
 def _points(
-    turned: float,
-    source: Literal["image", "axes", "rotation"],
-    ventricle: Ventricle,
-    planes: Planes,
-    frame: Frame,
-    slices: list[int],
+    turned: float, source: Literal["image", "axes", "rotation"], ventricle: Ventricle, usual: tuple[Planes, Frame, list[int]]
 ) -> InsertionPoints:
+    planes, frame, slices = usual
     apex = towards_apex(ventricle, planes)
     k = sorted(slices, key=lambda one: apex * planes.positions_mm[one])[len(slices) // 2]
     ways = frame.directions(np.array([turned - HALF_SEPTUM_DEG, turned + HALF_SEPTUM_DEG]))

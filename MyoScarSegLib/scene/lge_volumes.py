@@ -241,8 +241,7 @@ def _as_acquired(node: Any, even: Geometry, slices: int) -> Geometry:
     if any(len(place) != 3 for place in places):
         return even
     origins = np.array(places)
-    normal = np.cross(even.direction[:, 0], even.direction[:, 1])
-    normal *= np.sign(normal @ even.direction[:, 2])
+    normal = even.normal * np.sign(even.normal @ even.direction[:, 2])
     origins = origins[np.argsort(origins @ normal)]
     gaps = np.diff(origins @ normal)
     usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])

@@ -10,7 +10,8 @@ from typing import IO
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.volumes import StoredVolume, data_names, mm_per_unit, one_value_per_voxel, stored_values, three_axes
+from MyoScarSegLib.study.stack import FileStack
+from MyoScarSegLib.study.volumes import data_names, mm_per_unit, one_value_per_voxel, placed, stored_values, three_axes
 
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "long": "i4", "ulong": "u4",
@@ -19,7 +20,7 @@ _TYPES = {
 _LONGEST_LINE, _MOST_LINES = 4096, 1000
 
 
-def read_metaimage(path: Path) -> StoredVolume:
+def read_metaimage(path: Path) -> FileStack:
     """The volume in a MetaImage file.
 
     Raises:
@@ -46,7 +47,9 @@ def read_metaimage(path: Path) -> StoredVolume:
     matrix = _numbers(path, fields, "transformmatrix", "rotation", "orientation")
     origin = _numbers(path, fields, "offset", "position", "origin")
     mm = math.nan if scale is None else scale
-    return StoredVolume(
+    return placed(
+        path,
+        "MetaImage",
         array.reshape(shape[::-1]),
         None if spacing is None else tuple(value * mm for value in (*spacing, math.nan, math.nan)[:3]),
         # Each row of the file's matrix is the direction of one axis.

@@ -12,12 +12,12 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.quiet_pydicom import import_pydicom
-from MyoScarSegLib.study.stack import numbers, usable_spacing
+from MyoScarSegLib.study.stack import FileStack, numbers, usable_spacing
 from MyoScarSegLib.study.volumes import (
-    StoredVolume,
     cut_short,
     data_file,
     one_value_per_voxel,
+    placed,
     read_bytes,
     three_axes,
     unpacks_badly,
@@ -35,7 +35,7 @@ _SHEARED = 1e-2
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}
 
 
-def read_nifti(path: Path) -> StoredVolume:
+def read_nifti(path: Path) -> FileStack:
     """The volume in a ``.nii`` or ``.nii.gz`` file (packed or not, whatever its name says), or a ``.hdr`` with its ``.img``.
 
     Raises:
@@ -103,7 +103,7 @@ def _check_shape(path: Path, shape: tuple[int, ...], header: Any) -> None:
     three_axes(path, shape)
 
 
-def _volume(path: Path, header: Any, shape: tuple[int, ...], data: Path, file: IO[bytes]) -> StoredVolume:
+def _volume(path: Path, header: Any, shape: tuple[int, ...], data: Path, file: IO[bytes]) -> FileStack:
     from nibabel.spatialimages import HeaderDataError
 
     try:
@@ -133,14 +133,8 @@ def _volume(path: Path, header: Any, shape: tuple[int, ...], data: Path, file: I
     if slope is not None:
         values = apply_read_scaling(values, slope, intercept)
     spacing, affine, notes = _forms(path, header)
-    return StoredVolume(
-        values.astype(values.dtype.newbyteorder("=")),
-        spacing,
-        affine[:, :3],
-        affine[:, 3],
-        "pixdim",
-        notes,
-    )
+    values = values.astype(values.dtype.newbyteorder("="))
+    return placed(path, "NIfTI", values, spacing, affine[:, :3], affine[:, 3], "pixdim", notes)
 
 
 def _forms(path: Path, header: Any) -> tuple[tuple[float, ...], np.ndarray, tuple[str, ...]]:

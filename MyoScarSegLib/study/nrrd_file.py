@@ -12,7 +12,8 @@ from typing import IO, Any
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.volumes import StoredVolume, data_names, mm_per_unit, one_value_per_voxel, stored_values, three_axes
+from MyoScarSegLib.study.stack import FileStack
+from MyoScarSegLib.study.volumes import data_names, mm_per_unit, one_value_per_voxel, placed, stored_values, three_axes
 
 #: What is read of a header; the many other fields that programs add say nothing of voxels and their places.
 _FIELDS = {
@@ -34,7 +35,7 @@ _TO_LPS = {
 }  # fmt: skip
 
 
-def read_nrrd(path: Path) -> StoredVolume:
+def read_nrrd(path: Path) -> FileStack:
     """The volume in a ``.nrrd`` or ``.nhdr`` file, whose voxels may lie in one other file or in several.
 
     Raises:
@@ -49,7 +50,7 @@ def read_nrrd(path: Path) -> StoredVolume:
     # Axis n of the header is axis -1 - n of the array. The others have one entry each.
     order = [len(sizes) - 1 - n for n in (*[n for n in range(len(sizes)) if n not in spatial], *spatial[::-1])]
     array = np.transpose(array, order).reshape([sizes[n] for n in spatial[::-1]])
-    return StoredVolume(array, *_place(path, header, spatial))
+    return placed(path, "NRRD", array, *_place(path, header, spatial))
 
 
 def _header(path: Path, file: IO[bytes]) -> dict[str, Any]:
@@ -111,8 +112,8 @@ def _spatial_axes(path: Path, header: Mapping[str, Any], sizes: list[int]) -> li
 
 def _place(
     path: Path, header: Mapping[str, Any], spatial: list[int]
-) -> tuple[tuple[float, ...] | None, np.ndarray, np.ndarray, str, tuple[str, ...]]:
-    """Spacing, cosines, origin, the name of the field and notes, as :class:`StoredVolume` has them."""
+) -> tuple[tuple[float, ...] | None, np.ndarray, np.ndarray, str]:
+    """Spacing, cosines, origin and the name of the field, as :func:`placed` takes them."""
     no_origin = np.zeros(3)
     if "space directions" in header:
         where, units = "space directions", header.get("space units", [])
@@ -127,14 +128,14 @@ def _place(
         spacings = [float(header["spacings"][n]) if n < len(header["spacings"]) else math.nan for n in spatial]
         vectors, origin = np.eye(3), no_origin
     else:
-        return None, np.eye(3), no_origin, "space directions", ()
+        return None, np.eye(3), no_origin, "space directions"
     scales = [mm_per_unit(unit) for unit in (*units, "", "", "")[:3]]
     unknown = next((unit for unit, mm in zip(units, scales, strict=False) if mm is None), None)
     if unknown is not None:
         where = f"the unit {unknown!r} of {where} is not known; it"
     factors = np.array([math.nan if mm is None else mm for mm in scales])
     if where == "spacings":
-        return tuple(float(s * mm) for s, mm in zip(spacings, factors, strict=True)), vectors, origin, where, ()
+        return tuple(float(s * mm) for s, mm in zip(spacings, factors, strict=True)), vectors, origin, where
     name = re.sub(r"[-\s]?time$", "", str(header.get("space", "")).lower())
     if name not in _TO_LPS:
         raise StudyError(f"{path}: the NRRD header's space {header['space']!r} is none that the format has. Export it again.")
@@ -143,7 +144,7 @@ def _place(
     lengths = np.linalg.norm(vectors, axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = vectors / lengths
-    return tuple(float(length) for length in lengths), cosines, to_lps @ (factors * origin), where, ()
+    return tuple(float(length) for length in lengths), cosines, to_lps @ (factors * origin), where
 
 
 def _array(path: Path, header: dict[str, Any], file: IO[bytes]) -> np.ndarray:

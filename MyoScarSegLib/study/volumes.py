@@ -8,7 +8,6 @@ import math
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,27 +33,6 @@ _MM_PER_UNIT = {
 }
 
 
-@dataclass(frozen=True)
-class StoredVolume:
-    """What a file holds, before any check that the formats share.
-
-    Attributes:
-        array: ``[k, j, i]``, after the format's own scaling of values.
-        spacing_mm: along i, j, k as the header has it (may be zero, negative or NaN); None if the header has none.
-        cosines: 3 x 3, whose columns are the directions of i, j, k in LPS; NaN where the header has none.
-        origin_mm: LPS, of voxel (0, 0, 0).
-        where: the header's name for its spacing, for messages.
-        notes: sentences on what was found.
-    """
-
-    array: np.ndarray
-    spacing_mm: tuple[float, ...] | None
-    cosines: np.ndarray
-    origin_mm: np.ndarray
-    where: str
-    notes: tuple[str, ...] = ()
-
-
 def read_volume(path: Path) -> FileStack:
     """The 3D image in ``path``, with its spacing if the header really has one.
 
@@ -63,31 +41,51 @@ def read_volume(path: Path) -> FileStack:
     """
     if has_extension(path, (".nrrd", ".nhdr")):
         from MyoScarSegLib.study.nrrd_file import read_nrrd as read
-
-        file_format = "NRRD"
     elif has_extension(path, (".mha", ".mhd")):
         from MyoScarSegLib.study.metaimage import read_metaimage as read
-
-        file_format = "MetaImage"
     else:
         from MyoScarSegLib.study.nifti import read_nifti as read
-
-        file_format = "NIfTI"
     try:
-        stored = read(path)
+        stack = read(path)
     except OSError as error:
         raise StudyError(f"Cannot read {path}: {error.strerror or error}.") from error
-    if np.iscomplexobj(stored.array):
+    if np.iscomplexobj(stack.array):
         raise StudyError(f"{path} holds complex numbers. Export the magnitude or the phase-sensitive (PSIR) image.")
-    geometry, problem, notes = _placed(path, stored)
-    return FileStack(
-        array=stored.array,
-        geometry=geometry,
-        format=file_format,
-        spacing_problem=problem,
-        source={"file": path.name},
-        notes=(*stored.notes, *notes),
-    )
+    return stack
+
+
+def placed(
+    path: Path,
+    file_format: str,
+    array: np.ndarray,
+    spacing_mm: Sequence[float] | None,
+    cosines: np.ndarray,
+    origin_mm: np.ndarray,
+    where: str,
+    notes: Sequence[str] = (),
+) -> FileStack:
+    """The stack that a file holds, its geometry checked.
+
+    Args:
+        path, file_format: of the file.
+        array: ``[k, j, i]``, after the format's own scaling of values.
+        spacing_mm: along i, j, k as the header has it (may be zero, negative or NaN); None if the header has none.
+        cosines: 3 x 3, whose columns are the directions of i, j, k in LPS; NaN where the header has none.
+        origin_mm: LPS, of voxel (0, 0, 0).
+        where: the header's name for its spacing, for messages.
+        notes: sentences on what was found.
+    """
+    x, y, z = (float(value) for value in np.nan_to_num(origin_mm, posinf=0.0, neginf=0.0))
+    direction, found = _directions(cosines)
+    geometry, problem = Geometry(None, (x, y, z), direction), ""
+    if spacing_mm is None:
+        problem = f"{path.name} has no spacing in its header ({where} is missing)."
+    elif not usable_spacing(spacing_mm):
+        problem = f"{path.name} has no usable spacing in its header ({where} is {numbers(spacing_mm)})."
+    else:
+        geometry = geometry.even((float(spacing_mm[0]), float(spacing_mm[1]), float(spacing_mm[2])))
+    said = (*notes, *(() if problem else found))
+    return FileStack(array, geometry, file_format, spacing_problem=problem, source={"file": path.name}, notes=said)
 
 
 def geometry_of(image: Any) -> Geometry:
@@ -238,19 +236,6 @@ def data_file(path: Path, name: str) -> Path:
             f"{path} keeps its voxels in {name}, which is not there. Copy that file too, into the folder of the header."
         )
     return file
-
-
-def _placed(path: Path, stored: StoredVolume) -> tuple[Geometry, str, list[str]]:
-    """The geometry, what is wrong with the spacing (empty if nothing is), and notes."""
-    x, y, z = (float(value) for value in np.nan_to_num(stored.origin_mm, posinf=0.0, neginf=0.0))
-    direction, notes = _directions(stored.cosines)
-    spacing = stored.spacing_mm
-    if spacing is None:
-        return Geometry(None, (x, y, z), direction), f"{path.name} has no spacing in its header ({stored.where} is missing).", []
-    if not usable_spacing(spacing):
-        said = f"{path.name} has no usable spacing in its header ({stored.where} is {numbers(spacing)})."
-        return Geometry(None, (x, y, z), direction), said, []
-    return Geometry((float(spacing[0]), float(spacing[1]), float(spacing[2])), (x, y, z), direction), "", notes
 
 
 def _directions(cosines: np.ndarray) -> tuple[np.ndarray, list[str]]:
