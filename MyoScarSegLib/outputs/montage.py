@@ -167,12 +167,6 @@ def outline_key(axis: Axes, masks: Mapping[str, np.ndarray]) -> None:
         axis.text(0.16 * n + 0.026, 0.5, name, fontsize=6.5, color=INK, va="center")
 
 
-def _shown(part: np.ndarray) -> np.ndarray:
-    """What is seen of a slice, between its 1st and 99.5th percentile: the whole slice's would be set by the fat around."""
-    low, high = np.percentile(part, [1.0, 99.5])
-    return np.clip((part - low) / max(high - low, 1e-6), 0, 1)
-
-
 def shown_slices(study: Study, masks: Sequence[np.ndarray], most: int = _MOST_TILES, *, filled: bool = False) -> list[int]:
     """The slices to show: of more than ``most`` those with something on them, evenly; ``filled`` up with others."""
     if study.slices <= most:
