@@ -31,7 +31,7 @@ def main() -> None:
     report = example()
     write_bytes(IMAGES / "report.png", png(page(report), 110))
     draw, width, height = PICTURES["bullseye"]
-    write_bytes(IMAGES / "bullseye.png", picture(draw, report.pictured, width, height, 130))
+    write_bytes(IMAGES / "bullseye.png", picture(draw, report, width, height, 130))
 
 
 if __name__ == "__main__":

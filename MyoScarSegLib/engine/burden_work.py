@@ -28,13 +28,13 @@ def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
     Raises:
         StudyError: the masks do not fit the study.
     """
-    from MyoScarSegLib.outputs.burden_pictures import PICTURES, Pictured, picture
-    from MyoScarSegLib.outputs.figure_data import drawn_thresholds
+    from MyoScarSegLib.outputs.burden_pictures import PICTURES, picture
+    from MyoScarSegLib.outputs.report_content import Report
     from MyoScarSegLib.quantification.measurements import measure
 
-    study, scar = job.result.study, job.result.mask
+    study = job.result.study
     measured = measure(
-        scar,
+        job.result.mask,
         study.geometry,
         ventricle=job.ventricle,
         no_reflow=job.no_reflow,
@@ -42,16 +42,9 @@ def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
         levels=job.levels,
         voxels=study.voxels,
     )
-    thresholds: dict[str, float] = {}
-    if name == "intensities" and job.ventricle is not None:
-        from MyoScarSegLib.quantification.reference import reference_masks
-
-        wall, cavity = job.ventricle.myocardium, job.ventricle.cavity
-        thresholds = drawn_thresholds(reference_masks(study.voxels, wall, cavity, job.remote, scar=scar, no_reflow=job.no_reflow))
-    shown = scar if job.no_reflow is None else scar | job.no_reflow
     width, height = PANEL_INCHES[name]
-    pictured = Pictured(study, measured, shown, job.ventricle, job.no_reflow, thresholds)
-    return picture(PICTURES[name][0], pictured, width, height, round(width_px / width))
+    report = Report(study.case, job.result, measured, job.ventricle, job.no_reflow, job.remote)
+    return picture(PICTURES[name][0], report, width, height, round(width_px / width))
 
 
 def write_report_of(job: BurdenJob, folder: Path) -> Path:

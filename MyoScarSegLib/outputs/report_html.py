@@ -72,10 +72,9 @@ def html_page(report: Report) -> str:
 
 
 def _pictures(report: Report) -> Iterable[str]:
-    shown = report.pictured
     segments = report.segment_rows
     width, height = (4.6, 2.6) if segments else (_WIDTH, 0.6)
-    bullseyes = _inline(picture(draw_bullseyes, shown, width, height, _DPI), "Scar burden and transmurality of the 17 segments")
+    bullseyes = _inline(picture(draw_bullseyes, report, width, height, _DPI), "Scar burden and transmurality of the 17 segments")
     if segments:
         yield f'<div class="two"><div class="wide">{bullseyes}</div><div>'
         yield _table(report.SEGMENT_HEADS, segments, words=(1, 2))
@@ -84,7 +83,7 @@ def _pictures(report: Report) -> Iterable[str]:
         yield bullseyes
     most = max(2.35 - 0.14 * (len(report.warnings) + len(report.missing)), 1.3)  # so that it stays one page
     yield _inline(
-        picture(draw_slices, shown, _WIDTH, slices_height(shown, _WIDTH - 0.12, most) + 0.12, _DPI),
+        picture(draw_slices, report, _WIDTH, slices_height(report, _WIDTH - 0.12, most) + 0.12, _DPI),
         "Slices with the outlines of myocardium, blood pool and scar",
     )
     yield '<div class="plots">'
@@ -93,7 +92,7 @@ def _pictures(report: Report) -> Iterable[str]:
         (draw_wall, "Transmurality along the wall"),
         (draw_intensities, "Histogram of the wall's intensities"),
     ):
-        yield _inline(picture(draw, shown, 2.45, 1.62, _DPI), words)
+        yield _inline(picture(draw, report, 2.45, 1.62, _DPI), words)
     yield "</div>"
 
 
