@@ -13,16 +13,13 @@ from MyoScarSegLib.study.names import case_name
 if TYPE_CHECKING:
     from MyoScarSegLib.outputs.report_content import Report
 
-PANEL_INCHES = {"bullseye": (2.7, 5.4), "slices": (5.4, 4.4), "bars": (3.4, 2.6), "wall": (3.4, 2.0), "intensities": (3.4, 2.2)}
-"""Width and height of the pictures in a panel, which is narrow: their letters have a size of their own."""
-
 
 def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
     """One picture for a panel as a PNG file.
 
     Args:
         job: what to show.
-        name: of :data:`PANEL_INCHES`.
+        name: of :data:`~MyoScarSegLib.outputs.burden_pictures.PICTURES`.
         width_px: of the picture.
 
     Raises:
@@ -42,9 +39,9 @@ def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
         levels=job.levels,
         voxels=study.voxels,
     )
-    width, height = PANEL_INCHES[name]
+    draw, width, height = PICTURES[name]
     report = Report(study.case, job.result, measured, job.ventricle, job.no_reflow, job.remote)
-    return picture(PICTURES[name][0], report, width, height, round(width_px / width))
+    return picture(draw, report, width, height, round(width_px / width))
 
 
 def write_report_of(job: BurdenJob, folder: Path) -> Path:

@@ -116,13 +116,13 @@ def _outlined(report: Report) -> dict[str, np.ndarray]:
 
 
 PICTURES: Mapping[str, tuple[Callable[[Figure, Report, Box], None], float, float]] = {
-    "bullseye": (draw_bullseyes, 5.4, 2.75),
-    "slices": (draw_slices, 5.4, 3.4),
-    "bars": (draw_bars, 5.4, 2.2),
-    "wall": (draw_wall, 5.4, 1.9),
-    "intensities": (draw_intensities, 5.4, 1.9),
+    "bullseye": (draw_bullseyes, 2.7, 5.4),
+    "slices": (draw_slices, 5.4, 4.4),
+    "bars": (draw_bars, 3.4, 2.6),
+    "wall": (draw_wall, 3.4, 2.0),
+    "intensities": (draw_intensities, 3.4, 2.2),
 }
-"""Name to what draws it, and its width and height in inches."""
+"""Name to what draws it, and its width and height in inches in a panel, which is narrow: letters have a size of their own."""
 
 
 def picture(draw: Callable[[Figure, Report, Box], None], report: Report, width: float, height: float, dpi: int) -> bytes:

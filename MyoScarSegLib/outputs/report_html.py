@@ -63,7 +63,8 @@ def html_page(report: Report) -> str:
         '<div class="two"><div class="wide"><h2>How it was measured</h2><div class="lines">',
         *(f"<p><span>{escape(name)}:</span> {escape(words)}</p>" for name, words in report.method_lines),
         "</div></div><div>",
-        *_others(report),
+        "<h2>Other methods in the same wall</h2>" if report.method_rows else "",
+        _table(report.METHOD_HEADS, report.method_rows, words=(0,)) if report.method_rows else "",
         "</div></div>",
         "<footer><span>Reader ____________________ Date ____________ Signature ____________________</span>",
         f'<span class="use">{escape(RESEARCH_USE)}</span></footer></body></html>\n',
@@ -99,12 +100,6 @@ def _pictures(report: Report) -> Iterable[str]:
 def _tile(tile: Tile) -> str:
     name, value, note = (escape(words) for words in (tile.name, tile.value, tile.note))
     return f'<div class="tile"><span>{name}</span><b>{value}</b><small>{note}</small></div>'
-
-
-def _others(report: Report) -> Iterable[str]:
-    if report.method_rows:
-        yield "<h2>Other methods in the same wall</h2>"
-        yield _table(report.METHOD_HEADS, report.method_rows, words=(0,))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], words: tuple[int, ...]) -> str:

@@ -101,9 +101,10 @@ def chords(
         return None
     angles = (np.arange(CHORDS) + 0.5) * (360 / CHORDS)
     centers = np.stack([center_of(ventricle, planes, k) for k in slices])
-    window, corner = _window(ventricle.myocardium[list(slices)])
-    wall = ventricle.myocardium[list(slices)][:, window[0], window[1]].astype(np.float32)
-    scar = infarct[list(slices)][:, window[0], window[1]].astype(np.float32) * wall
+    rows, columns = window_of(np.any(ventricle.myocardium[list(slices)], axis=0), margin=2)
+    corner = np.array([columns.start, rows.start], dtype=float)
+    wall = ventricle.myocardium[list(slices)][:, rows, columns].astype(np.float32)
+    scar = infarct[list(slices)][:, rows, columns].astype(np.float32) * wall
     rays = np.broadcast_to(frame.directions(angles), (len(slices), CHORDS, 2))
     starts = np.broadcast_to(centers[:, None], rays.shape)
     steps = np.arange(0.0, _reach_mm(wall, centers, planes, corner) + 1.0, _STEP_MM)
@@ -176,12 +177,6 @@ def transmurality_of(found: Chords, extents_mm: np.ndarray) -> Transmurality | N
         endocardial_extent_percent=percent(found.endocardial, weight * np.nan_to_num(found.inner_mm)),
         wall_thickness_mm=percent(np.nan_to_num(found.thickness_mm)) / 100,
     )
-
-
-def _window(wall: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Rows and columns that hold the wall with a margin of two pixels, and ``(x, y)`` of their first pixel."""
-    rows, columns = window_of(np.any(wall, axis=0), margin=2)
-    return (rows, columns), np.array([columns.start, rows.start], dtype=float)
 
 
 def _reach_mm(wall: np.ndarray, centers: np.ndarray, planes: Planes, corner: np.ndarray) -> float:

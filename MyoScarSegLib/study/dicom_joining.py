@@ -47,9 +47,12 @@ def joined(stacks: list[DicomStack]) -> list[DicomStack]:
         same = (first.study_uid, first.patient, first.modality, first.method, first.kind, first.image_type, first.signed)
         return *same, _base_name(first)
 
+    def continues(one: DicomStack, other: DicomStack) -> bool:
+        return alike(one.first, other.first) and differences_of_timing(one.first, other.first) < 2
+
     result = [stack for stack in stacks if alone(stack)]
     for same in grouped((stack for stack in stacks if not alone(stack)), family):
-        for pieces in gathered(same, lambda one, other: _continues(one.first, other.first)):
+        for pieces in gathered(same, continues):
             result += _assembled(sorted(pieces, key=lambda piece: min(time_order(image) for image in piece.images)))
     return result
 
@@ -57,10 +60,6 @@ def joined(stacks: list[DicomStack]) -> list[DicomStack]:
 def _base_name(image: DicomImage) -> tuple[str, ...]:
     words = _WORDS.findall(fold(image.text or image.protocol))
     return tuple(sorted(word for word in words if not _OF_A_PIECE.fullmatch(word)))
-
-
-def _continues(one: DicomImage, other: DicomImage) -> bool:
-    return alike(one, other) and differences_of_timing(one, other) < 2
 
 
 def _assembled(pieces: list[DicomStack]) -> list[DicomStack]:
