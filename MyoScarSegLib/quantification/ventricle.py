@@ -47,6 +47,11 @@ class Ventricle:
         if shared:
             raise StudyError(f"{shared} pixels are both myocardium and cavity; take them out of one of the two.")
 
+    @property
+    def labels(self) -> np.ndarray:
+        """uint8 ``[k, j, i]`` by the numbers of :mod:`~MyoScarSegLib.study.tissue`."""
+        return np.where(self.myocardium, MYOCARDIUM, np.where(self.cavity, CAVITY, 0)).astype(np.uint8)
+
     def with_scar(self, scar: np.ndarray) -> Ventricle:
         """With the scar at the wall's borders as wall, to a depth of :data:`BORDER_PX`; itself where there is none.
 
