@@ -7,7 +7,7 @@ from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.outputs.figures import canvas, png
-from MyoScarSegLib.outputs.overlay import draw_outline
+from MyoScarSegLib.outputs.montage import draw_outline
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.training_slices import LESIONS, sam_window, training_slices

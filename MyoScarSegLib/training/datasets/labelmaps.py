@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
-from MyoScarSegLib.study.masks import Segment, StoredLabels, check_cover, read_labels, scar_of
+from MyoScarSegLib.study.masks import StoredLabels, read_labels
+from MyoScarSegLib.study.segments import Segment, check_cover, scar_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_named, says_scar
 from MyoScarSegLib.training.datasets.labeled import scar_only_unless_wall

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.masks import check_cover
 from MyoScarSegLib.study.names import PICTURE_EXTENSIONS
 from MyoScarSegLib.study.pictures import picture_files, read_grey
+from MyoScarSegLib.study.segments import check_cover
 from MyoScarSegLib.study.tissue import INFARCT, says_scar
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice, none_of, scar_only_unless_wall

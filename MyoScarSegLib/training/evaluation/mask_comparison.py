@@ -13,8 +13,9 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.outputs.case_files import RESULT
 from MyoScarSegLib.study.grids import common_grid
-from MyoScarSegLib.study.masks import check_cover, read_labels
+from MyoScarSegLib.study.masks import read_labels
 from MyoScarSegLib.study.names import natural_order
+from MyoScarSegLib.study.segments import check_cover
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT
 from MyoScarSegLib.training.datasets.labeled import scar_only_unless_wall

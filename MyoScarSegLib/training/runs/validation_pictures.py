@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.outputs.figures import canvas, png
-from MyoScarSegLib.outputs.overlay import draw_outline
+from MyoScarSegLib.outputs.montage import draw_outline
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.label_pictures import write_png
