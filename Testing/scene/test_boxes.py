@@ -6,25 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import slicer
+import vtk
 
 from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState, Point
-from MyoScarSegLib.scene.prompt_steps import add_box, add_point, copy_box_to_next, nudge_box, remove_box, update_box
-from Testing.support.session_factory import reload, save_folder, save_mrb
-from Testing.support.volume_factory import add_transform, add_volume
-
-pytest.importorskip("slicer")
-
-import slicer
-
 from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.box_views import COLORS, BoxViews
 from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
 from MyoScarSegLib.scene.lge_volumes import study_of
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.point_lists import PointLists
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, copy_box_to_next, nudge_box, remove_box, update_box
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from Testing.support.session_factory import reload, save_folder, save_mrb
+from Testing.support.volume_factory import add_transform, add_volume
 
 SHAPE = (6, 30, 40)
 PLACE = np.diag([-1.5, -1.25, 8.0, 1.0])
@@ -323,8 +320,6 @@ def test_hidden_boxes_come_back(session, hands):
 
 def counted(node, event=None) -> list[str]:
     """A list that gets longer with each modification of a node."""
-    import vtk
-
     events: list[str] = []
     node.AddObserver(vtk.vtkCommand.ModifiedEvent if event is None else event, lambda _caller, name: events.append(name))
     return events
@@ -423,8 +418,6 @@ def test_a_placed_point_is_put_onto_its_slice(points, geometry):
     node = points.node(True)
     told = []
     points.changed.connect(lambda: told.append(points.read()))
-    import vtk
-
     ras = geometry.to_world(np.array([[12.5, 7.5, 2.3]]))[0]
     node.AddControlPointWorld(vtk.vtkVector3d(*ras))
     (point,) = told[-1]

@@ -17,8 +17,6 @@ from Testing.scene.test_results import cells, items_of
 from Testing.support.scene_ventricle_factory import ring_wall
 from Testing.support.session_factory import add_volume, fresh_scene, masks, paint, save_folder, save_mrb
 
-slicer = pytest.importorskip("slicer")
-
 SHAPE = (6, 40, 48)
 OPTIONS = {"specks_px": 0, "fill_no_reflow": True}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.drawn_walls import CURVE
@@ -13,8 +14,6 @@ from MyoScarSegLib.scene.ventricle_steps import take_curves, take_wall
 from MyoScarSegLib.study.tissue import WALL
 from Testing.support.scene_ventricle_factory import ring_wall, segment_mask
 from Testing.support.session_factory import add_volume, masks, random_matrix
-
-slicer = pytest.importorskip("slicer")
 
 SHAPE = (6, 40, 48)
 

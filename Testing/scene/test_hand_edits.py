@@ -7,25 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from MyoScarSegLib.engine.client import Engine
-from MyoScarSegLib.prompts import Box, BoxState, Point
-from MyoScarSegLib.scene.prompt_steps import add_box, add_point, remove_box
-from Testing.support.session_factory import reload
-from Testing.support.volume_factory import add_gaps, add_transform, add_volume
-
-pytest.importorskip("slicer")
-
 import slicer
 import vtk
 
+from MyoScarSegLib.engine.client import Engine
+from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.box_table import BoxTable
 from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.point_lists import PointLists
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, remove_box
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.study_state import BoxRow
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from MyoScarSegLib.scene.workflow import Workflow
+from Testing.support.session_factory import reload
+from Testing.support.volume_factory import add_gaps, add_transform, add_volume
 
 SHAPE = (6, 30, 40)
 PLACE = np.diag([-1.5, -1.25, 8.0, 1.0])
@@ -232,8 +229,6 @@ class IdleEngine(Engine):
 
 @pytest.fixture
 def workflow(scene):
-    from MyoScarSegLib.scene.workflow import Workflow
-
     engine = IdleEngine()
     workflow = Workflow(scene, engine)
     yield workflow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 
 import pytest
+import slicer
 
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box
@@ -16,8 +17,6 @@ from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.workflow import Workflow
 from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
-
-slicer = pytest.importorskip("slicer")
 
 BOX = Box(2, 10, 8, 30, 30)
 STEPS = 30

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from MyoScarSegLib.prompts import Box
-from Testing.support.session_factory import add_volume, random_matrix
-
-pytest.importorskip("slicer")
-
 import slicer
 
+from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.study_session import StudySession
+from Testing.support.session_factory import add_volume, random_matrix
 
 SHAPE = (6, 160, 200)
 HEART = (120.0, 70.0)

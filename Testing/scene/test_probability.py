@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
+import vtk
 from scipy import ndimage
 
 from MyoScarSegLib.result import SliceMasks, mask_of
@@ -36,8 +38,6 @@ def volume(scene):
 
 
 def test_slices_lie_on_the_volumes_voxels_and_stay_out_of_the_way(session, volume):
-    import slicer
-
     assert session.nodes.probability.node is None
     given = np.random.default_rng(0).random((12, 16)).astype(np.float32)
     session.apply_masks(SliceMasks(probability={3: given}))
@@ -50,9 +50,6 @@ def test_slices_lie_on_the_volumes_voxels_and_stay_out_of_the_way(session, volum
 
 def test_what_is_hidden_is_so_before_lists_of_nodes_hear_of_it(session, scene):
     """A list asks once, when a node is added: the probabilities were offered as a volume to segment."""
-    import slicer
-    import vtk
-
     heard = {}
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
@@ -76,8 +73,6 @@ def test_later_change_of_the_given_array_does_not_reach_what_was_kept(session):
 
 
 def ijk_to_ras(node):
-    import vtk
-
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     return matrix

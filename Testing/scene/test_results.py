@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, mass_of_pixels_g, scar_burden
@@ -16,8 +17,6 @@ from MyoScarSegLib.scene.result_tables import COLUMNS, INTERVAL_COLUMNS
 from MyoScarSegLib.scene.study_session import StudySession
 from Testing.support.session_factory import add_transform, add_volume, blob, masks, paint, random_matrix
 from Testing.support.volume_factory import add_gaps
-
-slicer = pytest.importorskip("slicer")
 
 SHAPE = (6, 30, 36)
 

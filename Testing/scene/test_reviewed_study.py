@@ -24,6 +24,7 @@ from MyoScarSegLib.outputs.edited import Marks
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.aha import NO_LEVEL, InsertionPoints
 from MyoScarSegLib.quantification.ventricle import Ventricle
+from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
 from MyoScarSegLib.scene.ventricle_steps import set_level
 from MyoScarSegLib.study import read_study, write_segmentation
 from Testing.support.cohort_factory import run_cohort
@@ -48,8 +49,6 @@ def read(cohort, tmp_path, case="P1", reader="ann") -> ReviewCase:
 
 
 def put(scene, case):
-    from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
-
     return ReviewedStudy(scene, case)
 
 

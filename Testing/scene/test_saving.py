@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
@@ -24,8 +25,6 @@ from Testing.support.session_factory import (
     save_folder,
     save_mrb,
 )
-
-slicer = pytest.importorskip("slicer")
 
 SHAPE = (6, 40, 48)
 PROVENANCE = {"segmenter": 'a "quoted" näme; 100 % <&>', "segmenter_sha256": "0" * 64, "remark": "two\nlines | bar"}

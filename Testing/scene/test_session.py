@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
+from MyoScarSegLib.scene import study_numbers
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, copy_box_to_next, remove_box, remove_point, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import BoxRow
@@ -24,8 +28,6 @@ from Testing.support.session_factory import (
     random_matrix,
     replace_segment,
 )
-
-slicer = pytest.importorskip("slicer")
 
 SHAPE = (6, 40, 48)
 
@@ -508,9 +510,6 @@ def test_scar_goes_with_a_volume_that_is_moved(session, volume, scene, hardened)
 
 
 def test_sessions_that_are_dropped_are_held_by_no_node(session, scene):
-    import gc
-    import weakref
-
     add_box(session, BOX)
     session.close()
     tables = [weakref.ref(found.nodes.boxes) for _time in range(3) for found in sessions(scene)]
@@ -562,8 +561,6 @@ def test_review_goes_slice_by_slice_doubtful_boxes_first(session):
 
 
 def test_edit_and_its_mask_are_measured_once_and_write_one_slice(session, monkeypatch):
-    from MyoScarSegLib.scene import study_numbers
-
     number = add_box(session, BOX)
     session.apply_masks(masks(1, 2, 3))
     measured, written = [], []

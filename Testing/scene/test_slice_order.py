@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
+import vtk
 
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point
+from MyoScarSegLib.scene.slice_order import reversed_axis
+from MyoScarSegLib.scene.study_session import StudySession
 from Testing.support.session_factory import reload
 from Testing.support.workflow_factory import scar_in_scene
-
-pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 SHAPE = (5, 30, 24)
 
 
 @pytest.fixture
 def volume(scene):
-    import slicer
-
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "LGE")
     slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32))
     matrix = np.diag([1.5, 1.5, -8.0, 1.0])
@@ -29,9 +29,6 @@ def volume(scene):
 
 
 def matrix_of(node):
-    import slicer
-    import vtk
-
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
@@ -43,10 +40,6 @@ def reloaded(scene, folder):
 
 
 def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp_path):
-    import slicer
-
-    from MyoScarSegLib.scene.study_session import StudySession
-
     session = StudySession.open(volume)
     probability = np.zeros(SHAPE, dtype=np.float32)
     probability[0, 5:12, 4:9], probability[3, 20:25, 10:20] = 0.9, 0.8
@@ -74,10 +67,6 @@ def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp
 
 def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(scene, tmp_path):
     """Its slices run along another axis of the file, so what the reader reverses is an axis in their plane."""
-    import slicer
-
-    from MyoScarSegLib.scene.study_session import StudySession
-
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "LGE")
     slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(100, 20, (30, 24, 5)).astype(np.float32))
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(np.diag([8.0, 1.5, -1.4, 1.0])))
@@ -100,11 +89,6 @@ def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(s
 
 
 def test_volume_whose_slices_are_where_they_were_is_not_counted_anew(scene, volume):
-    import slicer
-
-    from MyoScarSegLib.scene.slice_order import reversed_axis
-    from MyoScarSegLib.scene.study_session import StudySession
-
     session = StudySession.open(volume)
     add_box(session, Box(0, 3, 4, 10, 13))
     before = slicer.util.arrayFromVolume(volume).copy()

@@ -6,9 +6,6 @@ import json
 
 import numpy as np
 import pytest
-
-pytest.importorskip("slicer", reason="slicer-core is not installed")
-
 import slicer
 
 from MyoScarSegLib.errors import SceneError

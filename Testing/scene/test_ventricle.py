@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.quantification.aha import InsertionPoints
@@ -29,8 +30,6 @@ from Testing.support.session_factory import (
     save_folder,
     save_mrb,
 )
-
-slicer = pytest.importorskip("slicer")
 
 SHAPE = (6, 40, 48)
 LANDMARKS = Landmarks((10.5, 12.25, 2.0), (9.0, 28.0, 2.0), "image")

@@ -15,6 +15,7 @@ from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, turn_septum
 from Testing.support.dicom_factory import write_series
 from Testing.support.panel_kit import add_volume
 from Testing.support.scene_ventricle_factory import ring_wall
+from Testing.support.standins.pythonqt import unwrap
 
 SHAPE = (4, 64, 64)
 
@@ -125,8 +126,6 @@ def test_a_picture_is_drawn_by_the_worker_and_anew_after_an_edit(study):
 
 def test_a_picture_goes_with_its_study(study):
     """It would be taken for one of the next patient."""
-    from Testing.support.standins.pythonqt import unwrap
-
     label = unwrap(study.ui.pictureLabel)
     study.until(lambda: not label.pixmap().isNull(), what="picture")
     study.workflow.select(None)

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.result import Boxes
@@ -97,9 +99,6 @@ def test_a_double_click_without_a_tool_is_the_applications(study):
 
 
 def test_enter_in_a_field_is_the_fields(study):
-    from PySide6.QtCore import Qt
-    from PySide6.QtTest import QTest
-
     study.key("N")
     box_id = study.panel.segment.boxes.selected
     assert box_id is not None

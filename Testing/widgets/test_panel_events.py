@@ -10,7 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from MyoScarSegLib.engine import process_folder
 from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.installation.requirements import wanted
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.utils.files import EMBEDDINGS, cache_folder
@@ -147,7 +149,6 @@ def test_unusable_volume_is_said_and_its_name_stays(study):
 
 
 def test_packages_that_are_missing_bring_up_the_dialog_instead_of_an_error(study, monkeypatch):
-    from MyoScarSegLib.installation.requirements import wanted
     from MyoScarSegLib.widgets import packages
 
     asked = []
@@ -242,7 +243,6 @@ def test_what_was_chosen_is_there_after_a_restart(study):
 
 
 def test_settings_of_the_form_reach_the_worker_the_folder_and_the_next_start(study, tmp_path, monkeypatch):
-    from MyoScarSegLib.engine import process_folder
     from MyoScarSegLib.widgets.panel_settings import ENGINE_WIDGETS, Settings, fill_form
 
     given = []

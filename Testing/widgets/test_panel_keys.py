@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from Testing.support.standins.pythonqt import unwrap
 
 
 @pytest.fixture
@@ -108,9 +111,6 @@ def test_threshold_and_growth_have_keys(study):
 
 
 def test_holding_h_hides_boxes_until_it_is_released(study):
-    from PySide6.QtCore import Qt
-    from PySide6.QtTest import QTest
-
     study.key("N")
     display = study.workflow.views.node(study.panel.segment.boxes.selected).GetDisplayNode()
     QTest.keyPress(study.application.window, Qt.Key.Key_H)
@@ -136,10 +136,6 @@ def test_keys_are_given_back_when_another_module_is_shown(study):
 
 
 def test_typing_a_number_is_no_key_of_the_module(study):
-    from PySide6.QtTest import QTest
-
-    from Testing.support.standins.pythonqt import unwrap
-
     study.ui.advancedSection.collapsed = False
     spin = unwrap(study.ui.threadsSpinBox)
     spin.setFocus()
@@ -152,11 +148,6 @@ def test_typing_a_number_is_no_key_of_the_module(study):
 
 
 def test_a_number_field_leaves_letters_and_undo_to_the_module_and_is_left_by_enter(study):
-    from PySide6.QtCore import Qt
-    from PySide6.QtTest import QTest
-
-    from Testing.support.standins.pythonqt import unwrap
-
     study.ui.advancedSection.collapsed = False
     spin, window = unwrap(study.ui.threadsSpinBox), study.application.window
     window.activateWindow()

@@ -6,8 +6,10 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from PySide6.QtGui import QColor, QPalette
 
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, registry
+from MyoScarSegLib.utils.files import cache_folder
 from Testing.support.standins.pythonqt import unwrap
 from Testing.training.test_model_import import keep, trained  # noqa: F401 (a fixture)
 
@@ -34,8 +36,6 @@ def test_panel_fits_into_a_narrow_dock(opened):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_small_print_and_errors_are_readable_in_both_themes(opened, dark):
-    from PySide6.QtGui import QColor, QPalette
-
     from MyoScarSegLib.widgets import style
 
     palette = QPalette()
@@ -112,8 +112,6 @@ def test_file_dialog_offers_what_can_be_loaded(opened):
 
 
 def test_panel_tells_the_size_of_the_cache_and_empties_that_of_trainings_too(opened):
-    from MyoScarSegLib.utils.files import cache_folder
-
     for name in ("embeddings", "training-embeddings"):
         (cache_folder() / name).mkdir(parents=True, exist_ok=True)
         (cache_folder() / name / "one.safetensors").write_bytes(bytes(100_000_000))

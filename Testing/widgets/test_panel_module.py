@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from MyoScarSegLib.installation.choices import Memory, Remembered
+from MyoScarSegLib.installation.installer import Installer
+from MyoScarSegLib.installation.requirements import wanted
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -66,8 +70,6 @@ class StandinTransport:
 
 def report(missing: bool) -> bytes:
     """What the process beside Slicer finds in a Slicer with, or without, the packages."""
-    from MyoScarSegLib.installation.requirements import wanted
-
     names = [] if missing else [requirement.name for requirement in wanted()]
     found = {
         "packages": {name: {"name": name, "version": "99.0", "whole": True} for name in ["numpy", "simpleitk", *names]},
@@ -84,7 +86,6 @@ def said(**line: Any) -> bytes:
 @pytest.fixture
 def dialog(opened, tmp_path, monkeypatch):
     """The installation dialog on a child process that the test plays."""
-    from MyoScarSegLib.installation.installer import Installer
     from MyoScarSegLib.widgets.packages import InstallDialog
 
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))
@@ -157,7 +158,6 @@ def test_failure_shows_the_log(dialog):
 
 
 def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_path, monkeypatch):
-    from MyoScarSegLib.installation.choices import Memory, Remembered
     from MyoScarSegLib.widgets import packages
 
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))

@@ -6,11 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
+from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import MASS_ERROR, Boxes, SliceMasks
 from MyoScarSegLib.scene.prompt_steps import nudge_box, update_box
+from Testing.support.standins.pythonqt import unwrap
 
 
 @pytest.fixture
@@ -46,11 +50,6 @@ def row_of(module, box_id: int) -> int:
 
 def choose(module, box_id: int) -> None:
     """Click a row of the box table."""
-    from PySide6.QtCore import Qt
-    from PySide6.QtTest import QTest
-
-    from Testing.support.standins.pythonqt import unwrap
-
     table = unwrap(module.ui.boxTable)
     place = table.visualItemRect(table.item(row_of(module, box_id), 0)).center()
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
@@ -157,8 +156,6 @@ def test_faint_places_are_listed_with_place_and_size_and_accepted_by_a_click(stu
 
 
 def test_boxes_are_suggested_beside_confirmed_scar_by_a_click_and_by_a_key(segmented, monkeypatch):
-    from MyoScarSegLib.engine.client import Engine
-
     engine, session, button = segmented.engine, segmented.session, segmented.ui.suggestButton
     status = Engine.status
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
-pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
-pytest.importorskip("slicer", reason="slicer-core is not installed")
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QImage, QPalette
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QWidget
 
 from MyoScarSegLib.scene.training.training_state import LabelQuestion, Measured
 from MyoScarSegLib.training.runs.estimate import Estimate
@@ -84,8 +85,6 @@ def open_window():
 
 def in_window(name: str):
     """A widget of the window that asks now."""
-    from PySide6.QtWidgets import QWidget
-
     return unwrap(open_window()).findChild(QWidget, name)
 
 
@@ -112,8 +111,6 @@ def test_filter_looks_at_every_word_in_case_reader_tags_and_state(tab):
 
 
 def test_headings_sort_by_number_not_by_text(tab):
-    from PySide6.QtCore import Qt
-
     header = unwrap(tab.tab.ui.caseTable).horizontalHeader()
     header.sectionClicked.emit(1)
     assert tab.tab.library.table.shown == [f"P{n:03d}" for n in range(1, 9)], "3 g before 12 g"
@@ -159,9 +156,6 @@ def test_remove_asks_first_and_enter_keeps(tab):
 
 
 def press_return(box) -> None:
-    from PySide6.QtCore import Qt
-    from PySide6.QtTest import QTest
-
     QTest.keyClick(unwrap(box), Qt.Key.Key_Return)
 
 
@@ -357,8 +351,6 @@ def test_missing_packages_are_asked_for_at_the_first_training_only(tab, monkeypa
 
 @pytest.fixture
 def running(tab, tmp_path):
-    from PySide6.QtGui import QImage
-
     paths = []
     for epoch in (1, 2):
         for k in range(3):
@@ -543,8 +535,6 @@ def test_every_control_has_a_tooltip_and_names_are_those_of_one_form_only():
 
 
 def test_tab_key_goes_through_the_buttons_in_the_order_of_the_work(tab):
-    from PySide6.QtCore import Qt
-
     ui, chain = tab.tab.ui, []
     widget = first = unwrap(ui.chooseLibraryButton)
     while True:
@@ -563,8 +553,6 @@ def test_tab_key_goes_through_the_buttons_in_the_order_of_the_work(tab):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_verdict_is_readable_in_both_themes(finished, dark):
-    from PySide6.QtGui import QColor, QPalette
-
     palette = QPalette()
     ground, text, base = ("#353535", "#ffffff", "#2a2a2a") if dark else ("#efefef", "#000000", "#ffffff")
     for role, color in (
