@@ -31,7 +31,7 @@ OWN = Box(3, 8, 8, 16, 16, state=BoxState.ACCEPTED)
 
 @pytest.fixture
 def volume(scene):
-    return add_volume(scene, np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE")
+    return add_volume(scene, SHAPE, PLACE)
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, turn_septum
 from Testing.scene.test_results import cells, items_of
 from Testing.support.scene_ventricle_factory import ring_wall
-from Testing.support.session_factory import add_volume, fresh_scene, masks, paint, save_folder, save_mrb
+from Testing.support.session_factory import fresh_scene, masks, paint, save_folder, save_mrb
+from Testing.support.volume_factory import add_volume
 
 SHAPE = (6, 40, 48)
 OPTIONS = {"specks_px": 0, "fill_no_reflow": True}
@@ -101,7 +102,7 @@ def test_tables_lie_in_the_folder_of_their_study_and_are_used_again_when_the_sce
     walled.follow_methods(OPTIONS)
     roles = (ROLE_BURDEN, ROLE_SEGMENTS, ROLE_METHODS)
     names = [node_of(walled.volume_node, role).GetName() for role in roles]
-    assert [items_of(scene, walled.volume_node)[name] for name in names] == ["LGE scar"] * 3
+    assert [items_of(scene)[name] for name in names] == ["LGE scar"] * 3
     before = [table(walled, role) for role in roles]
     load, into = save(scene, tmp_path), fresh_scene(tmp_path_factory)
     load(into)
@@ -111,7 +112,6 @@ def test_tables_lie_in_the_folder_of_their_study_and_are_used_again_when_the_sce
     paint(again, 4)
     assert value(again, "Scar", "g") == pytest.approx(again.measurements.scar.mass_g, abs=0.005)
     assert into.GetNumberOfNodesByClass("vtkMRMLTableNode") == count
-    again.close()
 
 
 def points(chart: BurdenChart, name: str) -> np.ndarray:
@@ -189,7 +189,6 @@ def test_a_plot_is_of_the_study_that_it_is_asked_for(walled, scene):
     first = points(chart, BARS)
     assert chart.show(other, BARS) is node
     assert np.flatnonzero(points(chart, BARS)[:, 1]).tolist() == [4] and first[4, 1] == 0
-    other.close()
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.ventricle_steps import take_curves, take_wall
 from MyoScarSegLib.study.tissue import WALL
 from Testing.support.scene_ventricle_factory import ring_wall, segment_mask
-from Testing.support.session_factory import add_volume, masks, random_matrix
+from Testing.support.session_factory import masks
+from Testing.support.volume_factory import add_volume, random_matrix
 
 SHAPE = (6, 40, 48)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import slicer
 import vtk
 
-from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.box_table import BoxTable
@@ -20,8 +18,8 @@ from MyoScarSegLib.scene.prompt_steps import add_box, add_point, remove_box
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.study_state import BoxRow
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
-from MyoScarSegLib.scene.workflow import Workflow
 from Testing.support.session_factory import reload
+from Testing.support.training_workflow_factory import idle_workflow
 from Testing.support.volume_factory import add_gaps, add_transform, add_volume
 
 SHAPE = (6, 30, 40)
@@ -33,7 +31,7 @@ PUSH = np.array([[1.0, 0, 0, 6], [0, 1, 0, -5], [0, 0, 1, 0], [0, 0, 0, 1]])
 
 @pytest.fixture
 def volume(scene):
-    return add_volume(scene, np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE")
+    return add_volume(scene, SHAPE, PLACE)
 
 
 def add(session: StudySession, *boxes: Box) -> list[int]:
@@ -220,20 +218,11 @@ def test_a_box_of_a_study_is_not_one_of_the_volumes_copy(scene, volume, session)
     assert StudySession.open(volume).state.boxes == session.state.boxes
 
 
-class IdleEngine(Engine):
-    """An engine whose worker never answers: nothing here needs a network."""
-
-    def command(self) -> list[str]:
-        return [sys.executable, "-c", "import sys; sys.stdin.buffer.read()"]
-
-
 @pytest.fixture
 def workflow(scene):
-    engine = IdleEngine()
-    workflow = Workflow(scene, engine)
+    workflow = idle_workflow(scene)
     yield workflow
     workflow.close()
-    engine.stop()
 
 
 def visible(scene) -> int:
@@ -241,7 +230,7 @@ def visible(scene) -> int:
 
 
 def test_prompts_of_another_study_are_not_shown_over_this_one(scene, volume, workflow):
-    other = add_volume(scene, np.random.default_rng(1).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE 2")
+    other = add_volume(scene, SHAPE, PLACE, "LGE 2", seed=1)
     workflow.select(volume)
     add_box(workflow.session, BOX)
     add_point(workflow.session, Point(2, 7.5, 6.5))

@@ -16,7 +16,8 @@ from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.workflow import Workflow
-from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
+from Testing.support.session_factory import blob
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 BOX = Box(2, 10, 8, 30, 30)
 STEPS = 30

@@ -8,7 +8,7 @@ import slicer
 
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.study_session import StudySession
-from Testing.support.session_factory import add_volume, random_matrix
+from Testing.support.volume_factory import add_volume, random_matrix
 
 SHAPE = (6, 160, 200)
 HEART = (120.0, 70.0)

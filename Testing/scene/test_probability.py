@@ -9,7 +9,8 @@ import vtk
 from scipy import ndimage
 
 from MyoScarSegLib.result import SliceMasks, mask_of
-from Testing.support.session_factory import add_volume, random_matrix
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from Testing.support.volume_factory import add_volume, random_matrix
 
 
 def test_pixel_of_exactly_the_threshold_counts_as_scar():
@@ -43,7 +44,7 @@ def test_slices_lie_on_the_volumes_voxels_and_stay_out_of_the_way(session, volum
     session.apply_masks(SliceMasks(probability={3: given}))
     node = session.nodes.probability.node
     assert np.array_equal(slicer.util.arrayFromVolume(node)[3], given)
-    assert np.allclose(slicer.util.arrayFromVTKMatrix(ijk_to_ras(node)), slicer.util.arrayFromVTKMatrix(ijk_to_ras(volume)))
+    assert np.allclose(VolumeGeometry(node).ijk_to_ras(), VolumeGeometry(volume).ijk_to_ras())
     assert node.GetHideFromEditors() and node.GetDisplayNode() is None
     assert np.array_equal(session.state.models[3].probability, given)
 
@@ -70,9 +71,3 @@ def test_later_change_of_the_given_array_does_not_reach_what_was_kept(session):
     kept = session.state.models[1].probability
     assert kept.min() == 0.75
     assert not kept.flags.writeable
-
-
-def ijk_to_ras(node):
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return matrix

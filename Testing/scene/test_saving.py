@@ -14,17 +14,8 @@ from MyoScarSegLib.result import SliceMasks, mask_of
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import StudyState
-from Testing.support.session_factory import (
-    add_transform,
-    add_volume,
-    blob,
-    everything,
-    fresh_scene,
-    paint,
-    random_matrix,
-    save_folder,
-    save_mrb,
-)
+from Testing.support.session_factory import blob, everything, fresh_scene, paint, save_folder, save_mrb
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 SHAPE = (6, 40, 48)
 PROVENANCE = {"segmenter": 'a "quoted" näme; 100 % <&>', "segmenter_sha256": "0" * 64, "remark": "two\nlines | bar"}
@@ -74,7 +65,6 @@ def test_everything_comes_back(scene, save, tmp_path, tmp_path_factory):
     assert loaded.state.edited == [3]
     assert loaded.to_result().scores == {1: 0.8, 2: 0.7}
     assert loaded.to_result().failed_slices == {5: "no memory"}
-    loaded.close()
 
 
 def test_work_goes_on_after_loading(scene, save, tmp_path, tmp_path_factory):
@@ -100,7 +90,6 @@ def test_work_goes_on_after_loading(scene, save, tmp_path, tmp_path_factory):
     for _step in range(3):
         loaded.undo()
     same(everything(loaded), before)
-    loaded.close()
 
 
 def test_two_studies_and_a_chosen_segmentation_come_back_apart(scene, save, tmp_path, tmp_path_factory):
@@ -128,8 +117,6 @@ def test_two_studies_and_a_chosen_segmentation_come_back_apart(scene, save, tmp_
     array = slicer.util.arrayFromSegmentBinaryLabelmap(node, "lv", found["LGE one"].volume_node)
     assert np.array_equal(array, lv)
     same(everything(found["LGE two"]), saved["LGE two"])
-    for session in found.values():
-        session.close()
 
 
 def test_scene_loaded_into_a_scene_with_a_study_keeps_both(scene, tmp_path):
@@ -149,8 +136,6 @@ def test_scene_loaded_into_a_scene_with_a_study_keeps_both(scene, tmp_path):
     second = StudySession.open(second.volume_node)
     second.clear()
     same(everything(first), present)
-    for session in (first, second):
-        session.close()
 
 
 def test_probability_is_saved_compressed(scene, tmp_path):

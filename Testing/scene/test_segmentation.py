@@ -11,7 +11,7 @@ from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.tissue import SCAR
-from Testing.support.session_factory import add_transform, add_volume, random_matrix
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 SHAPE = (6, 20, 24)
 

@@ -18,16 +18,8 @@ from MyoScarSegLib.scene import study_numbers
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, copy_box_to_next, remove_box, remove_point, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import BoxRow
-from Testing.support.session_factory import (
-    add_transform,
-    add_volume,
-    blob,
-    everything,
-    masks,
-    paint,
-    random_matrix,
-    replace_segment,
-)
+from Testing.support.session_factory import blob, everything, masks, paint, replace_segment
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 SHAPE = (6, 40, 48)
 
@@ -450,7 +442,6 @@ def test_two_studies_do_not_touch_each_other(scene, session):
     other.undo()
     assert everything(session) == before
     assert len(session.history.labels) == 2
-    other.close()
 
 
 def test_study_is_opened_once(session, volume, scene):
@@ -506,7 +497,6 @@ def test_scar_goes_with_a_volume_that_is_moved(session, volume, scene, hardened)
     assert moved.apply_masks(masks(1, 2, 3)) == []
     seen = slicer.util.arrayFromSegmentBinaryLabelmap(moved.segmentation.node, moved.segmentation.segment_id, volume)
     assert np.array_equal(seen > 0, moved.mask())
-    moved.close()
 
 
 def test_sessions_that_are_dropped_are_held_by_no_node(session, scene):
@@ -525,7 +515,6 @@ def test_study_whose_slices_run_along_another_axis(scene):
     assert np.array_equal(session.mask()[2], blob(SHAPE[1:], 24, 20, 6) >= 0.5)
     of_volume = slicer.util.arrayFromVolume(session.nodes.probability.node)
     assert np.array_equal(of_volume[:, 2, :], blob(SHAPE[1:], 24, 20, 6))
-    session.close()
 
 
 def test_result_holds_the_mask_as_it_is(session):

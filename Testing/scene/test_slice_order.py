@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
-import vtk
 
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point
 from MyoScarSegLib.scene.slice_order import reversed_axis
 from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from Testing.support.session_factory import reload
+from Testing.support.volume_factory import add_volume
 from Testing.support.workflow_factory import scar_in_scene
 
 SHAPE = (5, 30, 24)
@@ -20,18 +21,13 @@ SHAPE = (5, 30, 24)
 
 @pytest.fixture
 def volume(scene):
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "LGE")
-    slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32))
     matrix = np.diag([1.5, 1.5, -8.0, 1.0])
     matrix[:3, 3] = (10, 20, 30)
-    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
-    return node
+    return add_volume(scene, SHAPE, matrix)
 
 
 def matrix_of(node):
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)
+    return VolumeGeometry(node).ijk_to_ras()
 
 
 def reloaded(scene, folder):
@@ -67,10 +63,7 @@ def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp
 
 def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(scene, tmp_path):
     """Its slices run along another axis of the file, so what the reader reverses is an axis in their plane."""
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "LGE")
-    slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(100, 20, (30, 24, 5)).astype(np.float32))
-    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(np.diag([8.0, 1.5, -1.4, 1.0])))
-    session = StudySession.open(node)
+    session = StudySession.open(add_volume(scene, (30, 24, 5), np.diag([8.0, 1.5, -1.4, 1.0])))
     probability = np.zeros(session.study.voxels.shape, dtype=np.float32)
     probability[1, 4:10, 5:12] = 0.9
     add_box(session, Box(1, 5, 4, 12, 10))

@@ -19,8 +19,8 @@ from MyoScarSegLib.scene.training.training_curves import END_TO_END, LOSS, REFER
 from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from Testing.support.run_factory import write_library
-from Testing.support.session_factory import add_transform, add_volume, random_matrix
 from Testing.support.training_workflow_factory import add_ring_study
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 
 def add_segment(node, volume, name: str, mask: np.ndarray) -> str:

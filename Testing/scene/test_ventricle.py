@@ -20,16 +20,8 @@ from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_level, turn_septum, use_method
 from MyoScarSegLib.study.tissue import BLOOD_POOL, INFARCT, MVO, REMOTE, SCAR, WALL
 from Testing.support.scene_ventricle_factory import paint_segment, ring_wall, segment_mask, set_landmarks
-from Testing.support.session_factory import (
-    add_transform,
-    add_volume,
-    fresh_scene,
-    masks,
-    paint,
-    random_matrix,
-    save_folder,
-    save_mrb,
-)
+from Testing.support.session_factory import fresh_scene, masks, paint, save_folder, save_mrb
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 SHAPE = (6, 40, 48)
 LANDMARKS = Landmarks((10.5, 12.25, 2.0), (9.0, 28.0, 2.0), "image")
@@ -193,7 +185,6 @@ def test_a_wall_survives_saving_with_what_was_edited_and_the_landmarks(session, 
     assert now.levels == {1: "base"} and now.provenance["wall"] == "tiny"
     assert now.landmarks.source == "image"
     assert np.allclose([now.landmarks.anterior, now.landmarks.inferior], [LANDMARKS.anterior, LANDMARKS.inferior])
-    again.close()
 
 
 def drag(session: StudySession, number: int, place: tuple[float, float, float]) -> None:
@@ -270,7 +261,6 @@ def test_landmarks_stay_on_their_pixels_when_the_volume_is_moved(session, scene)
     places = again.geometry.from_world(slicer.util.arrayFromMarkupsControlPoints(node_of(volume, ROLE_LANDMARKS), world=True))
     assert np.allclose(places, [LANDMARKS.anterior, LANDMARKS.inferior], atol=1e-6)
     assert again.state.ventricle.landmarks == LANDMARKS
-    again.close()
 
 
 def test_landmarks_are_points_of_the_world_and_back(session):
@@ -328,7 +318,6 @@ def test_time_counts_signs_of_the_reader_and_is_kept(session, scene):
     session.close()
     again = StudySession.open(session.volume_node)
     assert again.nodes.record.reader_s == 75.0
-    again.close()
 
 
 def test_a_state_without_a_change_of_the_wall_is_equal_to_itself(session):

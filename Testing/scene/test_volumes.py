@@ -180,7 +180,6 @@ def test_boxes_and_scar_of_an_uneven_study_lie_on_their_slices_and_are_written_t
     assert np.array_equal(session.segmentation.mask(), mask)
     write_segmentation(tmp_path / "a.seg.nrrd", mask, session.study)
     assert np.array_equal(read_mask(tmp_path / "a.seg.nrrd", study), mask)  # on the grid of the files of the same stack
-    session.close()
 
 
 def test_a_series_that_slicer_shows_evenly_is_measured_where_its_headers_put_it(scene, monkeypatch):

@@ -13,7 +13,7 @@ from MyoScarSegLib.utils.files import cache_folder
 from Testing.support.standins.pythonqt import unwrap
 from Testing.training.test_model_import import keep, trained  # noqa: F401 (a fixture)
 
-FORM = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "MyoScarSeg.ui"
+FORMS = sorted((Path(__file__).resolve().parents[2] / "Resources" / "UI").glob("*.ui"))
 NARROW_PX = 260
 
 
@@ -65,11 +65,19 @@ def contrast(one, other) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_every_control_has_a_tooltip(opened):
-    controls = ("QPushButton", "QToolButton", "QCheckBox", "QSpinBox", "QComboBox", "ctkSliderWidget", "qMRMLNodeComboBox")
-    for widget in ElementTree.parse(FORM).iter("widget"):  # noqa: S314 (our own form)
-        if widget.get("class") in controls:
-            assert any(prop.get("name") == "toolTip" for prop in widget.findall("property")), widget.get("name")
+def test_every_control_has_a_tooltip_and_names_are_those_of_one_form_only():
+    controls = (
+        "QPushButton", "QToolButton", "QCheckBox", "QSpinBox", "QDoubleSpinBox", "QComboBox", "QLineEdit", "QListWidget",
+        "ctkSliderWidget", "qMRMLNodeComboBox", "QSlider",
+    )  # fmt: skip
+    names: list[str] = []
+    for form in FORMS:
+        widgets = list(ElementTree.parse(form).iter("widget"))  # noqa: S314 (our own form)
+        names += {widget.get("name") for widget in widgets}
+        for widget in widgets:
+            if widget.get("class") in controls:
+                assert any(prop.get("name") == "toolTip" for prop in widget.findall("property")), widget.get("name")
+    assert len(FORMS) == 2 and len(names) == len(set(names))
 
 
 def test_keys_are_said_in_the_tooltips(opened):

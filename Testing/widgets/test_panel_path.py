@@ -16,12 +16,13 @@ from MyoScarSegLib.result import MASS_ERROR, Boxes, SliceMasks
 from MyoScarSegLib.scene.prompt_steps import nudge_box, update_box
 from Testing.support.standins.pythonqt import unwrap
 
+BOXES = [Box(k, 20, 22, 40, 44, confidence=0.5 + k / 10, source="yolo") for k in range(4)]
+
 
 @pytest.fixture
 def study(module):
-    """The module with a fresh study chosen and shown, and the worker loaded."""
+    """The module with a fresh study chosen and shown."""
     module.begin(live=True)
-    module.until(lambda: module.workflow.session.requests.encoded == (4, 4), what="encoding")
     module.show_slice(1)
     module.fit()
     return module
@@ -29,18 +30,27 @@ def study(module):
 
 @pytest.fixture
 def proposed(study):
-    """With boxes proposed by the button."""
-    study.click("proposeButton")
-    study.until(lambda: not study.workflow.busy, what="proposals")
+    """With a box on each slice, as a detector proposes them."""
+    study.session.apply_proposals(BOXES, {"detector": "yolo"})
+    study.settle()
     return study
 
 
 @pytest.fixture
 def segmented(proposed):
-    """With masks made by the button."""
-    proposed.click("segmentAllButton")
-    proposed.until(lambda: not proposed.workflow.busy, what="masks")
+    """With masks in them, as a segmenter gives them."""
+    probability = np.zeros((64, 64), dtype=np.float32)
+    probability[26:34, 24:36] = 0.9
+    proposed.session.apply_masks(SliceMasks(dict.fromkeys(range(4), probability), dict.fromkeys(range(4), 0.9)))
+    proposed.settle()
     return proposed
+
+
+@pytest.fixture
+def encoded(segmented):
+    """With all slices encoded: a mask comes at once."""
+    segmented.until(lambda: segmented.workflow.session.requests.encoded == (4, 4), what="encoding")
+    return segmented
 
 
 def row_of(module, box_id: int) -> int:
@@ -56,44 +66,44 @@ def choose(module, box_id: int) -> None:
     module.settle()
 
 
-def test_an_edit_and_its_mask_are_one_request_one_drawing_and_one_row_of_the_table(segmented, monkeypatch):
+def test_an_edit_and_its_mask_are_one_request_one_drawing_and_one_row_of_the_table(encoded, monkeypatch):
     from MyoScarSegLib.widgets import backend
 
     rows, asked = [], []
-    engine = segmented.panel.engine
+    engine = encoded.panel.engine
     segment = engine.segment
     monkeypatch.setattr(engine, "segment", lambda *given, slices: (asked.append(list(slices)), segment(*given, slices=slices))[1])
-    fill_row = type(segmented.panel.segment.boxes)._fill_row
+    fill_row = type(encoded.panel.segment.boxes)._fill_row
     monkeypatch.setattr(
-        type(segmented.panel.segment.boxes), "_fill_row", lambda part, *row: (rows.append(row), fill_row(part, *row))
+        type(encoded.panel.segment.boxes), "_fill_row", lambda part, *row: (rows.append(row), fill_row(part, *row))
     )
-    draws = segmented.application.app.draws
-    box = segmented.session.state.boxes[-1]
-    assert len(segmented.session.state.boxes) > 1
+    draws = encoded.application.app.draws
+    box = encoded.session.state.boxes[-1]
+    assert len(encoded.session.state.boxes) > 1
     monkeypatch.setattr(backend, "MOST_HELD_S", 60.0)
     for number in range(1, 4):
         draws.clear()
-        nudge_box(segmented.workflow.session, box.id, (-1) ** number, 0)
+        nudge_box(encoded.workflow.session, box.id, (-1) ** number, 0)
         assert draws == [False]  # the views wait for the mask
-        segmented.until(lambda: not segmented.workflow.session.pending.slices, what="mask")
+        encoded.until(lambda: not encoded.workflow.session.pending.slices, what="mask")
         assert draws == [False, True]
         assert len(rows) == number
         assert asked == number * [[box.box.slice]]
 
 
-def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(segmented, monkeypatch):
+def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(encoded, monkeypatch):
     from MyoScarSegLib.widgets import backend
 
-    draws = segmented.application.app.draws
+    draws = encoded.application.app.draws
     draws.clear()
     monkeypatch.setattr(backend, "MOST_HELD_S", 0.0)
-    nudge_box(segmented.workflow.session, segmented.session.state.boxes[-1].id, 1, 0)
-    segmented.panel.backend._drawing.turn()
+    nudge_box(encoded.workflow.session, encoded.session.state.boxes[-1].id, 1, 0)
+    encoded.panel.backend._drawing.turn()
     assert draws == [False, True]
-    assert segmented.workflow.session.pending.slices
-    nudge_box(segmented.workflow.session, segmented.session.state.boxes[-1].id, -1, 0)
+    assert encoded.workflow.session.pending.slices
+    nudge_box(encoded.workflow.session, encoded.session.state.boxes[-1].id, -1, 0)
     assert draws == [False, True]  # once late, the views are live until the masks are there
-    segmented.until(lambda: not segmented.workflow.session.pending.slices, what="mask")
+    encoded.until(lambda: not encoded.workflow.session.pending.slices, what="mask")
 
 
 def test_the_heart_is_shown_after_propose_unless_the_reader_does_not_want_that(study):
@@ -112,21 +122,20 @@ def test_the_heart_is_shown_after_propose_unless_the_reader_does_not_want_that(s
     assert study.slice_node().GetFieldOfView()[0] == field
 
 
-def test_two_clicks_segment_a_study(segmented):
-    ui = segmented.ui
-    assert ui.boxTable.rowCount == len(segmented.session.state.boxes) > 0
-    assert segmented.session.mask().any()
-    burden = segmented.workflow.session.burden
+def test_two_clicks_segment_a_study(study):
+    ui = study.ui
+    assert "4 slices" in ui.factsLabel.text and "PSIR" in ui.factsLabel.text
+    study.until(lambda: not ui.encodedBar.visible, what="encoding")
+    for button in ("proposeButton", "segmentAllButton"):
+        study.click(button)
+        study.until(lambda: not study.workflow.busy, what=button)
+    assert ui.boxTable.rowCount == len(study.session.state.boxes) > 0
+    assert study.session.mask().any()
+    burden = study.workflow.session.burden
     assert ui.volumeMlLabel.text == f"{burden.volume_ml:.1f}"
     assert ui.massLabel.text == f"{burden.mass_g:.1f}"
-    assert ui.sliceTable.rowCount == len(segmented.session.state.segmented)
+    assert ui.sliceTable.rowCount == len(study.session.state.segmented)
     assert "Scar:" in ui.statusLabel.text
-
-
-def test_line_of_facts_and_the_reason_are_shown(study):
-    assert "4 slices" in study.ui.factsLabel.text
-    assert "PSIR" in study.ui.factsLabel.text
-    assert not study.ui.encodedBar.visible
 
 
 def texts(module, box_id: int) -> list[str]:
@@ -198,36 +207,28 @@ def test_row_click_jumps_to_the_slice_and_selects_the_box(proposed):
     assert proposed.ui.acceptBoxButton.enabled
 
 
-def test_accept_goes_on_to_the_next_box_that_waits(proposed):
-    first, second = proposed.session.state.review_order()[:2]
+def test_buttons_accept_reject_restore_and_delete_the_box_of_the_chosen_row(proposed):
+    first, second, third = proposed.session.state.review_order()[:3]
     choose(proposed, first)
     proposed.click("acceptBoxButton")
     assert proposed.session.state.box(first).state is BoxState.ACCEPTED
-    assert proposed.panel.segment.boxes.selected == second
+    assert proposed.panel.segment.boxes.selected == second, "the next one that waits"
     assert "to review" in proposed.ui.reviewLabel.text
-
-
-def test_rejected_box_can_be_restored(proposed):
-    first = proposed.session.state.review_order()[0]
-    choose(proposed, first)
     proposed.click("rejectBoxButton")
-    choose(proposed, first)
+    choose(proposed, second)
     assert proposed.ui.rejectBoxButton.text == "Restore"
     proposed.click("rejectBoxButton")
-    assert proposed.session.state.box(first).state is BoxState.PROPOSED
-
-
-def test_delete_and_undo_bring_the_same_box_back(proposed):
-    first = proposed.session.state.review_order()[0]
-    before = proposed.session.state.box(first)
-    choose(proposed, first)
+    assert proposed.session.state.box(second).state is BoxState.PROPOSED
+    before = proposed.session.state.box(third)
+    choose(proposed, third)
     proposed.click("deleteBoxButton")
-    assert first not in [row.id for row in proposed.session.state.boxes]
+    assert third not in [row.id for row in proposed.session.state.boxes]
     proposed.click("undoButton")
-    assert proposed.session.state.box(first) == before
+    assert proposed.session.state.box(third) == before
 
 
 def test_box_is_drawn_by_dragging_in_a_view(study):
+    assert not study.drag((20, 22), (44, 40)) and study.session.state.boxes == (), "without the tool the drag is the view's"
     study.click("drawBoxButton")
     assert study.ui.drawBoxButton.checked
     assert study.drag((20, 22), (44, 40)), "the view must not see the drag, or it would change window and level"
@@ -237,11 +238,6 @@ def test_box_is_drawn_by_dragging_in_a_view(study):
     assert np.allclose(row.box.xyxy, (20, 22, 44, 40), atol=0.5)
     assert study.panel.segment.boxes.selected == row.id
     assert not study.ui.drawBoxButton.checked, "one box per press of the button: then its handles are for the mouse"
-
-
-def test_drag_without_a_tool_is_left_to_the_view(study):
-    assert not study.drag((20, 22), (44, 40))
-    assert study.session.state.boxes == ()
 
 
 def test_drag_in_a_view_across_the_slices_says_why_nothing_is_drawn(study):
@@ -271,7 +267,7 @@ def test_points_are_clicked_in_a_view(segmented):
     assert segmented.session.state.points == ()
 
 
-def test_opacity_and_outline_reach_the_segment(segmented):
+def test_opacity_outline_and_the_editor_are_those_of_the_studys_segment(segmented):
     segment = segmented.session.segmentation.existing_segment_id
     segmented.ui.opacitySlider.value = 0.2
     segmented.ui.outlineCheckBox.checked = False
@@ -280,6 +276,10 @@ def test_opacity_and_outline_reach_the_segment(segmented):
     assert not display.GetSegmentVisibility2DOutline(segment)
     segmented.ui.opacitySlider.value = 0.5
     segmented.ui.outlineCheckBox.checked = True
+    segmented.ui.editorGroup.checked = True
+    segmented.settle()
+    assert segmented.panel.segment.scar.editor.widget.segmentationNode() is segmented.session.segmentation.existing_node
+    segmented.ui.editorGroup.checked = False
 
 
 def test_results_are_exported(segmented, tmp_path):
@@ -289,13 +289,6 @@ def test_results_are_exported(segmented, tmp_path):
     said = segmented.ui.exportLabel
     assert said.visible and said.openExternalLinks
     assert said.text.startswith("1 study written to") and f'href="{(tmp_path / "out").as_uri()}"' in said.text
-
-
-def test_numbers_are_copied_as_a_table(segmented):
-    segmented.click("copyNumbersButton")
-    lines = segmented.application.app.clipboard().text().splitlines()
-    assert lines[0].startswith("slice\tpixels")
-    assert len(lines) == 1 + 4 + 1
 
 
 def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_likely_to_be_wrong(segmented):
@@ -317,6 +310,7 @@ def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_like
     assert not ui.doubtLabel.visible
     segmented.click("copyNumbersButton")
     lines = [line.split("\t") for line in segmented.application.app.clipboard().text().splitlines()]
+    assert lines[0][:2] == ["slice", "pixels"] and len(lines) == 1 + 4 + 1
     assert lines[0][-3:] == ["mass_low_g", "mass_high_g", "likely_wrong"]
     assert lines[-1][-3:] == [f"{within.low_g:.4f}", f"{within.high_g:.4f}", "False"]
     apply(MassError(2.0, 0.5, doubtful=0.001))
@@ -324,11 +318,3 @@ def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_like
     assert ui.doubtLabel.text.startswith("Outlines likely to be wrong")
     segmented.click("undoButton")
     assert not ui.doubtLabel.visible
-
-
-def test_editor_opens_in_the_panel_with_the_study_segment(segmented):
-    segmented.ui.editorGroup.checked = True
-    segmented.settle()
-    editor = segmented.panel.segment.scar.editor.widget
-    assert editor.segmentationNode() is segmented.session.segmentation.existing_node
-    segmented.ui.editorGroup.checked = False

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -23,7 +21,6 @@ from Testing.support.played_training import RUNNING, PlayedTraining, played_case
 from Testing.support.standins.pythonqt import unwrap
 from Testing.widgets.test_panel_looks import contrast
 
-FORM = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "Training.ui"
 NARROW_PX = 290
 SECTIONS = ("librarySection", "splitSection", "trainSection", "progressSection", "runsSection")
 COMPARISON = {
@@ -519,19 +516,6 @@ def test_tab_fits_into_a_narrow_dock(finished):
     for name in ("trainStatusFrame", *SECTIONS):
         assert unwrap(getattr(finished.tab.ui, name)).minimumSizeHint().width() <= NARROW_PX, name
     finished.tab.ui.trainAdvancedGroup.collapsed = True
-
-
-def test_every_control_has_a_tooltip_and_names_are_those_of_one_form_only():
-    controls = (
-        "QPushButton", "QToolButton", "QCheckBox", "QSpinBox", "QDoubleSpinBox", "QComboBox", "QLineEdit", "QListWidget",
-        "QTableWidget", "QSlider",
-    )  # fmt: skip
-    for widget in ElementTree.parse(FORM).iter("widget"):  # noqa: S314 (our own form)
-        if widget.get("class") in controls:
-            assert any(prop.get("name") == "toolTip" for prop in widget.findall("property")), widget.get("name")
-    names = [{widget.get("name") for widget in ElementTree.parse(form).iter("widget")} for form in FORM.parent.glob("*.ui")]  # noqa: S314
-    assert len(names) == 2
-    assert names[0] & names[1] == set()
 
 
 def test_tab_key_goes_through_the_buttons_in_the_order_of_the_work(tab):
