@@ -19,7 +19,7 @@ from MyoScarSegLib.scene.slice_prompts import SlicePrompts
 from MyoScarSegLib.scene.study_numbers import insertion_points
 from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
-from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task
+from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task, TaskProgress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
@@ -37,8 +37,6 @@ class EngineRequests:
     meanwhile.
 
     Attributes:
-        session: the study.
-        engine: that is asked.
         live: whether an edit of a box or point segments its slice again at once.
         waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
         action: that runs, None if none does.
@@ -72,12 +70,10 @@ class EngineRequests:
         return "" if self.action is None else self.action.what
 
     @property
-    def progress(self) -> tuple[int, int, str, float | None]:
-        """``(done, total, message, seconds left)`` of the running action; zeros without one."""
-        if self._request is None:
-            return 0, 0, "", None
-        done, total, message, left = self._request.progress
-        return done, total, message, left
+    def progress(self) -> TaskProgress:
+        """Of the running action; zeros without one."""
+        progress: TaskProgress = TaskProgress() if self._request is None else self._request.progress
+        return progress
 
     @property
     def encoded(self) -> tuple[int, int]:
@@ -162,7 +158,7 @@ class EngineRequests:
         if self.encoding is not None:
             self.encoding.cancel()
             self.encoding = None
-        if self.waits or self.engine is None:
+        if self.waits:
             return
         order = nearest_first(self.session.study.slices // 2 if displayed is None else displayed, self.session.study.slices)
         self.encoding = self.engine.encode(self.session.study, [k for k in order if k not in self.session.study.bad_slices])
@@ -171,7 +167,7 @@ class EngineRequests:
 
     def update_masks(self) -> None:
         """Segment the slices whose edit waits for its mask, unless that is off or something runs; the latest prompts win."""
-        if self.engine is None or not self.live or self.waits or self._live_request is not None or self.action is not None:
+        if not self.live or self.waits or self._live_request is not None or self.action is not None:
             return
         prompts = {k: self.session.state.prompts_on(k) for k in self.session.pending.slices}
         if prompts:
@@ -323,13 +319,8 @@ class EngineRequests:
         overwrite_edited: bool = False,
         with_latest: bool = False,
     ) -> Sequence[int]:
-        """Write masks into the scene where the prompts are still those they were made with.
-
-        A slice that has no prompts left gets an empty mask, if it has one of the model at all.
-
-        Returns:
-            The slices that were kept because the user painted in them.
-        """
+        """Write masks into the scene where the prompts are still those they were made with; a slice that has none left gets an
+        empty mask, if it has one of the model at all. Returns the slices that were kept because the user painted in them."""
         with self.session.step(_("Segment scar"), segment=False, with_latest=with_latest):  # reads the scene before it begins
             current = {k for k, of_slice in prompts.items() if self.session.state.prompts_on(k) == of_slice}
             wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}

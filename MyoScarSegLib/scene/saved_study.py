@@ -139,11 +139,6 @@ class StudyRecord:
                 node.SetParameter(_ORDER, str(latest + 1))
 
     @property
-    def grid(self) -> str:
-        """How the volume lay when the study was kept; empty if it was not."""
-        return "" if self.existing_node is None else str(self._node.GetParameter(GRID))
-
-    @property
     def segmentation_node(self) -> Any:
         """The segmentation node that the study's scar is in, None if there is none."""
         node = self.existing_node

@@ -68,7 +68,7 @@ class StudyNodes:
         self.record = StudyRecord(volume_node)
         self.boxes = BoxTable(volume_node, self.geometry.shape)
         self.points = PointLists(volume_node, self.geometry)
-        self._touched, self._follow = touched, follow
+        self._touched = touched
         self.segmentation = self.segmentation_in(self.record.segmentation_node)
         self.ventricle = self._ventricle_in(self.record.segmentation_node)
         self.landmarks = LandmarkPoints(volume_node, self.geometry)
@@ -183,11 +183,7 @@ class StudyNodes:
             slices[k] = replace(drawn, proposed=proposed)
         levels = {last - k: level for k, level in saved.levels.items()} if axis == 0 else saved.levels
         landmarks = saved.landmarks if axis is None else reversed_landmarks(saved.landmarks, axis, self.geometry.shape[axis])
-        if self.record.grid == grid_of(self.volume_node) and self.landmarks.lies_with_volume:
-            landmarks = self.landmarks.read(landmarks)
-        elif self._follow and landmarks is not None:
-            self.landmarks.write(landmarks)
-        return VentricleState(slices, saved.source, saved.provenance, landmarks, levels)
+        return VentricleState(slices, saved.source, saved.provenance, self.landmarks.landmarks(landmarks), levels)
 
     def _flipped(self, drawn: bytes, axis: int) -> bytes:
         return pack(np.flip(unpack(drawn, self.study.slice_shape), axis))
@@ -244,7 +240,7 @@ class StudyNodes:
         known = {_position(point): (n, point) for n, point in enumerate(state.points)}
         placed = [known.get(_position(point), (len(known), point)) for point in self.points.read()]
         points = tuple(point for _n, point in sorted(placed, key=lambda found: found[0]))
-        landmarks = self.landmarks.read(state.ventricle.landmarks)
+        landmarks = self.landmarks.landmarks(state.ventricle.landmarks)
         if (boxes, points, landmarks) == (state.boxes, state.points, state.ventricle.landmarks):
             return state
         return replace(state, boxes=boxes, points=points, ventricle=replace(state.ventricle, landmarks=landmarks))
@@ -270,7 +266,7 @@ class StudyNodes:
         if target.ventricle.slices != now.ventricle.slices:
             parts.append(lambda state: self._write_ventricle(now, target, state))
         if target.ventricle.landmarks != now.ventricle.landmarks:
-            parts.append(lambda state: self.landmarks.write(state.ventricle.landmarks))
+            parts.append(lambda state: self.landmarks.show(state.ventricle.landmarks))
         if target.view != now.view:
             parts.append(lambda state: change_view(self.volume_node, target.view if state is now else now.view, state.view))
         for number, part in enumerate(parts):

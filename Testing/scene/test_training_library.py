@@ -207,15 +207,13 @@ def test_killed_task_is_done_again_by_itself(training, pumped, library, scene):
 
 def test_nobody_waits_for_what_nobody_asked_for(training, pumped, library):
     training.open_library(library.folder)
-    pumped.until(lambda: training.tasks._running is not None, "the comparison of checksums")
-    assert training.state.busy == ""
-    first = training.tasks._running.pid
+    assert training.library._checking.state == "running" and training.state.busy == "", "checksums are compared"
     assert training.cases.draw_split()
     assert training.state.busy == "split"
     training.pump()
-    assert training.tasks._running.pid != first, "it gives way"
+    assert training.tasks._running is not None, "it does not wait for that"
     pumped.done()
-    pumped.until(lambda: training.library._checking is None, "the comparison of checksums, begun again")
+    pumped.until(lambda: training.library._checking is None, "the end of the comparison")
 
 
 def test_what_is_in_hand_is_cancelled_and_what_waits_with_it(training, pumped, library):

@@ -252,11 +252,14 @@ def test_angles_of_one_turn_are_one_entry_and_a_dragged_point_begins_another(ses
     assert session.numbers.rotation(session.state) == pytest.approx(8.0, abs=0.5)
 
 
-def test_landmarks_stay_on_their_pixels_when_the_volume_is_moved(session, scene):
+@pytest.mark.parametrize("hardened", [False, True])
+def test_landmarks_stay_on_their_pixels_when_the_volume_is_moved(session, scene, hardened):
     set_landmarks(session, LANDMARKS)
     volume = session.volume_node
-    volume.SetAndObserveTransformNodeID(add_transform(scene, 3).GetID())
     session.close()
+    volume.SetAndObserveTransformNodeID(add_transform(scene, 3).GetID())
+    if hardened:
+        volume.HardenTransform()
     again = StudySession.open(volume)
     places = again.geometry.from_world(slicer.util.arrayFromMarkupsControlPoints(node_of(volume, ROLE_LANDMARKS), world=True))
     assert np.allclose(places, [LANDMARKS.anterior, LANDMARKS.inferior], atol=1e-6)

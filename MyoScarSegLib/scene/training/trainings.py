@@ -273,7 +273,7 @@ class Trainings:
 
     def _start(self, run: Run) -> None:
         """Start or resume a training. Raises what :meth:`Run.start` does."""
-        run.start(python=self._training.python, environment=self._training.environment)
+        run.start(python=self._training.processes["python"], environment=self._training.processes["environment"])
         self.last_run, self._may_resume = run, True
         self._training.run_files.look(at_once=True)
 
