@@ -159,15 +159,10 @@ class StudyNodes:
         for k, drawn in self.drawn().items():
             model = None
             if k in of_slices and k in probability:
-                kept = of_slices[k]
-                checksum = kept.checksum
-                if axis and checksum == checksum_of(self._flipped(drawn, axis - 1)):
-                    checksum = checksum_of(drawn)
-                prompts = state.prompts_on(k)
-                uncertain_px = uncertain_pixels(probability[k])
-                model = ModelSlice(
-                    probability[k], kept.threshold, kept.growth_mm, checksum, kept.score, kept.run, uncertain_px, prompts
-                )
+                mask = of_slices[k]
+                if axis and mask.checksum == checksum_of(self._flipped(drawn, axis - 1)):
+                    mask = replace(mask, checksum=checksum_of(drawn))
+                model = ModelSlice(probability[k], mask, uncertain_pixels(probability[k]), state.prompts_on(k))
             slices[k] = SliceState(drawn, model)
         state = state.with_slices(slices)
         if axis is not None:  # noted at once: boxes must not be counted anew a second time

@@ -246,11 +246,6 @@ class StudySession:
             return "" if self.state.has_masks else _("There is nothing to export yet: segment a study first.")
         return ""
 
-    def show_points(self, visible: bool) -> None:
-        """Show or hide all points and landmarks, without a change to them."""
-        self.nodes.points.set_visible(visible)
-        self.nodes.landmarks.set_visible(visible)
-
     def set_threshold(self, threshold: float, *, dragging: bool = False) -> list[int]:
         """Count pixels as scar from this probability on, in every slice of the model that was not edited by hand.
 

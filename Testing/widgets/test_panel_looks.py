@@ -77,7 +77,7 @@ def test_every_control_has_a_tooltip_and_names_are_those_of_one_form_only():
         for widget in widgets:
             if widget.get("class") in controls:
                 assert any(prop.get("name") == "toolTip" for prop in widget.findall("property")), widget.get("name")
-    assert len(FORMS) == 2 and len(names) == len(set(names))
+    assert len(FORMS) == 4 and len(names) == len(set(names))
 
 
 def test_keys_are_said_in_the_tooltips(opened):

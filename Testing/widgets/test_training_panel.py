@@ -199,12 +199,12 @@ def dialog(tab):
 
 
 def test_study_is_added_with_code_reader_slices_and_tags(tab, dialog):
-    assert dialog.patient.text == "P001", "the next free code is proposed"
-    dialog.patient.text = "H07"
-    dialog.reader.text = "AB"
-    dialog.slices.text = "1-2, 3"
-    dialog.some_slices.checked = True
-    dialog.tags.text = "anterior, 3T"
+    assert dialog.ui.addPatientEdit.text == "P001", "the next free code is proposed"
+    dialog.ui.addPatientEdit.text = "H07"
+    dialog.ui.addReaderEdit.text = "AB"
+    dialog.ui.addSlicesEdit.text = "1-2, 3"
+    dialog.ui.addSomeSlices.checked = True
+    dialog.ui.addTagsEdit.text = "anterior, 3T"
     dialog.add_button.click()
     name, patient, values = tab.training.asked[-1]
     assert (name, patient) == ("add_current", "H07")
@@ -213,21 +213,21 @@ def test_study_is_added_with_code_reader_slices_and_tags(tab, dialog):
     assert values["reviewer"] == "AB"
     assert not dialog.dialog.visible
     tab.click("addStudyButton")
-    assert dialog.reader.text == "AB", "the reader stays the same"
+    assert dialog.ui.addReaderEdit.text == "AB", "the reader stays the same"
 
 
 @pytest.mark.parametrize("text", ["", "a", "3-", "2..4", "99999"])
 def test_slices_that_are_none_are_a_sentence(tab, dialog, text):
-    dialog.some_slices.checked = True
-    dialog.slices.text = text
+    dialog.ui.addSomeSlices.checked = True
+    dialog.ui.addSlicesEdit.text = text
     dialog.add_button.click()
-    assert "2-9" in dialog.problem.text
+    assert "2-9" in dialog.ui.addProblemLabel.text
     assert dialog.dialog.visible
     assert tab.training.asked == []
 
 
 def test_study_cannot_be_added_without_a_code(tab, dialog):
-    dialog.patient.text = "  "
+    dialog.ui.addPatientEdit.text = "  "
     tab.settle()
     assert not dialog.add_button.enabled
     assert "code" in dialog.add_button.toolTip

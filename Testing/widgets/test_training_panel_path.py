@@ -52,7 +52,7 @@ def add_study(module, number: int) -> None:
     module.settle()
     module.click("addStudyButton")
     dialog = module.tab.library.dialog
-    dialog.reader.text = "AB"
+    dialog.ui.addReaderEdit.text = "AB"
     dialog.add_button.click()
     module.until(lambda: len(module.training.state.rows) == number + 1 and not module.training.state.busy, what=f"study {number}")
     assert module.training.state.error == ""
