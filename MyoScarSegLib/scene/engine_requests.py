@@ -298,7 +298,7 @@ class EngineRequests:
         # Until its masks are written it counts as running: writing looks at the nodes, which would ask for the same slices again.
         try:
             if request.state == DONE:
-                kept = self._take_masks(request.result, prompts, live=True, with_latest=True)
+                kept = self._take_masks(request.result, prompts, with_latest=True)
                 self.session.notices.say(note=_remarks(request, kept))
             else:
                 self.session.pending.give_up(prompts)
@@ -315,7 +315,6 @@ class EngineRequests:
         result: Result,
         prompts: Mapping[int, SlicePrompts],
         *,
-        live: bool = False,
         overwrite_edited: bool = False,
         with_latest: bool = False,
     ) -> Sequence[int]:
@@ -335,8 +334,7 @@ class EngineRequests:
                 kept = self.session.apply_masks(masks, overwrite_edited=overwrite_edited, prompts=prompts)
         failed = current & result.failed_slices.keys()
         self.session.pending.give_up(failed)
-        for k in current - failed:
-            self.session.pending.arrived(k, live=live)
+        self.session.pending.arrived(current - failed)
         self.session.notices.tell(Change.STATUS)
         return kept
 

@@ -25,7 +25,7 @@ from MyoScarSegLib.scene.engine_requests import EngineRequests
 from MyoScarSegLib.scene.history import History
 from MyoScarSegLib.scene.lge_volumes import content_hash, study_of
 from MyoScarSegLib.scene.notices import Change, Notices, kept_as_painted
-from MyoScarSegLib.scene.observers import Writing
+from MyoScarSegLib.scene.observers import Writing, weakly
 from MyoScarSegLib.scene.probability_volume import check_growth, checked
 from MyoScarSegLib.scene.saved_study import ROLE_STUDY
 from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts
@@ -89,17 +89,7 @@ class StudySession:
         self._slid_s: float | None = None  # when a slider was moved whose surface is still to be made
         self._edited_s: float | None = None  # when something changed that the tables of burden do not say yet
         self._more_to_come = False  # the step in hand is of a drag, an edit or its mask, which a reader waits for
-        this = weakref.ref(self)
-
-        def touched() -> None:
-            if (alive := this()) is not None:
-                alive._on_touched()
-
-        def prompts_changed() -> None:
-            if (alive := this()) is not None:
-                alive.refresh()
-
-        self.nodes = StudyNodes(volume_node, self.study, follow=watch, touched=touched)
+        self.nodes = StudyNodes(volume_node, self.study, follow=watch, touched=weakly(self._on_touched))
         self.geometry = self.nodes.geometry
         self.state = self.nodes.load()
         self.history: History[StudyState] = History(size=bytes_between)
@@ -107,7 +97,7 @@ class StudySession:
         self.numbers = StudyNumbers(self.study, self.geometry)
         self._masks_version: tuple[Any, ...] | None = self.nodes.masks_version
         for prompts in (self.nodes.boxes, self.nodes.points, self.nodes.landmarks) if watch else ():
-            prompts.changed.connect(prompts_changed)
+            prompts.changed.connect(weakly(self.refresh))
         # Or the nodes, which hold on to what observes them, would serve a session that was dropped without a word for ever.
         weakref.finalize(self, self.nodes.close)
 
@@ -146,7 +136,7 @@ class StudySession:
             StudyError: the study is too large for it.
         """
         self._requests = EngineRequests(self, engine)
-        self._clock = self.pending.clock = clock
+        self._clock = clock
 
     def detach(self, why: str) -> None:
         """Let go of the engine, and cancel what runs there; ``why`` is told to the running action."""

@@ -77,7 +77,7 @@ def open_window():
     """The window that asks now; None if none does."""
     from MyoScarSegLib.widgets.training import dialogs
 
-    return dialogs.open_window()
+    return dialogs._open[-1] if dialogs._open else None
 
 
 def in_window(name: str):

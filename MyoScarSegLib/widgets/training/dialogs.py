@@ -136,11 +136,6 @@ def window(parent: Any, name: str, title: str, agree: str, button_name: str) -> 
     return dialog, form, button
 
 
-def open_window() -> Any:
-    """The window that asks now; None if none does."""
-    return _open[-1] if _open else None
-
-
 def close_all() -> None:
     """Ask no more: the panel goes."""
     for dialog in list(_open):
