@@ -14,6 +14,7 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneE
 from MyoScarSegLib.result import Result, SliceMasks
 from MyoScarSegLib.scene.dicom_origin import exam_of, image_files
 from MyoScarSegLib.scene.displayed_slice import nearest_first
+from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals, apply_suggestions
 from MyoScarSegLib.scene.notices import Change, kept_as_painted
 from MyoScarSegLib.scene.slice_prompts import SlicePrompts
 from MyoScarSegLib.scene.study_numbers import insertion_points
@@ -106,13 +107,14 @@ class EngineRequests:
     def propose(self, *, fit: bool = False) -> Task:
         """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
 
-        ``fit`` as of :meth:`StudySession.apply_proposals`. Result: the number of boxes proposed.
+        ``fit`` as of :func:`~MyoScarSegLib.scene.model_steps.apply_proposals`. Result: the number of boxes proposed.
         """
         return self._begin("propose", lambda action: self._ask_for_boxes(action, fit))
 
     def suggest(self, k: int) -> Task:
         """Suggest boxes where the scar of slice ``k`` continues, which the reader has confirmed, and likewise beside all other
-        slices that he has: see :attr:`StudyState.confirmed`. They are added as of :meth:`StudySession.apply_suggestions`.
+        slices that he has: see :attr:`StudyState.confirmed`. They are added as of
+        :func:`~MyoScarSegLib.scene.model_steps.apply_suggestions`.
 
         Result: the slice of each box that was suggested.
         """
@@ -259,7 +261,7 @@ class EngineRequests:
 
     def _on_boxes(self, action: Task, request: Any, fit: bool) -> None:
         found = request.result
-        self.session.apply_proposals(found, found.provenance, heart=found.heart, fit=fit)
+        apply_proposals(self.session, found, found.provenance, heart=found.heart, fit=fit)
         remark = found.provenance.get("remark_on_proposals", "")
         self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
         if action.what == "process":
@@ -269,7 +271,7 @@ class EngineRequests:
 
     def _on_suggestions(self, action: Task, request: Any, k: int) -> None:
         found = request.result
-        slices = self.session.apply_suggestions(found, found.provenance)
+        slices = apply_suggestions(self.session, found, found.provenance)
         remark = _suggested(slices) or _("Nothing continues beside slice {slice} where there is no box yet.").format(slice=k)
         self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
         self._end(action, result=slices)
@@ -331,7 +333,7 @@ class EngineRequests:
                 provenance = {key: value for key, value in result.provenance.items() if key != "threshold"}
                 scores = {k: score for k, score in result.scores.items() if k in wanted}
                 masks = SliceMasks(wanted, scores, provenance=provenance)
-                kept = self.session.apply_masks(masks, overwrite_edited=overwrite_edited, prompts=prompts)
+                kept = apply_masks(self.session, masks, overwrite_edited=overwrite_edited, prompts=prompts)
         failed = current & result.failed_slices.keys()
         self.session.pending.give_up(failed)
         self.session.pending.arrived(current - failed)

@@ -15,6 +15,7 @@ from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.box_views import COLORS, BoxViews
 from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
 from MyoScarSegLib.scene.lge_volumes import study_of
+from MyoScarSegLib.scene.model_steps import apply_proposals, apply_suggestions
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.point_lists import PointLists
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, copy_box_to_next, nudge_box, remove_box, update_box
@@ -104,7 +105,7 @@ def test_new_proposals_replace_old_ones_and_nothing_that_the_user_touched(sessio
     accepted = add_box(session, replace(PROPOSED, slice=3, state=BoxState.ACCEPTED))
     rejected = add_box(session, replace(PROPOSED, slice=4, state=BoxState.REJECTED))
     drawn = add_box(session, replace(OWN, slice=5, state=BoxState.PROPOSED))
-    session.apply_proposals([replace(PROPOSED, slice=1), replace(PROPOSED, slice=4, x0=5.75)])
+    apply_proposals(session, [replace(PROPOSED, slice=1), replace(PROPOSED, slice=4, x0=5.75)])
     new = session.state.boxes[-1].id
     assert [row.id for row in session.state.boxes] == [accepted, rejected, drawn, new]
     assert session.state.box(new).slice == 1
@@ -112,8 +113,8 @@ def test_new_proposals_replace_old_ones_and_nothing_that_the_user_touched(sessio
 
 def test_what_was_proposed_as_rejected_does_not_stand_in_the_way_of_a_new_proposal(session):
     faint = replace(PROPOSED, state=BoxState.REJECTED, source=PROPOSED.source + FAINT)
-    session.apply_proposals([faint])
-    session.apply_proposals([PROPOSED])
+    apply_proposals(session, [faint])
+    apply_proposals(session, [PROPOSED])
     assert [row.box for row in session.state.boxes] == [PROPOSED]
 
 
@@ -123,12 +124,12 @@ def test_suggestions_come_beside_what_is_there_and_nothing_else_changes(session)
     before, entries, pending = session.state, len(session.history.labels), session.pending.slices
     half = replace(PROPOSED, x1=PROPOSED.x0 + 0.4 * (PROPOSED.x1 - PROPOSED.x0))
     suggested = [replace(box, source="sam" + BESIDE) for box in (half, replace(half, slice=3), replace(PROPOSED, slice=1, x0=6))]
-    assert session.apply_suggestions(suggested, {"suggestions": "sam"}) == [2, 3]
+    assert apply_suggestions(session, suggested, {"suggestions": "sam"}) == [2, 3]
     assert [row.id for row in session.state.boxes[:2]] == [accepted, rejected]
     assert [row.box for row in session.state.boxes[2:]] == suggested[:2]
     assert session.state.prompts == before.prompts and session.pending.slices == pending, "an offer asks for no mask"
     assert session.provenance["suggestions"] == "sam"
-    assert session.apply_suggestions(suggested, {"suggestions": "sam"}) == [], "they are there already"
+    assert apply_suggestions(session, suggested, {"suggestions": "sam"}) == [], "they are there already"
     assert len(session.history.labels) == entries + 1
     session.undo()
     assert session.state.boxes == before.boxes
@@ -136,7 +137,7 @@ def test_suggestions_come_beside_what_is_there_and_nothing_else_changes(session)
 
 def test_a_suggestion_counts_once_it_is_accepted_or_moved(session):
     offer = replace(PROPOSED, source="sam" + BESIDE)
-    session.apply_suggestions([offer, replace(offer, slice=3)], {})
+    apply_suggestions(session, [offer, replace(offer, slice=3)], {})
     first, second = session.state.review_order()
     assert session.state.prompts == {}
     update_box(session, first, state=BoxState.ACCEPTED)

@@ -9,6 +9,7 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.attributes import ROLE, node_of, nodes_by_class
 from MyoScarSegLib.scene.burden_plots import BARS, INTENSITIES, PLOTS, WALL, BurdenChart
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.prompt_steps import add_box
 from MyoScarSegLib.scene.result_tables import ROLE_BURDEN, ROLE_METHODS, ROLE_SEGMENTS
 from MyoScarSegLib.scene.study_session import StudySession, sessions
@@ -30,7 +31,7 @@ def volume(scene):
 @pytest.fixture
 def walled(session):
     """A study with scar, wall and insertion points."""
-    session.apply_masks(masks(1, 2, 3, x=34.0))
+    apply_masks(session, masks(1, 2, 3, x=34.0))
     apply_ventricle(session, ring_wall())
     turn_septum(session, 10.0)
     return session
@@ -164,7 +165,7 @@ def test_histogram_counts_the_wall_and_has_a_line_for_each_threshold(walled, sce
 
 
 def test_a_plot_says_that_the_wall_is_missing_and_the_next_one_leaves_nothing_of_it(session, scene):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     chart = BurdenChart(scene)
     chart.show(session, WALL)
     assert "wall is missing" in chart.node.GetTitle() and series_names(chart) == []
@@ -183,7 +184,7 @@ def test_a_plot_says_that_the_wall_is_missing_and_the_next_one_leaves_nothing_of
 
 def test_a_plot_is_of_the_study_that_it_is_asked_for(walled, scene):
     other = StudySession.open(add_volume(scene, SHAPE, name="other"))
-    other.apply_masks(masks(4, radius=4.0))
+    apply_masks(other, masks(4, radius=4.0))
     chart = BurdenChart(scene)
     node = chart.show(walled, BARS)
     first = points(chart, BARS)
@@ -210,7 +211,7 @@ def test_the_mask_of_an_edit_does_not_wait_for_the_tables_of_burden_which_come_w
     for k in (1, 2, 3):
         seconds[0] += 0.2
         add_box(session, Box(k, 10, 8, 30, 30))
-        session.apply_masks(masks(k, radius=3.0), with_latest=True)
+        apply_masks(session, masks(k, radius=3.0), with_latest=True)
         session.set_threshold(0.4 + k / 100, dragging=True)
         assert session.pump(), "it is to be called again soon"
     assert measured == [] and table(session, ROLE_BURDEN) == before
@@ -222,9 +223,9 @@ def test_the_mask_of_an_edit_does_not_wait_for_the_tables_of_burden_which_come_w
 @pytest.mark.parametrize("end", ["another step", "let go", "closed"])
 def test_tables_of_burden_are_not_behind_after_the_next_step_or_when_the_study_is_let_go(in_hand, end):
     session, _ = in_hand
-    session.apply_masks(masks(4, radius=3.0), with_latest=True)
+    apply_masks(session, masks(4, radius=3.0), with_latest=True)
     before = table(session, ROLE_BURDEN)
-    {"another step": lambda: session.apply_masks(masks(1)), "let go": lambda: session.detach("over"), "closed": session.close}[
+    {"another step": lambda: apply_masks(session, masks(1)), "let go": lambda: session.detach("over"), "closed": session.close}[
         end
     ]()
     assert value(session, "Scar", "g") == pytest.approx(session.burden.mass_g, abs=0.005)

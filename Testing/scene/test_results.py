@@ -12,6 +12,7 @@ from MyoScarSegLib.quantification.mass_interval import MassError, mass_interval,
 from MyoScarSegLib.result import MASS_ERROR, SliceMasks
 from MyoScarSegLib.scene.attributes import ROLE
 from MyoScarSegLib.scene.box_views import BoxViews
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.prompt_steps import add_box
 from MyoScarSegLib.scene.result_tables import COLUMNS, INTERVAL_COLUMNS
 from MyoScarSegLib.scene.study_session import StudySession
@@ -23,7 +24,7 @@ SHAPE = (6, 30, 36)
 
 def segmented(volume, *slices: int) -> StudySession:
     session = StudySession.open(volume)
-    session.apply_masks(SliceMasks(probability={k: blob(SHAPE[1:], 18, 15, 5 + k) for k in slices}, scores={slices[0]: 0.75}))
+    apply_masks(session, SliceMasks(probability={k: blob(SHAPE[1:], 18, 15, 5 + k) for k in slices}, scores={slices[0]: 0.75}))
     return session
 
 
@@ -90,7 +91,7 @@ def test_second_table_says_where_the_numbers_come_from(scene):
     volume = add_volume(scene, SHAPE)
     session = StudySession.open(volume)
     provenance = {"segmenter": "tiny", "segmenter_sha256": "ab"}
-    session.apply_masks(SliceMasks({1: blob(SHAPE[1:], 9, 9, 4)}, provenance=provenance))
+    apply_masks(session, SliceMasks({1: blob(SHAPE[1:], 9, 9, 4)}, provenance=provenance))
     facts = dict(cells(session.nodes.results.provenance_node))
     assert facts["segmenter"] == "tiny" and facts["segmenter_sha256"] == "ab"
     assert facts["threshold"] == "0.5" and facts["density_g_per_ml"] == "1.05"
@@ -142,7 +143,7 @@ def expected(session: StudySession, error: MassError, painted: tuple[int, ...] =
 def test_interval_of_the_mass_follows_each_edit_and_is_that_of_the_result(scene):
     session = StudySession.open(add_volume(scene, SHAPE))
     assert session.mass_interval is None, "nothing is segmented yet"
-    session.apply_masks(by(ALONE, 1, 2, 3))
+    apply_masks(session, by(ALONE, 1, 2, 3))
     first = session.mass_interval
     assert first == expected(session, ALONE) == session.to_result().mass_interval
     session.set_growth_mm(2.0)
@@ -150,13 +151,13 @@ def test_interval_of_the_mass_follows_each_edit_and_is_that_of_the_result(scene)
     assert session.mass_interval.high_g > first.high_g
     session.undo()
     assert session.mass_interval == first
-    session.apply_masks(by(ALONE, 2, radius=8.0))
+    apply_masks(session, by(ALONE, 2, radius=8.0))
     assert session.mass_interval == expected(session, ALONE) != first
 
 
 def test_slice_that_the_reader_painted_is_certain(scene):
     session = StudySession.open(add_volume(scene, SHAPE))
-    session.apply_masks(by(ALONE, 1, 2))
+    apply_masks(session, by(ALONE, 1, 2))
     before = session.mass_interval
     paint(session, 1)
     after = session.mass_interval
@@ -169,15 +170,15 @@ def test_slice_that_the_reader_painted_is_certain(scene):
 
 def test_slices_of_several_runs_have_the_widest_interval_and_none_if_one_is_of_an_unknown_model(scene):
     session = StudySession.open(add_volume(scene, SHAPE))
-    session.apply_masks(by(ALONE, 1, 2))
-    session.apply_masks(by(ASKED, 2))
+    apply_masks(session, by(ALONE, 1, 2))
+    apply_masks(session, by(ASKED, 2))
     widest = MassError(3.0, 0.75, 0.6)
     assert session.mass_interval == expected(session, widest) == session.to_result().mass_interval
     assert session.provenance[MASS_ERROR] == widest.text()
     nothing = SliceMasks({1: np.zeros(SHAPE[1:], dtype=np.float32)}, provenance={"segmenter": "not used: nothing was prompted"})
-    session.apply_masks(nothing)
+    apply_masks(session, nothing)
     assert session.mass_interval == expected(session, ASKED), "its box was deleted: no model was asked, and none of it is left"
-    session.apply_masks(by(MassError(), 3))
+    apply_masks(session, by(MassError(), 3))
     assert session.mass_interval is None and session.to_result().mass_interval is None
     assert MASS_ERROR not in session.provenance
 
@@ -185,7 +186,7 @@ def test_slices_of_several_runs_have_the_widest_interval_and_none_if_one_is_of_a
 def test_interval_survives_that_the_scene_is_read_anew(scene):
     volume = add_volume(scene, SHAPE)
     session = StudySession.open(volume)
-    session.apply_masks(by(ALONE, 1, 2))
+    apply_masks(session, by(ALONE, 1, 2))
     paint(session, 1)
     before = session.mass_interval
     session.close()
@@ -195,12 +196,12 @@ def test_interval_survives_that_the_scene_is_read_anew(scene):
 
 def test_table_has_columns_of_the_interval_where_it_is_known(scene):
     session = StudySession.open(add_volume(scene, SHAPE))
-    session.apply_masks(by(ALONE, 1, 2))
+    apply_masks(session, by(ALONE, 1, 2))
     table, within = session.nodes.results.node.GetTable(), session.mass_interval
     titles = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
     assert titles == [*COLUMNS, *INTERVAL_COLUMNS]
     rows = cells(session.nodes.results.node)
     assert rows[-1][-3:] == [f"{within.low_g:.3f}", f"{within.high_g:.3f}", "yes" if within.doubtful else ""]
     assert all(row[-3:] == ["", "", ""] for row in rows[:-1])
-    session.apply_masks(by(MassError(), 3))
+    apply_masks(session, by(MassError(), 3))
     assert session.nodes.results.node.GetTable().GetNumberOfColumns() == len(COLUMNS)

@@ -11,6 +11,7 @@ import slicer
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
+from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import StudyState
@@ -26,12 +27,12 @@ def make_study(scene, name: str, seed: int, *, transform: bool = False, shape=SH
     if transform:
         volume.SetAndObserveTransformNodeID(add_transform(scene, seed).GetID())
     session = StudySession.open(volume)
-    session.apply_proposals([Box(k, 10, 8, 30, 30, confidence=0.6, source="yolo") for k in (1, 2, 3)], {"detector": "d"})
+    apply_proposals(session, [Box(k, 10, 8, 30, 30, confidence=0.6, source="yolo") for k in (1, 2, 3)], {"detector": "d"})
     update_box(session, session.state.boxes[0].id, state=BoxState.REJECTED)
     add_box(session, Box(4, 3.25, 4.5, 12, 13))
     add_point(session, Point(2, 20.5, 18.5, positive=False))
     probability = {k: blob(session.study.slice_shape, 24, 20, 6 + seed + 0.1 * k) for k in (1, 2, 3)}
-    session.apply_masks(SliceMasks(probability, {1: 0.8, 2: 0.7}, {5: "no memory"}, PROVENANCE))
+    apply_masks(session, SliceMasks(probability, {1: 0.8, 2: 0.7}, {5: "no memory"}, PROVENANCE))
     session.set_threshold(0.35)
     session.set_growth_mm(2.1)
     paint(session, 3)
@@ -84,7 +85,7 @@ def test_work_goes_on_after_loading(scene, save, tmp_path, tmp_path_factory):
     ids = {row.id for row in loaded.state.boxes}
     assert add_box(loaded, Box(0, 1, 1, 9, 9)) not in ids
     given = SliceMasks(probability={k: blob(SHAPE[1:], 10, 10, 4) for k in (2, 3)})
-    assert loaded.apply_masks(given) == [3]
+    assert apply_masks(loaded, given) == [3]
     assert np.array_equal(loaded.mask()[3], painted)
     assert again.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == nodes
     for _step in range(3):
@@ -167,7 +168,7 @@ def test_record_that_makes_no_sense_costs_nothing_that_the_user_had(scene):
         loaded = StudySession.open(session.volume_node)
         assert "cannot be read" in loaded.nodes.problem
         assert np.array_equal(loaded.mask(), mask) and loaded.state.boxes == boxes
-        assert loaded.apply_masks(SliceMasks(probability={1: blob(SHAPE[1:], 5, 5, 3)})) == [1]  # counts as the user's now
+        assert apply_masks(loaded, SliceMasks(probability={1: blob(SHAPE[1:], 5, 5, 3)})) == [1]  # counts as the user's now
         loaded.close()
 
 

@@ -8,6 +8,7 @@ import slicer
 
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import SliceMasks
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point
 from MyoScarSegLib.scene.slice_order import reversed_axis
 from MyoScarSegLib.scene.study_session import StudySession
@@ -41,7 +42,7 @@ def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp
     probability[0, 5:12, 4:9], probability[3, 20:25, 10:20] = 0.9, 0.8
     add_box(session, Box(0, 3, 4, 10, 13))
     add_point(session, Point(3, 12.5, 21.5))
-    session.apply_masks(SliceMasks({0: probability[0], 3: probability[3]}, provenance={"segmenter": "a"}))
+    apply_masks(session, SliceMasks({0: probability[0], 3: probability[3]}, provenance={"segmenter": "a"}))
     session.close()
     probability = probability[::-1]  # the reader reverses the slices, so they are counted from the other end
     for turn in range(2):  # a second time, because they must not be counted anew again
@@ -67,7 +68,7 @@ def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(s
     probability = np.zeros(session.study.voxels.shape, dtype=np.float32)
     probability[1, 4:10, 5:12] = 0.9
     add_box(session, Box(1, 5, 4, 12, 10))
-    session.apply_masks(SliceMasks({1: probability[1]}, provenance={"segmenter": "a"}))
+    apply_masks(session, SliceMasks({1: probability[1]}, provenance={"segmenter": "a"}))
     world = session.geometry.to_world(np.array([[5.0, 4.0, 1.0], [12.0, 10.0, 1.0]]))
     session.close()
     volume = reloaded(scene, tmp_path)

@@ -12,6 +12,7 @@ from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.scene.attributes import node_of
 from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.saved_study import IDLE_S, StudyRecord
 from MyoScarSegLib.scene.study_numbers import insertion_points, landmarks_of
 from MyoScarSegLib.scene.study_session import StudySession, sessions
@@ -33,7 +34,7 @@ def volume(scene):
 
 
 def test_a_proposed_wall_is_three_segments_beside_the_scar_and_one_undo_entry(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     scar, found = session.mask(), ring_wall()
     assert apply_ventricle(session, found) == []
     assert np.array_equal(segment_mask(session, WALL.name), found.myocardium)
@@ -53,7 +54,7 @@ def test_a_proposed_wall_is_three_segments_beside_the_scar_and_one_undo_entry(se
 
 
 def test_a_wall_that_nobody_has_touched_is_no_label_to_learn_from(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     apply_ventricle(session, ring_wall())
     classes, known = case_nodes.classes_of(session, None, None)
     assert not known and set(np.unique(classes)) == {0, INFARCT}
@@ -65,7 +66,7 @@ def test_a_wall_that_nobody_has_touched_is_no_label_to_learn_from(session):
 
 
 def test_a_wall_that_comes_with_the_masks_is_undone_with_them(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     apply_ventricle(session, ring_wall(), with_latest=True)
     assert session.history.labels == ["Segment scar"]
     session.undo()
@@ -133,7 +134,7 @@ def test_the_remote_region_is_proposed_as_a_segment_and_counts_as_corrected(sess
 
 
 def test_a_deleted_wall_is_taken_up_and_comes_back_with_undo(session):
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     apply_ventricle(session, ring_wall())
     segmentation = session.segmentation.node.GetSegmentation()
     segmentation.RemoveSegment(segmentation.GetSegmentIdBySegmentName(WALL.name))
@@ -157,7 +158,7 @@ def test_clear_takes_the_proposed_wall_and_leaves_the_painted(session):
 
 
 def test_scar_moves_to_another_segmentation_with_its_wall(session, scene):
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     apply_ventricle(session, ring_wall())
     scar, other = session.mask(), scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")
     other.GetSegmentation().AddEmptySegment("", "Aorta")
@@ -169,7 +170,7 @@ def test_scar_moves_to_another_segmentation_with_its_wall(session, scene):
 
 @pytest.mark.parametrize("save", [save_mrb, save_folder])
 def test_a_wall_survives_saving_with_what_was_edited_and_the_landmarks(session, scene, tmp_path, tmp_path_factory, save):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     apply_ventricle(session, ring_wall())
     painted = segment_mask(session, WALL.name)
     painted[3, 0:3, 0:3] = True
@@ -282,7 +283,7 @@ def test_landmarks_are_points_of_the_world_and_back(session):
 
 
 def test_a_methods_mask_counts_as_edited_and_is_one_entry(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     before = session.mask()
     method = np.zeros(SHAPE, dtype=bool)
     method[1:4, 5:9, 5:9] = True
@@ -290,13 +291,13 @@ def test_a_methods_mask_counts_as_edited_and_is_one_entry(session):
     assert np.array_equal(session.mask(), method)
     assert session.state.edited == [1, 2, 3]
     assert session.provenance["method"] == "5 SD"
-    assert session.apply_masks(masks(1, 2)) == [1, 2], "and is not replaced by the model's"
+    assert apply_masks(session, masks(1, 2)) == [1, 2], "and is not replaced by the model's"
     assert session.undo() == "Use 5 SD"
     assert np.array_equal(session.mask(), before) and "method" not in session.provenance
 
 
 def test_numbers_follow_the_scar_and_the_wall(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     assert session.measurements.percent_of_myocardium is None
     apply_ventricle(session, ring_wall())
     m = session.measurements
@@ -316,7 +317,7 @@ def test_time_counts_signs_of_the_reader_and_is_kept(session, scene):
         record.sign()
     assert record.reader_s == 10.0 + IDLE_S + 1.0
     session.nodes.record.reader_s = 75.0
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     assert session.provenance["reader_s"] == "75"
     session.close()
     again = StudySession.open(session.volume_node)

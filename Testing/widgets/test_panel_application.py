@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.result import Boxes
+from MyoScarSegLib.scene.model_steps import apply_proposals
 from MyoScarSegLib.utils.task import Task
 from Testing.support.panel_kit import add_volume
 from Testing.support.standins.pythonqt import slot_errors, unwrap
@@ -23,7 +24,7 @@ def study(module):
     for name in ("Red", "Yellow", "Green"):
         module.slice_node(name).SetMappedInLayout(1)
     module.begin()
-    module.session.apply_proposals([Box(1, 10, 12, 30, 34, confidence=0.5, source="detector")], {})
+    apply_proposals(module.session, [Box(1, 10, 12, 30, 34, confidence=0.5, source="detector")], {})
     module.settle()
     module.show_slice(1)
     module.fit()

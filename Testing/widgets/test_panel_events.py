@@ -14,6 +14,7 @@ from MyoScarSegLib.engine import process_folder
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.installation.requirements import wanted
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.scene.model_steps import apply_proposals
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.utils.files import EMBEDDINGS, cache_folder
 from Testing.support.panel_kit import add_volume
@@ -37,7 +38,7 @@ def study(module):
 
 def boxed(module) -> None:
     """Boxes on every slice, without the detector."""
-    module.session.apply_proposals([Box(k, 12, 12, 50, 50, confidence=0.9, source="detector") for k in range(12)], {})
+    apply_proposals(module.session, [Box(k, 12, 12, 50, 50, confidence=0.9, source="detector") for k in range(12)], {})
     module.settle()
 
 

@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.scene.model_steps import apply_proposals
 from Testing.support.standins.pythonqt import unwrap
 
 
@@ -15,7 +16,7 @@ def study(module):
     """A study with three proposals on slices 0, 1 and 2; nothing is segmented, so the networks are not needed."""
     module.begin()
     boxes = [Box(k, 10, 12, 30, 34, confidence=0.5 + k / 10, source="detector") for k in range(3)]
-    module.session.apply_proposals(boxes, {})
+    apply_proposals(module.session, boxes, {})
     module.settle()
     module.show_slice(0)
     module.fit()

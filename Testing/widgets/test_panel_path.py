@@ -13,6 +13,7 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import MASS_ERROR, Boxes, SliceMasks
+from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals
 from MyoScarSegLib.scene.prompt_steps import nudge_box, update_box
 from Testing.support.standins.pythonqt import unwrap
 
@@ -31,7 +32,7 @@ def study(module):
 @pytest.fixture
 def proposed(study):
     """With a box on each slice, as a detector proposes them."""
-    study.session.apply_proposals(BOXES, {"detector": "yolo"})
+    apply_proposals(study.session, BOXES, {"detector": "yolo"})
     study.settle()
     return study
 
@@ -41,7 +42,7 @@ def segmented(proposed):
     """With masks in them, as a segmenter gives them."""
     probability = np.zeros((64, 64), dtype=np.float32)
     probability[26:34, 24:36] = 0.9
-    proposed.session.apply_masks(SliceMasks(dict.fromkeys(range(4), probability), dict.fromkeys(range(4), 0.9)))
+    apply_masks(proposed.session, SliceMasks(dict.fromkeys(range(4), probability), dict.fromkeys(range(4), 0.9)))
     proposed.settle()
     return proposed
 
@@ -146,7 +147,7 @@ def texts(module, box_id: int) -> list[str]:
 
 def test_faint_places_are_listed_with_place_and_size_and_accepted_by_a_click(study):
     places = [Box(k, 20, 20, 30, 24, confidence=0.4, source="net" + FAINT, state=BoxState.REJECTED) for k in (0, 3)]
-    study.session.apply_proposals(places)
+    apply_proposals(study.session, places)
     study.settle()
     first, second = (row.id for row in study.session.state.boxes)
     assert texts(study, second) == ["3", "0.40", "faint, look here", "model"]
@@ -298,7 +299,7 @@ def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_like
 
     def apply(error: MassError) -> None:
         given = {k: model.probability for k, model in session.state.models.items()}
-        session.apply_masks(SliceMasks(given, provenance={MASS_ERROR: error.text()}))
+        apply_masks(session, SliceMasks(given, provenance={MASS_ERROR: error.text()}))
         segmented.settle()
 
     apply(MassError(2.0, 0.5, doubtful=1000.0))
