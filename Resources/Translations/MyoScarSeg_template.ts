@@ -930,7 +930,7 @@
   <context>
     <name>MyoScarSegInstallForm</name>
     <message>
-      <source>Enough for a computer whose graphics card is not used; changes what is downloaded</source>
+      <source>For a computer without a graphics card that PyTorch can use</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1915,6 +1915,21 @@
     </message>
   </context>
   <context>
+    <name>scene.model_steps</name>
+    <message>
+      <source>Propose boxes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Suggest boxes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Segment scar</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>scene.notices</name>
     <message>
       <source>Slices {slices} were kept as you painted them.</source>
@@ -2232,18 +2247,6 @@
     </message>
     <message>
       <source>Clear</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Propose boxes</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Suggest boxes</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Segment scar</source>
       <translation type="unfinished" />
     </message>
     <message>
