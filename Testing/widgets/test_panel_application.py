@@ -19,11 +19,12 @@ from Testing.support.standins.pythonqt import slot_errors, unwrap
 
 
 @pytest.fixture
-def study(module):
-    """A study with a proposal on slice 1, in the red view; no network is needed."""
+def study(module, monkeypatch):
+    """A study with a proposal on slice 1, in the red view; no worker is started."""
     for name in ("Red", "Yellow", "Green"):
         module.slice_node(name).SetMappedInLayout(1)
-    module.begin()
+    monkeypatch.setattr(module.panel.segment.advanced, "_ask_states", lambda: None)
+    module.begin(waits=True)
     apply_proposals(module.session, [Box(1, 10, 12, 30, 34, confidence=0.5, source="detector")], {})
     module.settle()
     module.show_slice(1)

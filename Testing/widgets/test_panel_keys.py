@@ -12,9 +12,10 @@ from Testing.support.standins.pythonqt import unwrap
 
 
 @pytest.fixture
-def study(module):
-    """A study with three proposals on slices 0, 1 and 2; nothing is segmented, so the networks are not needed."""
-    module.begin()
+def study(module, monkeypatch):
+    """A study with three proposals on slices 0, 1 and 2; nothing is segmented, so no worker is started."""
+    monkeypatch.setattr(module.panel.segment.advanced, "_ask_states", lambda: None)
+    module.begin(waits=True)
     boxes = [Box(k, 10, 12, 30, 34, confidence=0.5 + k / 10, source="detector") for k in range(3)]
     apply_proposals(module.session, boxes, {})
     module.settle()

@@ -25,7 +25,7 @@ def cohort(tmp_path, monkeypatch):
 @pytest.fixture
 def opened(module, cohort):
     """The panel with the cohort's list, read by ann."""
-    module.workflow.live = False
+    module.workflow.live, module.workflow.waits = False, True
     module.ui.reviewSection.collapsed = False
     open_as(module, cohort, "ann")
     yield module
