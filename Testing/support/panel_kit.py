@@ -139,7 +139,7 @@ class Module:
         self.settle()
 
     def begin(self, *, live: bool = False, waits: bool = False, **volume: Any) -> None:
-        """Have a fresh study alone in the scene, chosen and shown, and no tool in hand. ``waits``: no worker is asked anything."""
+        """Have a fresh study alone in the scene, chosen and shown, and no tool in hand; ``waits``: no worker is asked."""
         self.workflow.waits = waits
         self.panel.segment.mouse.use(None)
         self.scene.Clear(0)
