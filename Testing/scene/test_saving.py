@@ -114,7 +114,9 @@ def test_two_studies_and_a_chosen_segmentation_come_back_apart(scene, save, tmp_
         same(everything(session), saved[name])
     node = found["LGE one"].segmentation.node
     assert node.GetName() == "Manual"
-    found["LGE one"].apply_masks(SliceMasks(probability={k: blob(SHAPE[1:], 20, 20, 9) for k in range(6)}), overwrite_edited=True)
+    apply_masks(
+        found["LGE one"], SliceMasks(probability={k: blob(SHAPE[1:], 20, 20, 9) for k in range(6)}), overwrite_edited=True
+    )
     array = slicer.util.arrayFromSegmentBinaryLabelmap(node, "lv", found["LGE one"].volume_node)
     assert np.array_equal(array, lv)
     same(everything(found["LGE two"]), saved["LGE two"])
