@@ -11,7 +11,7 @@ import pytest
 from MyoScarSegLib.training.datasets.import_export import import_cases
 from MyoScarSegLib.training.datasets.training_library import Library
 from Testing.scene.test_saving import SHAPE, make_study, save_folder, save_mrb
-from Testing.support.session_factory import add_transform, add_volume, random_matrix
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 slicer = pytest.importorskip("slicer")
 
