@@ -28,7 +28,7 @@ from MyoScarSegLib.result import (
 )
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.device import is_out_of_memory
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.detection import Detector
@@ -115,8 +115,7 @@ class Pipeline:
         wanted, done = slices_of(study, slices), Encoded()
         segmenter = self.networks.segmenter
         for number, k in enumerate(wanted):
-            if cancel is not None:
-                cancel.raise_if_cancelled()
+            check_cancel(cancel)
             progress(number, len(wanted), f"Encoding: slice {k}")
             if k in study.bad_slices:
                 done.failed_slices[k] = study.bad_slices[k]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ def check_box(box: Box, shape: Sequence[int]) -> Box:
     y0, y1 = max(box.y0, 0.0), min(box.y1, float(rows))
     if x1 <= x0 or y1 <= y0:
         raise PromptError(f"{where} lies outside the image, which has {columns} columns and {rows} rows.")
-    return Box(**{**asdict(box), "x0": x0, "y0": y0, "x1": x1, "y1": y1, "state": box.state})
+    return replace(box, x0=x0, y0=y0, x1=x1, y1=y1)
 
 
 def check_point(point: Point, shape: Sequence[int]) -> Point:

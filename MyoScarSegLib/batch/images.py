@@ -30,15 +30,13 @@ def images_of(cohort: Cohort, record: StudyRecord) -> Study | None:
     settings = record.basis.settings
     asked: dict[str, Any] = {n: settings[n] for n in ("series", "axis", "spacing_mm") if settings.get(n) is not None}
     try:
-        study = None if path is None else read_study(path, **asked)
+        if path is None:
+            raise StudyError(f"{cohort.out / INPUTS} does not say where they are. Run the cohort again.")
+        study = read_study(path, **asked)
     except StudyError as error:
         if (cohort.out / record.case / IMAGE).is_file():
             return None
         raise StudyError(f"The images of {record.case} cannot be read. {error}") from error
-    if study is None:
-        if (cohort.out / record.case / IMAGE).is_file():
-            return None
-        raise StudyError(f"{cohort.out / INPUTS} does not say where the images of {record.case} are. Run the cohort again.")
     if image_sha256(study) != record.basis.image_sha256:
         raise StudyError(f"The images of {record.case} were changed since it was segmented. Run the cohort again with --resume.")
     return study

@@ -10,8 +10,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.reviews import (
     READER,
@@ -24,10 +22,8 @@ from MyoScarSegLib.batch.reviews import (
 )
 from MyoScarSegLib.batch.study_record import StudyRecord, read_study_record
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.outputs.case_walls import scar_in
 from MyoScarSegLib.outputs.edited import Edited
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
-from MyoScarSegLib.study import read_mask
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
@@ -95,13 +91,26 @@ class ReviewList:
         """All studies, in natural order of their names."""
         return [self._entry(record) for record in self.cohort.records()]
 
+    def record(self, case: str) -> StudyRecord:
+        """What the cohort has of a study.
+
+        Raises:
+            OutputError: nothing, or the results folder is not to be reached.
+        """
+        if not self.cohort.out.is_dir():
+            raise OutputError(f"The folder {self.cohort.out} is not to be reached. Connect its drive or server, and try again.")
+        record = read_study_record(self.cohort.out / case)
+        if record is None:
+            raise OutputError(f"{self.cohort.out / case} has no record of a study. Run the cohort again with --resume.")
+        return record
+
     def entry(self, case: str) -> Entry:
         """One study as it is now.
 
         Raises:
             OutputError: it has no record, or the results folder is not to be reached.
         """
-        return self._entry(self._record(case))
+        return self._entry(self.record(case))
 
     def next(self, after: str | None = None, *, back: bool = False) -> str | None:
         """The next study that waits for this reader, behind ``after`` and then from the start; None if none is left."""
@@ -118,7 +127,7 @@ class ReviewList:
         Raises:
             OutputError: another reader has it open, or has reviewed it; or it has no record.
         """
-        record = self._record(case)
+        record = self.record(case)
         if self.mode == "double":
             return record
         with self._alone(case):
@@ -154,7 +163,7 @@ class ReviewList:
             OutputError: in the mode ``shared`` another reader was given the study meanwhile; it was run again meanwhile; or the
                 word cannot be written.
         """
-        record = self._record(case)
+        record = self.record(case)
         with self._alone(case):
             if self.mode == "shared":
                 self._check_free(case, record)
@@ -172,15 +181,6 @@ class ReviewList:
         """
         return read_left(self.cohort.out / case, self.reader, study)
 
-    def mask_of(self, case: str, study: Study) -> np.ndarray:
-        """bool ``[k, j, i]`` of scar and no-reflow: what this reader left of a study; the case's mask where he changed nothing.
-
-        Raises:
-            StudyError: it is not there, or is of another study.
-        """
-        left = self.left_of(case, study)
-        return read_mask(scar_in(self.cohort.out / case), study) if left is None else left.infarct
-
     def _entry(self, record: StudyRecord) -> Entry:
         folder = self.cohort.out / record.case
         seen = [r for r in read_reviews(folder) if r.is_of(record) and (self.mode == "shared" or r.reader == self.reader)]
@@ -197,14 +197,6 @@ class ReviewList:
             seen[0].reader if seen else "",
             lease.reader if lease is not None and other else "",
         )
-
-    def _record(self, case: str) -> StudyRecord:
-        if not self.cohort.out.is_dir():
-            raise OutputError(f"The folder {self.cohort.out} is not to be reached. Connect its drive or server, and try again.")
-        record = read_study_record(self.cohort.out / case)
-        if record is None:
-            raise OutputError(f"{self.cohort.out / case} has no record of a study. Run the cohort again with --resume.")
-        return record
 
     def _check_free(self, case: str, record: StudyRecord) -> None:
         lease = self._lease(case)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.cli.console import add_options, cancel_on_interrupt, folder, positive_number, taken
 from MyoScarSegLib.cli.jobs import check_models
 from MyoScarSegLib.utils.progress import CancelToken, duration
-from MyoScarSegLib.utils.words import counted
+from MyoScarSegLib.utils.words import counted, listed
 
 if TYPE_CHECKING:
     from MyoScarSegLib.batch.job import Job, Outcome
@@ -141,8 +142,6 @@ class CohortProgress:
 
 def _report(outcomes: Sequence[Outcome], out: Path) -> None:
     """How the studies ended, and why some did not end well, by cause."""
-    from MyoScarSegLib.batch.causes import causes
-
     counts = Counter(outcome.status for outcome in outcomes)
     before = sum(outcome.before for outcome in outcomes)
     ended = ", ".join(f"{count} {status}" for status, count in counts.most_common())
@@ -150,8 +149,20 @@ def _report(outcomes: Sequence[Outcome], out: Path) -> None:
         f"{counted(len(outcomes), 'study', 'studies')}: {ended}"
         + (f"; {before} of them {'was as it is' if before == 1 else 'were as they are'} before.\n" if before else ".\n")
     )
-    for cause in causes(outcomes):
-        more = f" and {len(cause.cases) - _SHOWN} more" if len(cause.cases) > _SHOWN else ""
-        sys.stdout.write(f"  {len(cause.cases)} {cause.status}: {cause.message}\n")
-        sys.stdout.write(f"    {', '.join(cause.cases[:_SHOWN])}{more}\n")
+    for alike in _by_cause(outcomes):
+        sys.stdout.write(f"  {len(alike)} {alike[0].status}: {alike[0].message}\n")
+        sys.stdout.write(f"    {listed((outcome.case for outcome in alike), _SHOWN)}\n")
     sys.stdout.write(f"All of them: {out / 'inputs.csv'}; results: {out / 'results.csv'}\n")
+
+
+def _by_cause(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
+    """The studies that are not done, those alike together, so that forty of one kind are one line; failures first."""
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.status != "done":
+            # A message without what differs from study to study: paths, quoted words, numbers.
+            message = re.sub(r"\S*[/\\]\S*|'[^']*'|\"[^\"]*\"|\([^)]*\)", "", outcome.message.split("\n", 1)[0])
+            kind = " ".join(re.sub(r"\d+", "", message.replace(outcome.case, "")).split())
+            groups.setdefault((outcome.status, kind), []).append(outcome)
+    order = ("failed", "incomplete", "left", "cancelled")
+    return sorted(groups.values(), key=lambda alike: (order.index(alike[0].status), -len(alike)))

@@ -106,11 +106,10 @@ def _pipeline(args: argparse.Namespace, *more: str) -> Pipeline:
 
 def check_models(fail: Callable[[str], Any], args: argparse.Namespace) -> None:
     """A name that no model has is a bad argument. A path is none: what is wrong with its file is said for each case."""
-    from MyoScarSegLib.models import CHECKPOINT_ENDINGS, registry
+    from MyoScarSegLib.models import path_of, registry
 
     for option, model in taken(args, "detector", "segmenter").items():
-        path = Path(model or "")
-        if model is None or path.suffix in CHECKPOINT_ENDINGS["segment"] or len(path.parts) != 1 or path.is_file():
+        if model is None or path_of(model) is not None:
             continue
         try:
             registry().entry(model)

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.cli.console import ConsoleProgress, add_options, print_json
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.utils.files import cache_folder, clear_embeddings, embeddings_bytes
-from MyoScarSegLib.utils.json_fields import to_json
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.models import Entry, Registry, VerifyResult
+    from MyoScarSegLib.models import Entry, Registry
     from MyoScarSegLib.utils.progress import Progress
 
 
@@ -144,7 +143,9 @@ def _list(args: argparse.Namespace) -> int:
     models = _registry()
     found = [(entry, models.status(entry.name)) for entry in models.entries()]
     if args.json:
-        documents = [_document(entry, state) for entry, state in found]
+        from MyoScarSegLib.models.registry import described
+
+        documents = [described(entry, state) for entry, state in found]
         print_json({"version": 1, "models": documents, "problems": models.problems()})
         return 0
     rows = [("NAME", "TASK", "SIZE", "STATE", "LICENCE", "METRICS")]
@@ -158,15 +159,6 @@ def _list(args: argparse.Namespace) -> int:
     for row in rows:
         _say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
-
-
-def _document(entry: Entry, found: VerifyResult) -> dict[str, Any]:
-    return {
-        **to_json(entry),
-        "state": found.state,
-        "path": str(found.path) if found.state != "missing" else None,
-        "installed_sha256": found.sha256,
-    }
 
 
 def _registry() -> Registry:

@@ -45,7 +45,6 @@ class Detector(Protocol):
         slice_indices: Sequence[int] | None = None,
         pixel_spacing_mm: tuple[float, float] | None = None,
         confidence: float | None = None,
-        iou: float | None = None,
         labels: Sequence[str] = SCAR_ONLY,
     ) -> list[list[Box]]:
         """Find boxes on slices of one stack.
@@ -55,15 +54,13 @@ class Detector(Protocol):
             slice_indices: what the boxes' ``slice`` shall be; 0, 1, ... if None.
             pixel_spacing_mm: ``(row, column)`` spacing if known.
             confidence: keep boxes above it, 0 to 1; None for the detector's own threshold.
-            iou: of two boxes with one label that overlap more than this, the less confident is dropped; None for the
-                detector's own value.
             labels: the labels to return, of :attr:`labels`; asking for several at once is quicker than one after the other.
 
         Returns:
             For each image its boxes in native pixel edges within the slice, most confident first; none is a valid answer.
 
         Raises:
-            ModelError: the detector does not know a label, or a threshold is not within 0 to 1.
+            ModelError: the detector does not know a label, or the threshold is not within 0 to 1.
             StudyError: an image is not one slice of finite values.
         """
         ...
@@ -167,9 +164,8 @@ def _locate(name_or_path: str | Path | None) -> tuple[Path, str]:
 
     if name_or_path is None:
         name_or_path = models.DEFAULT_DETECTOR
-    path = Path(name_or_path)
-    looks_like_path = isinstance(name_or_path, Path) or len(path.parts) > 1 or path.suffix in models.CHECKPOINT_ENDINGS["detect"]
-    if looks_like_path or path.is_file():
+    path = models.path_of(name_or_path)
+    if path is not None:
         if not path.is_file():
             raise ModelError(f"There is no detector checkpoint {path}.")
         known = models.registry().identify(path)

@@ -152,7 +152,6 @@ class YoloDetector:
         slice_indices: Sequence[int] | None = None,
         pixel_spacing_mm: tuple[float, float] | None = None,
         confidence: float | None = None,
-        iou: float | None = None,
         labels: Sequence[str] = SCAR_ONLY,
     ) -> list[list[Box]]:
         """See :meth:`Detector.detect_many <MyoScarSegLib.detection.detector.Detector.detect_many>`."""
@@ -160,8 +159,9 @@ class YoloDetector:
         if len(indices) != len(images):
             raise ValueError(f"{len(images)} images but {len(indices)} slice indices")
         wanted = self._classes(labels)
-        confidence = _threshold("confidence", self.confidence if confidence is None else confidence)
-        iou = _threshold("IoU", self.iou if iou is None else iou)
+        confidence = self.confidence if confidence is None else float(confidence)
+        if not 0 <= confidence <= 1:
+            raise ModelError(f"The detector's confidence threshold must be from 0 to 1, not {confidence:g}.")
         for index, image in zip(indices, images, strict=True):
             _check_slice(image, index)
         images = [quieted(image) for image in images]
@@ -173,7 +173,7 @@ class YoloDetector:
             del first_labels[self.labels.index(SCAR_ONLY[0])]
         frames = [self._frame((image.shape[0], image.shape[1]), pixel_spacing_mm) for image in images]
         least = confidence if first_labels is wanted or look is None else min(confidence, look.confidence)
-        found = self._look(images, [normalize] * len(images), frames, indices, first_labels, least, iou)
+        found = self._look(images, [normalize] * len(images), frames, indices, first_labels, least)
         if look is None or first_labels is wanted:
             return found
         hearts = [next((b for b in boxes if b.label == _VENTRICLE and _at_least(b, look.confidence)), None) for boxes in found]
@@ -192,7 +192,6 @@ class YoloDetector:
             [indices[n] for n in again],
             {self.labels.index(SCAR_ONLY[0]): SCAR_ONLY[0]},
             confidence,
-            iou,
         )
         found = [[b for b in boxes if b.label in labels and _at_least(b, confidence)] for boxes in found]
         for n, boxes in zip(again, scars, strict=True):
@@ -207,7 +206,6 @@ class YoloDetector:
         indices: Sequence[int],
         wanted: dict[int, str],
         confidence: float,
-        iou: float,
     ) -> list[list[Box]]:
         """Run the network on each slice in its frame, frames of one size together."""
         found: list[list[Box]] = [[] for _ in images]
@@ -220,7 +218,7 @@ class YoloDetector:
                 inputs = [self._input(normalizers[n](images[n]), *frames[n]) for n in chosen]
                 batch = self._torch_batch(inputs)
                 with self._lock:
-                    results = _predict(self._network, batch, confidence, iou, sorted(wanted))
+                    results = _predict(self._network, batch, confidence, self.iou, sorted(wanted))
                 for number, result in zip(chosen, results, strict=True):
                     found[number] = self._boxes(result.numpy(), *frames[number], indices[number], wanted)
         return found
@@ -334,12 +332,6 @@ def _normalize_region(image: np.ndarray, *, region: tuple[int, int, int, int]) -
     values = np.zeros(image.shape, dtype=np.float32)
     values[inside] = normalize(image[inside])
     return values
-
-
-def _threshold(what: str, value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ModelError(f"The detector's {what} threshold must be from 0 to 1, not {value:g}.")
-    return float(value)
 
 
 def _check_slice(image: np.ndarray, index: int) -> None:

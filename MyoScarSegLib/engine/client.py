@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,8 @@ import numpy as np
 
 from MyoScarSegLib.engine.burden_messages import BurdenJob, burden_message
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.messages import (
-    error_of,
-    proposals_of,
-    result_of,
-    study_message,
-    ventricle_of,
-)
-from MyoScarSegLib.engine.protocol import Message, ProtocolError
+from MyoScarSegLib.engine.messages import error_of, proposals_of, read_message, study_message, with_masks
+from MyoScarSegLib.engine.protocol import ProtocolError
 from MyoScarSegLib.engine.request import Request
 from MyoScarSegLib.engine.worker_process import (
     BROKEN,
@@ -43,10 +38,10 @@ from MyoScarSegLib.engine.worker_process import (
 )
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.result import DEFAULT_THRESHOLD, Encoded, check_threshold, slices_of
+from MyoScarSegLib.result import DEFAULT_THRESHOLD, Encoded, ProposedVentricle, SliceMasks, check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.background_task import environment_with_us
-from MyoScarSegLib.utils.json_fields import read, to_json
+from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.signal import Signal
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, WAITING
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
@@ -165,7 +160,7 @@ class Engine:
             message = study_message(key, study)
             self._opened += 1
             self._studies[id(study)] = _Opened(key, study)
-            self._process.send(*message)
+            self._process.send(message)
 
     def close_study(self, study: Study) -> None:
         """Forget a study and cancel what is asked of it. Harmless for an unknown one."""
@@ -191,7 +186,7 @@ class Engine:
 
         Result: an :class:`~MyoScarSegLib.result.Encoded`.
         """
-        return self._ask("encode", _encoded_of, study, background=True, slices=slices_of(study, slices))
+        return self._ask("encode", partial(read_message, Encoded), study, background=True, slices=slices_of(study, slices))
 
     def propose(self, study: Study) -> Request:
         """As :meth:`Pipeline.propose <MyoScarSegLib.pipeline.Pipeline.propose>`. Result: :class:`~MyoScarSegLib.result.Boxes`."""
@@ -200,7 +195,7 @@ class Engine:
     def suggest(self, study: Study, confirmed: Mapping[int, np.ndarray]) -> Request:
         """As :meth:`Pipeline.suggest <MyoScarSegLib.pipeline.Pipeline.suggest>`. Result: :class:`~MyoScarSegLib.result.Boxes`."""
         masks = {str(k): np.asarray(confirmed[k], dtype=bool) for k in slices_of(study, confirmed)}
-        return self._ask("suggest", proposals_of, study, arrays=masks)
+        return self._ask("suggest", proposals_of, study, confirmed=masks)
 
     def segment(
         self,
@@ -226,7 +221,7 @@ class Engine:
             sent = list(boxes), list(points)  # those that lie outside are for the pipeline to refuse
         return self._ask(
             "segment",
-            lambda message: result_of(message, study, boxes, points, threshold),
+            lambda fields: with_masks(read_message(SliceMasks, fields), study, boxes, points, threshold),
             study,
             boxes=to_json(sent[0]),
             points=to_json(sent[1]),
@@ -238,21 +233,19 @@ class Engine:
 
         Result: a :class:`~MyoScarSegLib.result.ProposedVentricle`.
         """
-        return self._ask("ventricle", ventricle_of, study)
+        return self._ask("ventricle", partial(read_message, ProposedVentricle), study)
 
     def picture(self, job: BurdenJob, name: str, width_px: int) -> Request:
         """Draw a picture of scar burden, see :func:`~MyoScarSegLib.engine.burden_work.draw_picture`. Result: a PNG, ``bytes``."""
-        fields, arrays = burden_message(replace(job, result=replace(job.result, scores={})))
-        given = {**fields, "name": name, "width_px": width_px}
-        return self._ask("picture", _picture_of, job.result.study, arrays=arrays, background=True, **given)
+        given = {"job": burden_message(replace(job, result=replace(job.result, scores={}))), "name": name, "width_px": width_px}
+        return self._ask("picture", _picture_of, job.result.study, background=True, **given)
 
     def report(self, job: BurdenJob, folder: Path) -> Request:
         """Write a report of scar burden, see :func:`~MyoScarSegLib.engine.burden_work.write_report_of`.
 
         Result: the study's folder, a text.
         """
-        fields, arrays = burden_message(job)
-        return self._ask("report", _value_of, job.result.study, arrays=arrays, folder=str(folder), **fields)
+        return self._ask("report", _value_of, job.result.study, job=burden_message(job), folder=str(folder))
 
     def models(self) -> Request:
         """What models there are. Result: a list of ``{"name", "title", "task", "licence", "size", "metrics", "state", ...}``."""
@@ -360,10 +353,9 @@ class Engine:
     def _ask(
         self,
         what: str,
-        read: Callable[[Message], Any],
+        read: Callable[[dict[str, Any]], Any],
         study: Study | None = None,
         *,
-        arrays: Mapping[str, np.ndarray] | None = None,
         background: bool = False,
         **fields: Any,
     ) -> Request:
@@ -371,14 +363,14 @@ class Engine:
             self.open_study(study)
             fields["key"] = self._studies[id(study)].key
         self._number += 1
-        request = Request(self, self._number, {"what": what, **fields}, read, study=study, arrays=arrays, background=background)
+        request = Request(self, self._number, {"what": what, **fields}, read, study=study, background=background)
         if self._process.state == STOPPED:
             self.start()
         if self._process.state == BROKEN:
             request.finish(FAILED, error=EngineError(self.error), log=self._process.log)
             return request
         self._requests[request.id] = request
-        self._process.send(request.fields, request.arrays)
+        self._process.send(request.fields)
         self.wake()
         return request
 
@@ -392,32 +384,32 @@ class Engine:
         """A worker is ready: tell it all that is to be known and done."""
         self._process.send({"type": "configure", "settings": self.settings.to_json()})
         for opened in self._studies.values():
-            self._process.send(*study_message(opened.key, opened.study))
+            self._process.send(study_message(opened.key, opened.study))
             if opened.preferred is not None:  # before the requests, which are begun as they come
                 self._process.send({"type": "prefer", "key": opened.key, "slice": opened.preferred})
         for request in self._requests.values():
-            self._process.send(request.fields, request.arrays)
+            self._process.send(request.fields)
 
-    def received(self, message: Message) -> None:
+    def received(self, fields: dict[str, Any]) -> None:
         """Take an answer of the worker; of its process."""
-        fields = message.fields
-        if message.type not in ("at", "progress", "done", "error", "cancelled"):
-            raise ProtocolError(f"unknown type {message.type!r}")
+        kind = fields.get("type")
+        if kind not in ("at", "progress", "done", "error", "cancelled"):
+            raise ProtocolError(f"unknown type {kind!r}")
         request = self._requests.get(int(fields["id"]))
         if request is None:
             return  # cancelled meanwhile
-        if message.type == "at":
+        if kind == "at":
             request.state = RUNNING
-        elif message.type == "progress":
+        elif kind == "progress":
             request.advance(int(fields["done"]), int(fields["total"]), str(fields["message"]), self._clock())
-        elif message.type == "cancelled" or request.cancelling_s is not None:
+        elif kind == "cancelled" or request.cancelling_s is not None:
             self._finish(request, CANCELLED)
-        elif message.type == "error":
+        elif kind == "error":
             self._finish(request, FAILED, error=error_of(fields), log=str(fields["log"]))
         else:
             if not request.background:
                 self._process.error = ""
-            self._finish(request, DONE, result=request.read(message))
+            self._finish(request, DONE, result=request.read(fields))
 
     def lost(self, at: int | None, *, started: bool) -> None:
         """A worker is gone: whoever ended two of them fails."""
@@ -447,16 +439,13 @@ class Engine:
                 request.state = WAITING
 
 
-def _encoded_of(message: Message) -> Encoded:
-    return read(Encoded, message.fields, ProtocolError, "What was encoded", ignore=True)
+def _picture_of(fields: dict[str, Any]) -> bytes:
+    png: bytes = fields["png"].tobytes()
+    return png
 
 
-def _picture_of(message: Message) -> bytes:
-    return message.arrays["png"].tobytes()
-
-
-def _value_of(message: Message) -> Any:
-    return message.fields["value"]
+def _value_of(fields: dict[str, Any]) -> Any:
+    return fields["value"]
 
 
 @dataclass

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.prompts import PROMPTS_AT_ONCE
 from MyoScarSegLib.utils import json_fields
+from MyoScarSegLib.utils.device import DeviceName
 from MyoScarSegLib.utils.json_fields import Limits
 
 if TYPE_CHECKING:
     from MyoScarSegLib.detection import Detector
     from MyoScarSegLib.pipeline import Pipeline
     from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
-
-_DEVICE = Limits(pattern=r"auto|cpu|mps|cuda(:[0-9]+)?", words="auto, cpu, cuda, cuda:1 or mps")
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class EngineSettings:
 
     detector: str | Path | None = None
     segmenter: str | Path | None = None
-    device: Annotated[str, _DEVICE] = "auto"
+    device: DeviceName = "auto"
     confidence: Annotated[float, Limits(above=0, below=1)] | None = None
     trust: bool = False
     threads: Annotated[int, Limits(1, 64)] | None = None

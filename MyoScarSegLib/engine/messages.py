@@ -1,4 +1,4 @@
-"""What travels between client and worker, as frames: studies, prompts, masks.
+"""What travels between client and worker: studies, boxes, masks.
 
 Of a study only what inference needs travels: voxels, spacing, directions, unusable slices. No name, no source, no origin.
 """
@@ -6,22 +6,34 @@ Of a study only what inference needs travels: voxels, spacing, directions, unusa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
 from MyoScarSegLib import errors
 from MyoScarSegLib.engine import protocol
-from MyoScarSegLib.engine.protocol import Message, ProtocolError
+from MyoScarSegLib.engine.protocol import ProtocolError
 from MyoScarSegLib.errors import EngineError, MyoScarSegError, StudyError
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.result import Boxes, ProposedVentricle, Result
-from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.result import Boxes, Result, SliceMasks
+from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.utils.json_fields import read, to_json
 
+_T = TypeVar("_T")
 
-def study_message(key: str, study: Study) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Fields and arrays of a frame that gives the worker a study.
+
+def read_message(cls: type[_T], fields: Mapping[str, Any]) -> _T:
+    """The dataclass ``cls`` of a message that :func:`~MyoScarSegLib.utils.json_fields.to_json` made.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    return read(cls, fields, ProtocolError, "A message", ignore=True)
+
+
+def study_message(key: str, study: Study) -> dict[str, Any]:
+    """The message that gives the worker a study.
 
     Raises:
         StudyError: it is too large to be sent.
@@ -33,146 +45,56 @@ def study_message(key: str, study: Study) -> tuple[dict[str, Any], dict[str, np.
             f"{protocol.MOST_BODY_BYTES / 2**30:.2f} GiB can be worked on. Crop it to the heart or resample it (in Slicer: the "
             "module Crop Volume), and choose the result."
         )
-    geometry = study.geometry
-    fields = {
-        "type": "study",
-        "key": key,
-        "spacing_mm": to_json(geometry.spacing_mm),
-        "direction": np.asarray(geometry.direction, dtype=float).tolist(),
-        "reconstruction": study.reconstruction.value,
-        "bad_slices": to_json(study.bad_slices),
-    }
-    return fields, {"voxels": study.voxels}
+    geometry = Geometry(study.geometry.spacing_mm, direction=np.asarray(study.geometry.direction, dtype=float))
+    sent = Study("", study.voxels, geometry, study.reconstruction, bad_slices=study.bad_slices)
+    return {"type": "study", "key": key, **to_json(sent)}
 
 
-def study_of(message: Message) -> Study:
-    """The study of such a frame.
+@dataclass(frozen=True)
+class _Proposals:
+    """As :class:`~MyoScarSegLib.result.Boxes` has them."""
 
-    Raises:
-        ProtocolError: it is none.
-    """
-    fields = message.fields
-    try:
-        spacing = fields["spacing_mm"]
-        return Study(
-            case="",
-            voxels=message.arrays["voxels"],
-            geometry=Geometry(
-                None if spacing is None else (float(spacing[0]), float(spacing[1]), float(spacing[2])),
-                direction=np.array(fields["direction"], dtype=float).reshape(3, 3),
-            ),
-            reconstruction=Reconstruction(fields["reconstruction"]),
-            bad_slices=by_slice(fields["bad_slices"]),
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ProtocolError(f"A study cannot be read: {error}.") from error
-
-
-def boxes_of(entries: Any) -> list[Box]:
-    """The boxes that :func:`~MyoScarSegLib.utils.json_fields.to_json` wrote.
-
-    Raises:
-        ProtocolError: an entry is no box.
-    """
-    return read(list[Box], entries, ProtocolError, "The boxes")
-
-
-def points_of(entries: Any) -> list[Point]:
-    """The points that :func:`~MyoScarSegLib.utils.json_fields.to_json` wrote.
-
-    Raises:
-        ProtocolError: an entry is no point.
-    """
-    return read(list[Point], entries, ProtocolError, "The points")
+    boxes: list[Box]
+    failed_slices: dict[int, str]
+    provenance: dict[str, str]
+    heart: tuple[float, float] | None
 
 
 def proposals_message(found: Boxes) -> dict[str, Any]:
-    """Fields of proposed boxes."""
-    return {
-        "boxes": to_json(found),
-        "failed": to_json(found.failed_slices),
-        "provenance": found.provenance,
-        "heart": found.heart,
-    }
+    """Proposed boxes."""
+    fields: dict[str, Any] = to_json(_Proposals(list(found), found.failed_slices, found.provenance, found.heart))
+    return fields
 
 
-def proposals_of(message: Message) -> Boxes:
+def proposals_of(fields: Mapping[str, Any]) -> Boxes:
     """The inverse of :func:`proposals_message`."""
-    fields = message.fields
-    found = Boxes(boxes_of(fields["boxes"]))
-    found.failed_slices, found.provenance = by_slice(fields["failed"]), texts(fields["provenance"])
-    heart = fields["heart"]
-    found.heart = None if heart is None else (float(heart[0]), float(heart[1]))
+    sent = read_message(_Proposals, fields)
+    found = Boxes(sent.boxes)
+    found.failed_slices, found.provenance, found.heart = sent.failed_slices, sent.provenance, sent.heart
     return found
 
 
-def result_message(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Fields and arrays of a result: of its probabilities the slices that were segmented alone travel."""
-    fields = {
-        "scores": to_json(result.scores),
-        "failed": to_json(result.failed_slices),
-        "provenance": dict(result.provenance),
-    }
-    return fields, {str(k): np.asarray(result.probability[k], dtype=np.float32) for k in result.scores}
+def masks_of(result: Result) -> SliceMasks:
+    """Of a result what travels: of its probabilities the slices that were segmented alone."""
+    probability = {k: np.asarray(result.probability[k], dtype=np.float32) for k in result.scores}
+    return SliceMasks(probability, dict(result.scores), dict(result.failed_slices), dict(result.provenance))
 
 
-def result_of(message: Message, study: Study, boxes: tuple[Box, ...], points: tuple[Point, ...], threshold: float) -> Result:
-    """The inverse of :func:`result_message`, with what was asked for.
+def with_masks(
+    masks: SliceMasks, study: Study, boxes: tuple[Box, ...], points: tuple[Point, ...], threshold: float, **more: Any
+) -> Result:
+    """The inverse of :func:`masks_of`, with what was asked for.
 
     Raises:
-        ProtocolError: it is none, or does not fit the study.
+        ProtocolError: the masks do not fit the study.
     """
-    fields = message.fields
+    probability = np.zeros(study.voxels.shape, dtype=np.float32)
     try:
-        probability = np.zeros(study.voxels.shape, dtype=np.float32)
-        for k, array in message.arrays.items():
-            probability[int(k)] = array
-        return Result(
-            study,
-            probability,
-            threshold,
-            boxes,
-            points,
-            {int(k): float(score) for k, score in fields["scores"].items()},
-            by_slice(fields["failed"]),
-            provenance=texts(fields["provenance"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ProtocolError(f"Masks cannot be read: {error}.") from error
-
-
-def ventricle_message(found: ProposedVentricle) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Fields and arrays of a proposed ventricle."""
-    fields = {
-        "source": found.source,
-        "failed": to_json(found.failed_slices),
-        "provenance": dict(found.provenance),
-    }
-    return fields, {"myocardium": found.myocardium, "cavity": found.cavity}
-
-
-def ventricle_of(message: Message) -> ProposedVentricle:
-    """The inverse of :func:`ventricle_message`.
-
-    Raises:
-        ProtocolError: it is none.
-    """
-    fields, arrays = message.fields, message.arrays
-    try:
-        wall, cavity = (np.array(arrays[name], dtype=bool) for name in ("myocardium", "cavity"))
-        return ProposedVentricle(wall, cavity, fields["source"], by_slice(fields["failed"]), texts(fields["provenance"]))
-    except (KeyError, TypeError, ValueError, MyoScarSegError) as error:
-        raise ProtocolError(f"A ventricle cannot be read: {error}.") from error
-
-
-def texts(document: Mapping[str, Any]) -> dict[str, str]:
-    """Text by key."""
-    return {str(key): str(value) for key, value in document.items()}
-
-
-def by_slice(document: Mapping[str, Any]) -> dict[int, str]:
-    """Slice index to reason, from JSON, whose keys are text."""
-    return {int(k): str(why) for k, why in document.items()}
+        for k, one in masks.probability.items():
+            probability[k] = one
+    except (ValueError, IndexError) as error:
+        raise ProtocolError(f"Masks do not fit the study: {error}.") from error
+    return Result(study, probability, threshold, boxes, points, masks.scores, masks.failed, provenance=masks.provenance, **more)
 
 
 def error_of(fields: Mapping[str, Any]) -> MyoScarSegError:

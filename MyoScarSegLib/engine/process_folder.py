@@ -7,16 +7,16 @@ import os
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from MyoScarSegLib.batch.finding import study_inputs
+from MyoScarSegLib.batch.job import Job, Outcome
 from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.result import DEFAULT_THRESHOLD
 from MyoScarSegLib.utils.background_task import BackgroundTask, serve
+from MyoScarSegLib.utils.json_fields import read, to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.batch.job import Job, Outcome
 
 __all__ = ["folder_task", "study_inputs"]
 
@@ -49,27 +49,17 @@ def folder_task(
         The task. Its result is a list with ``{"case", "status", "message"}`` of each study's
         :class:`~MyoScarSegLib.batch.runner.Outcome`, also after a cancel.
     """
-    job = {
-        "inputs": [str(path) for path in inputs],
-        "out": str(out),
-        "threshold": threshold,
-        "growth_mm": growth_mm,
-        "workers": workers,
-        "resume": resume,
-        "settings": settings.to_json(),
-    }
-    return BackgroundTask("MyoScarSegLib.engine.process_folder", job, "folder", cancel_s=CANCEL_S)
+    job = Job(tuple(inputs), out, threshold=threshold, growth_mm=growth_mm, cohort=resume, resume=resume)
+    sent = {"job": to_json(job), "settings": settings.to_json(), "workers": workers}
+    return BackgroundTask("MyoScarSegLib.engine.process_folder", sent, "folder", cancel_s=CANCEL_S)
 
 
 def _segment_folder(job: dict[str, Any], progress: Progress, cancel: CancelToken) -> list[dict[str, str]]:
     from MyoScarSegLib.batch.cohort import Cohort
-    from MyoScarSegLib.batch.runner import Job, segment_all
+    from MyoScarSegLib.batch.runner import segment_all
 
-    settings = EngineSettings.from_json(job["settings"])
-    inputs, out = [Path(path) for path in job["inputs"]], Path(job["out"])
-    resume = job["resume"]
-    todo = Job(inputs, out, threshold=job["threshold"], growth_mm=job["growth_mm"], cohort=resume, resume=resume)
-    with Cohort(out).alone() if resume else nullcontext():
+    settings, todo = EngineSettings.from_json(job["settings"]), read(Job, job["job"], EngineError, "The job")
+    with Cohort(todo.out).alone() if todo.resume else nullcontext():
         if job["workers"] == 1:
             outcomes = segment_all(todo, settings.pipeline(), progress=progress, cancel=cancel)
         else:

@@ -1,8 +1,8 @@
-"""Frames between client and worker: a JSON object and raw arrays, with their lengths in front.
+"""Frames between client and worker: a JSON object in which arrays may stand, with its lengths in front.
 
 A frame is ``<II`` (bytes of the JSON, bytes of the body), the JSON in UTF-8, then the body: the arrays' bytes one after the
-other, C-ordered and little-endian. The JSON's ``arrays`` names them with type and shape. Nothing is ever unpickled, and every
-length is checked before anything is made of it, so that garbage gives a :class:`ProtocolError` and no more.
+other, C-ordered and little-endian. Where an array stands in the JSON there is an object with its type and shape. Nothing is ever
+unpickled, and every length is checked before anything is made of it, so that garbage gives a :class:`ProtocolError` and no more.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ import json
 import math
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import EngineError
 
-VERSION = 1
+VERSION = 2
 LENGTHS = struct.Struct("<II")
 #: Some thousands of boxes, or a long log, are far below this; random bytes read as a length are nearly always above it.
 MOST_JSON_BYTES = 16 << 20
 #: With the JSON still below 2 GiB, which is all that a QByteArray holds.
 MOST_BODY_BYTES = (1 << 31) - (32 << 20)
-_ARRAYS = "arrays"
+_ARRAY = "$array"
 _KINDS = "biuf"
 
 
@@ -32,43 +31,26 @@ class ProtocolError(EngineError):
     """What came in is no frame of ours."""
 
 
-@dataclass(frozen=True)
-class Message:
-    """One frame.
-
-    Attributes:
-        fields: the JSON object, without ``arrays``.
-        arrays: by name.
-    """
-
-    fields: dict[str, Any]
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def type(self) -> str:
-        """What the message is about; empty if it does not say."""
-        return str(self.fields.get("type", ""))
-
-
-def pack(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> bytes:
+def pack(fields: Mapping[str, Any]) -> bytes:
     """A frame's bytes.
 
     Args:
-        fields: JSON-able; the key ``arrays`` is taken.
-        arrays: real-valued or bool, any shape and memory order.
+        fields: JSON-able, but for arrays: real-valued or bool, of any shape and memory order.
 
     Raises:
         EngineError: the frame is too large; the message says what to do.
         ProtocolError: an array is of a type that does not travel.
     """
-    described, bodies = [], []
-    for name, array in (arrays or {}).items():
-        if array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:
-            raise ProtocolError(f"Arrays of {array.dtype} do not travel.")
+    bodies: list[memoryview] = []
+
+    def described(array: Any) -> dict[str, Any]:
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:
+            raise ProtocolError(f"{getattr(array, 'dtype', type(array).__name__)} does not travel.")
         plain = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
-        described.append({"name": name, "dtype": plain.dtype.str, "shape": list(plain.shape)})
         bodies.append(plain.reshape(-1).view(np.uint8).data)
-    text = json.dumps({**fields, _ARRAYS: described}).encode()
+        return {_ARRAY: [plain.dtype.str, *plain.shape]}
+
+    text = json.dumps(fields, default=described).encode()
     size = sum(len(body) for body in bodies)
     if len(text) > MOST_JSON_BYTES or size > MOST_BODY_BYTES:
         raise EngineError(
@@ -79,13 +61,13 @@ def pack(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = No
 
 
 class FrameReader:
-    """Cuts messages out of bytes that come in pieces of any size."""
+    """Cuts frames out of bytes that come in pieces of any size."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Message]:
-        """Take in ``data``, and give the messages that are whole now, in order. Their arrays can be written to.
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[dict[str, Any]]:
+        """Take in ``data``, and give the fields of frames that are whole now, in order. Their arrays can be written to.
 
         Those before bytes that are no frame are given first, then the error is raised: what a worker said before it broke
         tells what it was at.
@@ -96,7 +78,7 @@ class FrameReader:
         self._buffer += data
         return self._whole()
 
-    def _whole(self) -> Iterator[Message]:
+    def _whole(self) -> Iterator[dict[str, Any]]:
         while len(self._buffer) >= LENGTHS.size:
             text_size, body_size = LENGTHS.unpack_from(self._buffer)
             if not 2 <= text_size <= MOST_JSON_BYTES or body_size > MOST_BODY_BYTES:
@@ -107,31 +89,32 @@ class FrameReader:
                 break
             text, body = bytes(self._buffer[LENGTHS.size : text_end]), self._buffer[text_end:end]
             del self._buffer[:end]
-            yield _message(text, body)
+            yield _fields(text, body)
 
 
-def _message(text: bytes, body: bytearray) -> Message:
+def _fields(text: bytes, body: bytearray) -> dict[str, Any]:
+    used = 0
+
+    def array_of(described: dict[str, Any]) -> Any:
+        nonlocal used
+        if _ARRAY not in described:
+            return described
+        dtype, shape = np.dtype(str(described[_ARRAY][0])), tuple(int(n) for n in described[_ARRAY][1:])
+        if dtype.kind not in _KINDS or dtype.itemsize > 8 or min(shape, default=0) < 0:
+            raise ProtocolError(f"An array cannot be {dtype} of the shape {shape}.")
+        count = math.prod(shape)
+        if used + count * dtype.itemsize > len(body):
+            raise ProtocolError("A frame's body is shorter than its arrays.")
+        array = np.frombuffer(body, dtype, count, used).reshape(shape)
+        used += count * dtype.itemsize
+        return array
+
     try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        fields = json.loads(text, object_hook=array_of)
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise ProtocolError(f"A frame's JSON cannot be read: {error}.") from error
     if not isinstance(fields, dict):
         raise ProtocolError("A frame's JSON is no object.")
-    described = fields.pop(_ARRAYS, [])
-    arrays: dict[str, np.ndarray] = {}
-    start = 0
-    try:
-        for entry in described:
-            dtype, shape = np.dtype(str(entry["dtype"])), tuple(int(n) for n in entry["shape"])
-            if dtype.kind not in _KINDS or dtype.itemsize > 8 or min(shape, default=0) < 0:
-                raise ProtocolError(f"An array cannot be {dtype} of the shape {shape}.")
-            count = math.prod(shape)
-            if start + count * dtype.itemsize > len(body):
-                raise ProtocolError("A frame's body is shorter than its arrays.")
-            arrays[str(entry["name"])] = np.frombuffer(body, dtype, count, start).reshape(shape)
-            start += count * dtype.itemsize
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"A frame's arrays cannot be read: {error}.") from error
-    if start != len(body):
+    if used != len(body):
         raise ProtocolError("A frame's body is longer than its arrays.")
-    return Message(fields, arrays)
+    return fields

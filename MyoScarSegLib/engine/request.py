@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.utils.task import Task
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from MyoScarSegLib.engine.client import Engine
-    from MyoScarSegLib.engine.protocol import Message
     from MyoScarSegLib.study.study import Study
 
 
@@ -23,7 +20,7 @@ class Request(Task):
         study: that it is about; None where there is none.
         background: nobody waits for it: it gives way to others.
         read: makes the result of the worker's answer.
-        fields, arrays: of the frame that asks for it.
+        fields: of the frame that asks for it.
         crashes: workers that ended while they were at it.
         repeated: whether a worker that had it ended without an answer, whatever it was at.
         cancelling_s: seconds that the worker has taken so far to answer a cancel; None if it was not asked to.
@@ -34,10 +31,9 @@ class Request(Task):
         engine: Engine,
         number: int,
         fields: dict[str, Any],
-        read: Callable[[Message], Any],
+        read: Callable[[dict[str, Any]], Any],
         *,
         study: Study | None = None,
-        arrays: Mapping[str, np.ndarray] | None = None,
         background: bool = False,
     ) -> None:
         super().__init__(str(fields["what"]))
@@ -46,7 +42,6 @@ class Request(Task):
         self.background = background
         self.read = read
         self.fields = {"type": "request", "id": number, **fields}
-        self.arrays = dict(arrays or {})
         self.crashes = 0
         self.repeated = False
         self.cancelling_s: float | None = None

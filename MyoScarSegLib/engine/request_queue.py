@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from MyoScarSegLib.result import Encoded
 from MyoScarSegLib.utils.progress import CancelToken
 
@@ -27,7 +25,7 @@ class Asked:
         id: number that the client gave.
         what: one of :data:`PRIORITY`.
         key: of the study; empty where there is none.
-        fields, arrays: the rest of the request.
+        fields: the rest of the request.
         token: set when the client cancels.
         left: slices still to be encoded, the next first; of ``encode`` alone.
         encoded: what of them was done.
@@ -37,7 +35,6 @@ class Asked:
     what: str
     key: str
     fields: dict[str, Any]
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
     token: CancelToken = field(default_factory=CancelToken)
     left: list[int] = field(default_factory=list)
     encoded: Encoded = field(default_factory=Encoded)

@@ -13,7 +13,6 @@ from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.images import images_of
 from MyoScarSegLib.batch.review_list import Entry, Mode, ReviewList
 from MyoScarSegLib.batch.reviews import basis_sha256
-from MyoScarSegLib.batch.study_record import read_study_record
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.case_walls import read_case
 from MyoScarSegLib.outputs.edited import Edited, Marks
@@ -136,9 +135,7 @@ def _work(job: dict[str, Any], _progress: Progress, _cancel: CancelToken) -> Any
 
 def _read(readers_list: ReviewList, case: str, file: Path) -> Any:
     folder = readers_list.cohort.out / case
-    record = read_study_record(folder)
-    if record is None:
-        raise OutputError(f"{folder} has no record of a study. Run the cohort again with --resume.")
+    record = readers_list.record(case)
     if not record.results:
         raise StudyError(f"{case} has no result to be looked at: {record.message}")
     study = images_of(readers_list.cohort, record)

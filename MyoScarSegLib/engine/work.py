@@ -15,9 +15,10 @@ import numpy as np
 from MyoScarSegLib.engine.burden_messages import burden_job_of
 from MyoScarSegLib.engine.burden_work import draw_picture, write_report_of
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.messages import boxes_of, points_of, proposals_message, result_message, ventricle_message
+from MyoScarSegLib.engine.messages import masks_of, proposals_message, read_message
 from MyoScarSegLib.engine.request_queue import Asked, RequestQueue
 from MyoScarSegLib.errors import EngineError, ModelError
+from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import Progress
@@ -25,8 +26,6 @@ from MyoScarSegLib.utils.progress import Progress
 if TYPE_CHECKING:
     from MyoScarSegLib.pipeline import Pipeline
     from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
-
-Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 _LOADING = "Loading the models"
 _TEST_SIDE = 256
@@ -55,7 +54,7 @@ class Work:
         self._segmenter: Segmenter | None = None
         self._cache: EmbeddingCache | None = None
 
-    def step(self, asked: Asked, queue: RequestQueue, report: Progress) -> Answer | None:
+    def step(self, asked: Asked, queue: RequestQueue, report: Progress) -> dict[str, Any] | None:
         """Do what is asked, or one slice of it where it is ``encode``. Returns the answer, None if there is more to do.
 
         Raises:
@@ -64,9 +63,9 @@ class Work:
         """
         asked.token.raise_if_cancelled()
         if asked.what == "models":
-            return {"value": list_models()}, {}
+            return {"value": list_models()}
         if asked.what == "device_test":
-            return {"value": self._device_test(report)}, {}
+            return {"value": self._device_test(report)}
         study = self.studies.get(asked.key)
         if study is None:
             raise EngineError("The study was closed before its turn came.")
@@ -79,13 +78,13 @@ class Work:
         if asked.what == "ventricle":
             return self._ventricle(asked, study, report)
         if asked.what == "picture":
-            job = burden_job_of(asked.fields, asked.arrays, study)
+            job = burden_job_of(asked.fields["job"], study)
             png = draw_picture(job, str(asked.fields["name"]), int(asked.fields["width_px"]))
-            return {}, {"png": np.frombuffer(png, dtype=np.uint8)}
+            return {"png": np.frombuffer(png, dtype=np.uint8)}
         if asked.what == "report":
             report(0, 1, "Writing the report")
-            job = burden_job_of(asked.fields, asked.arrays, study)
-            return {"value": str(write_report_of(job, Path(asked.fields["folder"])))}, {}
+            job = burden_job_of(asked.fields["job"], study)
+            return {"value": str(write_report_of(job, Path(asked.fields["folder"])))}
         return self._segment(asked, study, report)
 
     def facts(self) -> dict[str, Any]:
@@ -104,7 +103,7 @@ class Work:
 
     # ------------------------------------------------------------------ the verbs
 
-    def _encode(self, asked: Asked, study: Study, queue: RequestQueue, report: Progress) -> Answer | None:
+    def _encode(self, asked: Asked, study: Study, queue: RequestQueue, report: Progress) -> dict[str, Any] | None:
         done = asked.encoded
         total = len(asked.left) + len(done.slices) + len(done.failed_slices)
         if asked.left:
@@ -115,38 +114,38 @@ class Work:
             done.slices.extend(encoded.slices)
             done.failed_slices.update(encoded.failed_slices)
             report(total - len(asked.left), total, "Encoding")
-        if asked.left:
-            return None
-        return to_json(done), {}
+        return None if asked.left else to_json(done)
 
-    def _propose(self, asked: Asked, study: Study, report: Progress) -> Answer:
+    def _propose(self, asked: Asked, study: Study, report: Progress) -> dict[str, Any]:
         pipeline = self._ready(report, study.slices)
         found = pipeline.propose(study, progress=report, cancel=asked.token)
         asked.token.raise_if_cancelled()
         _raise_if_none_went_well(found.failed_slices, study.slices - len(study.bad_slices))
-        return proposals_message(found), {}
+        return proposals_message(found)
 
-    def _suggest(self, asked: Asked, study: Study, report: Progress) -> Answer:
+    def _suggest(self, asked: Asked, study: Study, report: Progress) -> dict[str, Any]:
         pipeline = self._ready(report, study.slices)
-        confirmed = {int(k): mask for k, mask in asked.arrays.items()}
+        confirmed = read_message(dict[int, np.ndarray], asked.fields["confirmed"])
         found = pipeline.suggest(study, confirmed, progress=report, cancel=asked.token)
         asked.token.raise_if_cancelled()
-        return proposals_message(found), {}
+        return proposals_message(found)
 
-    def _ventricle(self, asked: Asked, study: Study, report: Progress) -> Answer:
+    def _ventricle(self, asked: Asked, study: Study, report: Progress) -> dict[str, Any]:
         pipeline = self._ready(report, study.slices)
         found = pipeline.ventricle(study, progress=report, cancel=asked.token)
         _raise_if_none_went_well(found.failed_slices, study.slices - len(study.bad_slices))
-        return ventricle_message(found)
+        answer: dict[str, Any] = to_json(found)
+        return answer
 
-    def _segment(self, asked: Asked, study: Study, report: Progress) -> Answer:
-        boxes, points = boxes_of(asked.fields["boxes"]), points_of(asked.fields["points"])
+    def _segment(self, asked: Asked, study: Study, report: Progress) -> dict[str, Any]:
+        boxes, points = read_message(list[Box], asked.fields["boxes"]), read_message(list[Point], asked.fields["points"])
         pipeline = self._ready(report, study.slices)
         threshold = float(asked.fields["threshold"])
         result = pipeline.segment(study, boxes, points, threshold=threshold, progress=report, cancel=asked.token)
         asked.token.raise_if_cancelled()
         _raise_if_none_went_well(result.failed_slices, len(result.failed_slices) + len(result.scores))
-        return result_message(result)
+        answer: dict[str, Any] = to_json(masks_of(result))
+        return answer
 
     # ------------------------------------------------------------------ models
 
@@ -219,28 +218,10 @@ class Work:
 def list_models() -> list[dict[str, Any]]:
     """All models of the registry, with whether each is installed; files are read only if they changed."""
     from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, registry
+    from MyoScarSegLib.models.registry import described
 
-    known = registry()
-    found = []
-    for entry in known.entries():
-        status = known.status(entry.name)
-        found.append(
-            {
-                "name": entry.name,
-                "title": entry.title,
-                "task": entry.task,
-                "architecture": entry.architecture,
-                "licence": entry.licence,
-                "citation": entry.citation,
-                "size": entry.size,
-                "metrics": dict(entry.metrics),
-                "state": status.state,
-                "message": status.message,
-                "path": str(status.path) if status.state != "missing" else None,
-                "default": entry.name in (DEFAULT_DETECTOR, DEFAULT_SEGMENTER),
-            }
-        )
-    return found
+    known, defaults = registry(), (DEFAULT_DETECTOR, DEFAULT_SEGMENTER)
+    return [{**described(entry, known.status(entry.name)), "default": entry.name in defaults} for entry in known.entries()]
 
 
 def _raise_if_none_went_well(failed: Mapping[int, str], tried: int) -> None:

@@ -21,11 +21,12 @@ from typing import Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.messages import study_of
-from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
+from MyoScarSegLib.engine.messages import read_message
+from MyoScarSegLib.engine.protocol import FrameReader, ProtocolError
 from MyoScarSegLib.engine.request_queue import PRIORITY, Asked, RequestQueue
 from MyoScarSegLib.engine.work import Work
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
+from MyoScarSegLib.study.study import Study
 
 HEARTBEAT_S = 0.5
 """Seconds between signs of life: several within the shortest silence that ends a worker."""
@@ -40,9 +41,9 @@ class Writer:
         self._descriptor = descriptor
         self._lock = threading.Lock()
 
-    def send(self, fields: dict[str, Any], arrays: dict[str, Any] | None = None) -> None:
+    def send(self, fields: dict[str, Any]) -> None:
         """Send one frame, whole."""
-        rest = memoryview(protocol.pack(fields, arrays))
+        rest = memoryview(protocol.pack(fields))
         with self._lock:
             try:
                 while rest:
@@ -72,8 +73,8 @@ class Worker:
             if not data:
                 leave(0)
             try:
-                for message in reader.feed(data):
-                    self._take(message)
+                for fields in reader.feed(data):
+                    self._take(fields)
             except (ProtocolError, MyoScarSegError, KeyError, TypeError, ValueError):
                 _log.exception("What came in cannot be understood")
                 leave(2)
@@ -98,10 +99,9 @@ class Worker:
                 if answer is None:
                     self._queue.put_back(asked)
                     continue
-                fields, arrays = answer
                 # What the request did to the worker is told before its end, so that it is true when that is shown.
                 self._writer.send({"type": "heartbeat", "step_s": 0.0, "facts": self._work.facts()})
-                self._writer.send({**fields, "type": "done", "id": asked.id}, arrays)
+                self._writer.send({**answer, "type": "done", "id": asked.id})
             except Cancelled:
                 self._writer.send({"type": "cancelled", "id": asked.id})
             except MyoScarSegError as error:
@@ -109,28 +109,28 @@ class Worker:
             except Exception as error:  # whatever a network's library raises: it ends the request, not the worker
                 self._fail(asked, _sentence(asked, error), "EngineError")
 
-    def _take(self, message: Message) -> None:
-        fields = message.fields
-        if message.type == "request":
+    def _take(self, fields: dict[str, Any]) -> None:
+        kind = fields.get("type")
+        if kind == "request":
             what = str(fields["what"])
             if what not in PRIORITY:
                 raise ProtocolError(f"unknown request {what!r}")
-            asked = Asked(int(fields["id"]), what, str(fields.get("key", "")), fields, message.arrays)
+            asked = Asked(int(fields["id"]), what, str(fields.get("key", "")), fields)
             asked.left = [int(k) for k in fields.get("slices", ())]
             self._queue.add(asked)
-        elif message.type == "cancel":
+        elif kind == "cancel":
             self._queue.cancel(int(fields["id"]))
-        elif message.type == "prefer":
+        elif kind == "prefer":
             self._queue.prefer(str(fields["key"]), int(fields["slice"]))
-        elif message.type == "study":
-            self._work.studies[str(fields["key"])] = study_of(message)
-        elif message.type == "forget":
+        elif kind == "study":
+            self._work.studies[str(fields["key"])] = read_message(Study, fields)
+        elif kind == "forget":
             self._work.studies.pop(str(fields["key"]), None)
             self._queue.forget(str(fields["key"]))
-        elif message.type == "configure":
+        elif kind == "configure":
             self._work.settings = EngineSettings.from_json(fields["settings"])
         else:
-            raise ProtocolError(f"unknown message {message.type!r}")
+            raise ProtocolError(f"unknown message {kind!r}")
 
     def _report(self, done: int, total: int, message: str) -> None:
         self._moved = time.monotonic()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine import protocol
-from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
+from MyoScarSegLib.engine.protocol import FrameReader, ProtocolError
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.utils.exit_status import how_it_ended
 from MyoScarSegLib.utils.processes import birth_of, end_process
@@ -224,10 +224,10 @@ class WorkerProcess:
 
     # ------------------------------------------------------------------ frames and signs of life
 
-    def send(self, fields: dict[str, Any], arrays: dict[str, Any] | None = None) -> None:
+    def send(self, fields: dict[str, Any]) -> None:
         """Send a message to a worker that has answered; others are told all they need when they do."""
         if self.answered and self._transport is not None:
-            self._transport.write(protocol.pack(fields, arrays))
+            self._transport.write(protocol.pack(fields))
 
     def pump(self) -> None:
         """Let the transport tell what has happened."""
@@ -262,9 +262,9 @@ class WorkerProcess:
         if not self._is_current(generation):
             return
         try:
-            for message in self._reader.feed(data):
+            for fields in self._reader.feed(data):
                 self._silent_s = 0.0
-                self._owner.later(partial(self._take, generation, message))
+                self._owner.later(partial(self._take, generation, fields))
         except ProtocolError as error:
             self._lost_later(generation, f"It sent something that is no answer. {error}")
         self._owner.wake()
@@ -279,24 +279,24 @@ class WorkerProcess:
         # Later, because what it has sent before is still to be taken in.
         self._owner.later(lambda: self._lost(why) if self._is_current(generation) else None)
 
-    def _take(self, generation: int, message: Message) -> None:
+    def _take(self, generation: int, fields: dict[str, Any]) -> None:
         if not self._is_current(generation):
             return
-        fields = message.fields
+        kind = fields.get("type")
         try:
-            if not self.answered and message.type != "hello":
-                raise ProtocolError(f"{message.type or 'nothing'!r} instead of a greeting")
-            if message.type == "at":
+            if not self.answered and kind != "hello":
+                raise ProtocolError(f"{kind!r} instead of a greeting")
+            if kind == "at":
                 self.at, self.loading, self._step_s = int(fields["id"]), bool(fields["loading"]), 0.0
-            elif message.type == "progress":
+            elif kind == "progress":
                 self._step_s = 0.0
-            if message.type == "hello":
+            if kind == "hello":
                 self._greet(fields)
-            elif message.type == "heartbeat":
+            elif kind == "heartbeat":
                 self._step_s = float(fields["step_s"])
                 self.facts |= dict(fields["facts"])
             else:
-                self._owner.received(message)
+                self._owner.received(fields)
         except (ProtocolError, KeyError, TypeError, ValueError) as error:
             self._lost(f"It sent an answer that cannot be read ({error}).")
 

@@ -17,13 +17,11 @@ class Choices:
     Attributes:
         wheel_folder: a folder with all wheels; then no network is used.
         cpu_only: take the small torch without graphics support.
-        pytorch_extension: let the PyTorch extension's installer choose torch's build, if that extension is there.
         training: also what fine-tuning needs.
     """
 
     wheel_folder: Path | None = None
     cpu_only: bool = False
-    pytorch_extension: bool = True
     training: bool = False
 
 
@@ -53,7 +51,7 @@ class Memory:
         if not self.file.is_file():
             return Remembered()
         try:
-            return json_fields.load(Remembered, self.file, InstallationError)
+            return json_fields.load(Remembered, self.file, InstallationError, ignore=True)
         except InstallationError:
             return Remembered()
 

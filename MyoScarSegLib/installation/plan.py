@@ -94,7 +94,7 @@ def make_plan(report: Report, choices: Choices, extension_present: bool = False)
     lacking = missing(report.packages, choices.training)
     torch = [requirement for requirement in lacking if requirement in TORCH]
     others = [requirement for requirement in lacking if requirement not in TORCH]
-    by_extension = bool(torch) and extension_present and choices.pytorch_extension and choices.wheel_folder is None
+    by_extension = bool(torch) and extension_present and choices.wheel_folder is None
     index = "" if report.index or choices.wheel_folder else torch_index(computer)
     build = "cu130" if report.index and computer.system == "Linux" else computer.build  # what an index gives Linux unasked
     torch_mb = _TORCH_MB.get((computer.system, build), (2700, 5400))

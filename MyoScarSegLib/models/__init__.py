@@ -2,7 +2,7 @@
 
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, Entry, OwnSource, ResourceSource, Source, UrlSource, WheelSource
 from MyoScarSegLib.models.hashing import checksum_of
-from MyoScarSegLib.models.registry import Registry, VerifyResult, checksum_of_model, registry
+from MyoScarSegLib.models.registry import Registry, VerifyResult, checksum_of_model, path_of, registry
 from MyoScarSegLib.models.trust import is_trusted, trust
 
 DEFAULT_DETECTOR = "myoscarseg-yolo-3"
@@ -23,6 +23,7 @@ __all__ = [
     "checksum_of",
     "checksum_of_model",
     "is_trusted",
+    "path_of",
     "registry",
     "trust",
 ]

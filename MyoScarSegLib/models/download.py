@@ -1,20 +1,19 @@
-"""One file over HTTPS with the standard library: resumed, retried, with progress, stopped within a second."""
+"""One file over HTTPS with the standard library: resumed, retried, with progress."""
 
 from __future__ import annotations
 
 import http.client
 import ipaddress
-import queue
 import re
 import ssl
-import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from MyoScarSegLib import __version__
@@ -63,7 +62,8 @@ def download(
 
     A beginning is continued only if the server vouches, by its entity tag or date, that the content is still the same, or
     with ``blind_resume``, which is for callers who know the checksum of the whole. ``part`` with ``.json`` added keeps
-    the server's tag meanwhile. A cancel is honored within a second.
+    the server's tag meanwhile. A cancel is honored with the next bytes that come: whoever cannot wait for a silent server ends
+    the process, which loses nothing (:class:`~MyoScarSegLib.utils.background_task.BackgroundTask` does so within a second).
 
     Args:
         url: ``https``; ``http`` only to this computer itself.
@@ -125,11 +125,12 @@ class _Fetch:
             headers["Range"] = f"bytes={start}-"
             if tag:
                 headers["If-Range"] = tag
-        reader = _Reader(urllib.request.Request(self.url, headers=headers), _TIMEOUT_S)  # noqa: S310 (checked)
+        opener = urllib.request.build_opener(_SecureRedirects())
         try:
-            return self._receive(reader, start)
-        finally:
-            reader.abandon()
+            with opener.open(urllib.request.Request(self.url, headers=headers), timeout=_TIMEOUT_S) as answer:  # noqa: S310 (checked)
+                return self._receive(answer, start)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._meaning(error, start) from error
 
     def _beginning(self) -> tuple[int, str | None]:
         """Bytes that can be continued and the tag that the server gave with them."""
@@ -148,17 +149,14 @@ class _Fetch:
         self.part.unlink(missing_ok=True)
         self.tag_file.unlink(missing_ok=True)
 
-    def _receive(self, reader: _Reader, start: int) -> bool:
-        kind, answer = reader.next(self.cancel)
-        if kind == "error":
-            self._explain(answer, start)
-        status, headers = answer
+    def _receive(self, answer: http.client.HTTPResponse, start: int) -> bool:
+        headers = answer.headers
         if headers.get("Content-Encoding", "identity") != "identity" or headers.get_content_type() == "text/html":
             raise DownloadError(f"{self.url} sends a web page or a packed stream instead of the file. Is there a sign-in page?")
-        if status == 206 and not (headers.get("Content-Range") or "").startswith(f"bytes {start}-"):
+        if answer.status == 206 and not (headers.get("Content-Range") or "").startswith(f"bytes {start}-"):
             self._discard()
             raise _Temporary("the server sent another range than the one asked for")
-        if status != 206:
+        if answer.status != 206:
             start = 0
         length = headers.get("Content-Length", "")
         total = start + int(length) if length.isdigit() else self.size
@@ -168,111 +166,59 @@ class _Fetch:
                 f"{self.url} has {total} bytes, but the model index says {self.size}: it is another file (a sign-in page?)."
             )
         tag = _tag(headers)
-        try:
+        with self._writing():
             if not start:  # before the new tag is written: it must never stand beside an old beginning
                 self._discard()
             if tag:
                 write_json(self.tag_file, to_json(_Tag(self.url, tag)))
             else:
                 self.tag_file.unlink(missing_ok=True)
-            with self.part.open("ab" if start else "wb") as out:
-                done = self._write(reader, out, start, total)
-        except OSError as error:
-            raise OutputError(
-                f"Cannot write {self.part}: {error.strerror}. Free some space, or set MYOSCARSEG_CACHE to another folder."
-            ) from error
+            out = self.part.open("ab" if start else "wb")
+        done = start
+        with out:
+            self.progress(done, total or 0, self.message)
+            while block := answer.read1(_BLOCK):  # what is there, without waiting for a full block
+                check_cancel(self.cancel)
+                done += len(block)
+                if total is not None and done > total:
+                    raise DownloadError(f"{self.url} sends more than the {total} bytes that it announced.")
+                with self._writing():
+                    out.write(block)
+                    out.flush()
+                self.progress(done, total or 0, self.message)
         if total is not None and done < total:
             raise _Temporary(f"the connection broke off after {done} of {total} bytes")
         self.tag_file.unlink(missing_ok=True)
         return start > 0
 
-    def _write(self, reader: _Reader, out: IO[bytes], done: int, total: int | None) -> int:
-        self.progress(done, total or 0, self.message)
-        while True:
-            kind, block = reader.next(self.cancel)
-            if kind == "end":
-                return done
-            if kind == "error":
-                out.flush()
-                self._explain(block, 0)
-            done += len(block)
-            if total is not None and done > total:
-                raise DownloadError(f"{self.url} sends more than the {total} bytes that it announced.")
-            out.write(block)
-            self.progress(done, total or 0, self.message)
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"Cannot write {self.part}: {error.strerror}. Free some space, or set MYOSCARSEG_CACHE to another folder."
+            ) from error
 
-    def _explain(self, error: BaseException, start: int) -> None:
-        """Raise what ``error`` means."""
-        if isinstance(error, DownloadError):
-            raise error
+    def _meaning(self, error: OSError | http.client.HTTPException, start: int) -> Exception:
+        """What an error of the connection means."""
         if isinstance(error, urllib.error.HTTPError):
             if error.code == 416 and start:
                 self._discard()
-                raise _Temporary("the server has less than what was already here")
+                return _Temporary("the server has less than what was already here")
             if error.code in _TEMPORARY_STATUS:
                 after = error.headers.get("Retry-After", "") if error.headers else ""
-                raise _Temporary(f"HTTP {error.code} {error.reason}", float(after) if after.isdigit() else 0.0)
-            raise DownloadError(f"{self.url} answers HTTP {error.code} {error.reason}.")
+                return _Temporary(f"HTTP {error.code} {error.reason}", float(after) if after.isdigit() else 0.0)
+            return DownloadError(f"{self.url} answers HTTP {error.code} {error.reason}.")
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, ssl.SSLCertVerificationError):
-            raise DownloadError(
+            return DownloadError(
                 f"The certificate of {urlsplit(self.url).hostname} cannot be verified ({reason.verify_message}). "
                 "If your site has its own certificate authority, set SSL_CERT_FILE to its file."
             )
-        if isinstance(reason, (OSError, http.client.HTTPException)):
-            raise _Temporary(str(reason) or type(reason).__name__)
         if isinstance(reason, str):
-            raise DownloadError(f"{self.url} cannot be fetched: {reason}.")
-        raise error
-
-
-_Message = tuple[Literal["answer", "data", "end", "error"], Any]
-
-
-class _Reader:
-    """Reads an answer in a thread of its own, because a blocked read cannot be cancelled.
-
-    An abandoned thread ends with its next block or when its socket times out.
-    """
-
-    def __init__(self, request: urllib.request.Request, timeout_s: float) -> None:
-        self._queue: queue.Queue[_Message] = queue.Queue(maxsize=16)
-        self._abandoned = threading.Event()
-        threading.Thread(target=self._run, args=(request, timeout_s), name="download", daemon=True).start()
-
-    def next(self, cancel: CancelToken | None) -> _Message:
-        """The next message, or Cancelled as soon as ``cancel`` is set."""
-        while True:
-            check_cancel(cancel)
-            try:
-                return self._queue.get(timeout=_POLL_S)
-            except queue.Empty:
-                continue
-
-    def abandon(self) -> None:
-        """Let the thread end."""
-        self._abandoned.set()
-
-    def _put(self, message: _Message) -> bool:
-        while not self._abandoned.is_set():
-            try:
-                self._queue.put(message, timeout=_POLL_S)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def _run(self, request: urllib.request.Request, timeout_s: float) -> None:
-        try:
-            opener = urllib.request.build_opener(_SecureRedirects())
-            with opener.open(request, timeout=timeout_s) as answer:
-                self._put(("answer", (answer.status, answer.headers)))
-                while block := answer.read1(_BLOCK):  # what is there, without waiting for a full block
-                    if not self._put(("data", block)):
-                        return
-            self._put(("end", None))
-        except BaseException as error:  # handed to the thread that waits for it
-            self._put(("error", error))
+            return DownloadError(f"{self.url} cannot be fetched: {reason}.")
+        return _Temporary(str(reason) or type(reason).__name__)
 
 
 class _SecureRedirects(urllib.request.HTTPRedirectHandler):

@@ -8,13 +8,14 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, Entry, OwnSource, ResourceSource, Task, read_index
 from MyoScarSegLib.models.hashing import Fingerprint, checksum_of, hash_file, record_checksum, recorded_checksum
 from MyoScarSegLib.models.install import Installation, expected_file, model_folder, verified_file
 from MyoScarSegLib.models.own import models_folder, own_entry, own_models
+from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.utils.resources import resources_folder
@@ -51,10 +52,24 @@ class VerifyResult:
         return self.state == "installed"
 
 
+def described(entry: Entry, found: VerifyResult) -> dict[str, Any]:
+    """All that is known of a model and its file; JSON-ready."""
+    there = found.state != "missing"
+    document = {**to_json(entry), "state": found.state, "message": found.message, "path": str(found.path) if there else None}
+    return {**document, "installed_sha256": found.sha256}
+
+
 @functools.lru_cache(maxsize=1)
 def registry() -> Registry:
     """The program's own registry, with the models that the user keeps."""
     return Registry(read_index(_INDEX), own=True)
+
+
+def path_of(model: str | Path) -> Path | None:
+    """The path that a model is given by; None for a name of the registry."""
+    path = Path(model)
+    by_path = isinstance(model, Path) or len(path.parts) != 1 or path.suffix in CHECKPOINT_ENDINGS["segment"] or path.is_file()
+    return path if by_path else None
 
 
 def checksum_of_model(model: str | Path) -> str:
@@ -63,9 +78,8 @@ def checksum_of_model(model: str | Path) -> str:
     Raises:
         ModelError: it is missing, or no longer what the registry says.
     """
-    path = Path(model)
-    by_path = isinstance(model, Path) or len(path.parts) > 1 or path.suffix in CHECKPOINT_ENDINGS["segment"] or path.is_file()
-    return checksum_of(path) if by_path else registry().checksum(str(model))
+    path = path_of(model)
+    return registry().checksum(str(model)) if path is None else checksum_of(path)
 
 
 class Registry:

@@ -36,8 +36,8 @@ class PromptedObject:
         """Whether it says more than the model sees by itself."""
         return self.box is None or self.box.asks or bool(self.points)
 
-    def allowed(self, scar: np.ndarray) -> np.ndarray | None:
-        """bool ``[rows, columns]``: the pixels that the object may reach, None where it is free.
+    def allowed(self, scar: np.ndarray) -> np.ndarray:
+        """bool ``[rows, columns]``: the pixels that the object may reach.
 
         A box that the reader set is kept to within a pixel, a detector's to within a quarter of its longer side, but for the
         sides beyond which there is a positive click. Clicks alone ask for the pieces of scar that they are on, and for what is
@@ -60,12 +60,10 @@ class PromptedObject:
             kept.append((centers > low) & (centers < high))
         return kept[0][:, None] & kept[1]
 
-    def _clicked(self, scar: np.ndarray) -> np.ndarray | None:
+    def _clicked(self, scar: np.ndarray) -> np.ndarray:
         from scipy import ndimage
 
         clicks = [point for point in self.points if point.positive]
-        if not clicks:  # a previous mask alone
-            return None
         y, x = np.ogrid[: scar.shape[0], : scar.shape[1]]
         near = np.zeros(scar.shape, dtype=bool)
         for point in clicks:
@@ -74,7 +72,7 @@ class PromptedObject:
         return near | np.isin(pieces, np.setdiff1d(pieces[near], 0))
 
 
-def prompted_objects(boxes: Sequence[Box], points: Sequence[Point], *, has_mask: bool = False) -> list[PromptedObject]:
+def prompted_objects(boxes: Sequence[Box], points: Sequence[Point]) -> list[PromptedObject]:
     """Share the points out among the objects.
 
     Each box is one object. A point inside a box refines that box's object, and so does a positive point a little beyond the
@@ -84,13 +82,12 @@ def prompted_objects(boxes: Sequence[Box], points: Sequence[Point], *, has_mask:
 
     Args:
         boxes, points: of one slice.
-        has_mask: whether there is a previous mask, which alone can be the object.
 
     Raises:
         PromptError: there is nothing, or there are only negative points.
     """
-    if not boxes and not any(p.positive for p in points) and not has_mask:
-        raise PromptError("There is nothing to segment: give a box, a positive point or a previous mask.")
+    if not boxes and not any(p.positive for p in points):
+        raise PromptError("There is nothing to segment: give a box or a positive point.")
     inside = [[_outside(box, p) <= 0 for p in points] for box in boxes]
     for n, point in enumerate(points):
         if point.positive and boxes and not any(row[n] for row in inside):
@@ -103,7 +100,7 @@ def prompted_objects(boxes: Sequence[Box], points: Sequence[Point], *, has_mask:
         for box, row in zip(boxes, inside, strict=True)
     ]
     positive_alone = [p for n, p in enumerate(points) if loose[n] and p.positive]
-    if positive_alone or not objects:
+    if positive_alone:
         objects.append(PromptedObject(None, (*positive_alone, *(p for p in points if not p.positive))))
     return objects
 

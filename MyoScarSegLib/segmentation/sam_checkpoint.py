@@ -66,12 +66,11 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
         ModelError: not installed, damaged (also by weights that are NaN or infinite), untrusted, of another architecture or of
             an unknown preprocessing.
     """
-    from MyoScarSegLib.models import CHECKPOINT_ENDINGS, registry
+    from MyoScarSegLib.models import path_of, registry
     from MyoScarSegLib.models.hashing import checksum_of
 
-    path = Path(model)
-    by_path = isinstance(model, Path) or path.suffix in CHECKPOINT_ENDINGS["segment"] or len(path.parts) > 1
-    if by_path:
+    path = path_of(model)
+    if path is not None:
         if not path.is_file():
             raise ModelError(f"There is no checkpoint {path}.")
         entry, name, sha256 = registry().identify(path), path.name, checksum_of(path)

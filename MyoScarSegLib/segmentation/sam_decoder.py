@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from MyoScarSegLib.prompts import PROMPTS_AT_ONCE
 from MyoScarSegLib.segmentation.prompted_objects import PromptedObject
@@ -23,29 +22,27 @@ class SamDecoder:
         prompts_at_once: how many boxes or points are decoded together; fewer need less memory.
     """
 
-    def __init__(self, network: Any, *, own: bool, three_masks: bool) -> None:
+    def __init__(self, network: Any, *, three_masks: bool) -> None:
         """Use these parts of a network.
 
         Args:
             network: with ``prompt_encoder`` and ``mask_decoder``, on its device.
-            own: whether it is ours, which was not taught to look at a previous mask: the context network was.
             three_masks: whether it was trained, as the original SAM, to answer one click, which is ambiguous, with three masks of
                 which its own score chooses. Of those fine-tuned from it, which were trained on one mask, the other three are
                 leftovers.
         """
         self.prompts_at_once = PROMPTS_AT_ONCE
-        self._network, self._own, self._three_masks = network, own, three_masks
+        self._network, self._three_masks = network, three_masks
         self._positions: torch.Tensor | None = None
 
     def logits(
-        self, features: torch.Tensor, objects: Sequence[PromptedObject], hint: torch.Tensor | None, frame: Frame
+        self, features: torch.Tensor, objects: Sequence[PromptedObject], frame: Frame
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits ``[objects, rows, columns]`` and scores ``[objects]``.
 
         Args:
             features: ``[1, channels, rows, columns]`` of the image encoder.
             objects: what is asked for, in native pixel edges.
-            hint: logits ``[side, side]`` of a previous mask.
             frame: from the slice to the network's input.
         """
         order, logits, scores = [], [], []
@@ -53,7 +50,7 @@ class SamDecoder:
         for alike in _alike(objects):
             for start in range(0, len(alike), self.prompts_at_once):
                 batch = alike[start : start + self.prompts_at_once]
-                batch_logits, batch_scores = self._batch(features, [objects[n] for n in batch], hint, frame)
+                batch_logits, batch_scores = self._batch(features, [objects[n] for n in batch], frame)
                 order += batch
                 logits.append(batch_logits)
                 scores.append(batch_scores)
@@ -61,7 +58,7 @@ class SamDecoder:
         return torch.cat(logits)[back], torch.cat(scores)[back]
 
     def _batch(
-        self, features: torch.Tensor, objects: Sequence[PromptedObject], hint: torch.Tensor | None, frame: Frame
+        self, features: torch.Tensor, objects: Sequence[PromptedObject], frame: Frame
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Likewise, of objects with as many points each."""
         prompt_encoder = self._network["prompt_encoder"]
@@ -74,12 +71,8 @@ class SamDecoder:
             xy = np.stack([frame.to_input(np.array([(p.x, p.y) for p in one.points])) for one in objects])
             kinds = np.array([[int(p.positive) for p in one.points] for one in objects])
             points = (_coordinates(xy, features.device), torch.as_tensor(kinds, device=features.device))
-        masks = None
-        if hint is not None and (not self._own or (boxes is None and points is None)):
-            masks = functional.interpolate(hint[None, None], prompt_encoder.mask_input_size, mode="bilinear", antialias=True)
-            masks = masks.expand(len(objects), -1, -1, -1)
-        sparse, dense = prompt_encoder(points=points, boxes=boxes, masks=masks)
-        single_click = boxes is None and hint is None and len(objects[0].points) == 1
+        sparse, dense = prompt_encoder(points=points, boxes=boxes, masks=None)
+        single_click = boxes is None and len(objects[0].points) == 1
         logits, scores = self._network["mask_decoder"](
             image_embeddings=features,
             image_pe=self._positions,

@@ -1,4 +1,4 @@
-"""A SAM that segments scar on one slice from boxes, points and a previous mask."""
+"""A SAM that segments scar on one slice from boxes and points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError, PromptError
-from MyoScarSegLib.prompts import Box, Point, box_of_mask, check_box, check_point
+from MyoScarSegLib.prompts import Box, Point, check_box, check_point
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 OUTSIDE_LOGIT = -20.0
 """Stands for "surely not scar" where the network did not look."""
-_MASK_LOGIT = 10.0
-"""Of the two sides of a mask given as bool."""
 _LOOKS_ALONE: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
 _LOOKS_PROMPTED: tuple[tuple[int, ...], ...] = ((), (3,))
 """Axes along which the window is mirrored for each look of the context network, when a slice is taken in and when it is asked."""
@@ -139,7 +137,7 @@ class Segmenter:
         encoder = self._model["image_encoder"].to(memory_format=torch.channels_last)
         # TinyViT derives its attention biases when it is put into evaluation mode; they must follow to the device.
         encoder.train().eval()
-        self._sam = SamDecoder(self._model, own=self._own, three_masks=checkpoint.preprocessing == "sam")
+        self._sam = SamDecoder(self._model, three_masks=checkpoint.preprocessing == "sam")
         self._lock = threading.RLock()  # an answer may find that SAM has not seen the slice yet
         self._last: tuple[Any, list[_Answered]] | None = None
         self._second_looks = EmbeddingCache(min(_SECOND_LOOKS_BYTES, self.cache.budget_bytes // 2))
@@ -193,7 +191,7 @@ class Segmenter:
         image: SegmenterImage,
         boxes: Sequence[Box] = (),
         points: Sequence[Point] = (),
-        mask: np.ndarray | None = None,
+        *,
         beside: np.ndarray | None = None,
     ) -> Prediction:
         """Segment one slice from any combination of prompts.
@@ -209,24 +207,20 @@ class Segmenter:
             image: the slice.
             boxes: in native pixel edges; their ``slice`` is not looked at.
             points: likewise.
-            mask: ``[rows, columns]`` of a previous result, bool or logits (float), as a further hint to every object.
             beside: bool ``[rows, columns]``: scar on the neighbors, as :meth:`scar_beside` has it or a reader confirmed it; other
                 models than our own do not look at it.
 
         Raises:
-            PromptError: no prompt at all, only negative points, or a prompt outside the image; a mask of another shape or type.
+            PromptError: no prompt at all, only negative points, or a prompt outside the image; ``beside`` of another shape.
             ModelError: the device ran out of memory, or the network's answer is not finite.
         """
         boxes = [check_box(box, (box.slice + 1, *image.shape)) for box in boxes]
         points = [check_point(point, (point.slice + 1, *image.shape)) for point in points]
-        for given in (mask, beside):
-            if given is not None:
-                _check_mask(given, image.shape)
-        objects = prompted_objects(boxes, points, has_mask=mask is not None)
+        if beside is not None and beside.shape != image.shape:
+            raise PromptError(f"Scar beside has the shape {beside.shape}, the slice {image.shape}.")
+        objects = prompted_objects(boxes, points)
         corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
-        if mask is not None and (of_mask := box_of_mask(mask > 0, 0)) is not None:
-            corners.append(of_mask.xyxy)
-        logits, score = self._decode(image, corners, objects, points, mask, beside)
+        logits, score = self._decode(image, corners, objects, points, beside)
         for point in points:
             row, column = (min(int(v), size - 1) for v, size in zip((point.y, point.x), image.shape, strict=True))
             logits[row, column] = -OUTSIDE_LOGIT if point.positive else OUTSIDE_LOGIT
@@ -377,20 +371,18 @@ class Segmenter:
         corners: Sequence[tuple[float, float, float, float]],
         objects: Sequence[PromptedObject],
         points: Sequence[Point],
-        mask: np.ndarray | None,
         beside: np.ndarray | None,
     ) -> tuple[np.ndarray, float]:
         """Logits ``[rows, columns]`` on the native grid, and the score."""
         import torch
 
         frame = self._frame(image, corners)
-        hint = None if mask is None else self._hint(mask, frame)
         with self._lock, torch.inference_mode(), self._enough_memory():
             if self._own:
-                each = self._own_logits(image, frame, objects, points, hint, beside)
+                each = self._own_logits(image, frame, objects, points, beside)
                 score = float(_expected_overlap(each).min())
             else:
-                each, scores = self._sam.logits(self._features(image, frame), objects, hint, frame)
+                each, scores = self._sam.logits(self._features(image, frame), objects, frame)
                 self._check_finite(scores)
                 score = float(scores.min())
             self._check_finite(each)
@@ -398,8 +390,7 @@ class Segmenter:
         parts = []
         for one, of in zip(objects, each, strict=True):
             native = frame.logits_to_native(of, OUTSIDE_LOGIT)
-            allowed = one.allowed(native > 0)
-            parts.append(native if allowed is None else np.where(allowed, native, np.float32(OUTSIDE_LOGIT)))
+            parts.append(np.where(one.allowed(native > 0), native, np.float32(OUTSIDE_LOGIT)))
         return np.maximum.reduce(parts), min(max(score, 0.0), 1.0)
 
     def _own_logits(
@@ -408,7 +399,6 @@ class Segmenter:
         frame: Frame,
         objects: Sequence[PromptedObject],
         points: Sequence[Point],
-        hint: torch.Tensor | None,
         beside: np.ndarray | None,
     ) -> torch.Tensor:
         """Logits ``[objects, side, side]`` of our own models: what is seen without being asked, and answers to a reader.
@@ -422,12 +412,7 @@ class Segmenter:
 
         slices, alone = self._first_look(image, frame)
         boxes = tuple(one.box for one in objects)
-        told = (
-            self._key(image, frame),
-            boxes,
-            None if beside is None else beside.tobytes(),
-            None if hint is None else hint.numpy(force=True).tobytes(),
-        )
+        told = (self._key(image, frame), boxes, None if beside is None else beside.tobytes())
         steps: list[_Answered] = []
         if self._last is not None and self._last[0] == told:
             steps = list(self._last[1])
@@ -440,7 +425,7 @@ class Segmenter:
             before = _Answered((), {box: self.answers.seen(seen) for box in boxes}, seen if any(boxes) else None)
         for count in range(len(steps), len(points) + 1):
             before = steps[-1] if steps else before
-            steps.append(self._answer(image, frame, slices, objects, tuple(points[:count]), before, hint, beside))
+            steps.append(self._answer(image, frame, slices, objects, tuple(points[:count]), before, beside))
         self._last = told, steps
         return torch.stack([steps[-1].logits[box] for box in boxes])
 
@@ -452,22 +437,21 @@ class Segmenter:
         objects: Sequence[PromptedObject],
         points: tuple[Point, ...],
         before: _Answered,
-        hint: torch.Tensor | None,
         beside: np.ndarray | None,
     ) -> _Answered:
         """The answer to boxes and so many clicks, by the answer to one click less."""
         from torch.nn import functional
 
         now = [replace(one, points=tuple(p for p in one.points if p in points)) for one in objects]
-        asking = [one for one in now if one.asks and (one.box or hint is not None or any(p.positive for p in one.points))]
+        asking = [one for one in now if one.asks and (one.box or any(p.positive for p in one.points))]
         if not asking:
             return replace(before, points=points)
-        last = hint if not points or before.context is None else before.context
-        context = self._prompted(slices, asking, last, beside, frame)
+        first = not points or before.context is None
+        context = self._prompted(slices, asking, None if first else before.context, beside, frame)
         sam = None
         # Corrections are the context network's alone: with them it is better without SAM, with a box better together.
-        if self.answers.sam_share > 0 and (not points or before.context is None):
-            sam, _ = self._sam.logits(self._features(image, frame), asking, hint, frame)
+        if self.answers.sam_share > 0 and first:
+            sam, _ = self._sam.logits(self._features(image, frame), asking, frame)
             if sam.shape[-1] != self.side:
                 sam = functional.interpolate(sam[:, None], (self.side, self.side), mode="bilinear")[:, 0]
         logits = dict(before.logits)
@@ -498,12 +482,6 @@ class Segmenter:
         confirmed = None if beside is None else frame.image_to_input(beside.astype(np.float32))
         maps = prompt_maps(self.side, boxes, points, None if hint is None else hint.sigmoid(), confirmed)
         return scar_logits(self._tissues(self._asked, slices, maps, _LOOKS_PROMPTED))[0]
-
-    def _hint(self, mask: np.ndarray, frame: Frame) -> torch.Tensor:
-        """Logits of a previous mask over the input, ``[side, side]``."""
-        logits = np.where(mask, _MASK_LOGIT, -_MASK_LOGIT) if mask.dtype == bool else mask
-        # The frame pads with zero, which as a logit would mean "perhaps": what lies beyond the slice is surely not scar.
-        return (frame.image_to_input(np.asarray(logits, dtype=np.float32) + _MASK_LOGIT) - _MASK_LOGIT).to(self.device)
 
 
 def load_segmenter(
@@ -536,12 +514,3 @@ def _expected_overlap(logits: torch.Tensor) -> torch.Tensor:
     overlap = torch.where(inside, probability, 0.0).sum(dim=(1, 2))
     union = torch.where(inside, 1.0, probability).sum(dim=(1, 2))
     return overlap / union.clamp(min=1e-6)
-
-
-def _check_mask(mask: np.ndarray, shape: tuple[int, int]) -> None:
-    if mask.shape != shape:
-        raise PromptError(f"The previous mask has the shape {mask.shape}, the slice {shape}.")
-    if mask.dtype != bool and not np.issubdtype(mask.dtype, np.floating):
-        raise PromptError(f"The previous mask must be bool, or logits as floating point numbers, not {mask.dtype}.")
-    if not np.isfinite(mask).all():
-        raise PromptError("The previous mask holds logits that are not finite.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-DeviceName = Annotated[str, Limits(pattern=r"auto|cpu|mps|cuda(:\d+)?", words="a device: auto, cpu, cuda, cuda:1 or mps")]
+DeviceName = Annotated[str, Limits(pattern=r"auto|cpu|mps|cuda(:\d+)?", words="auto, cpu, cuda, cuda:1 or mps")]
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 # torch has a class of its own for CUDA's want of memory alone; elsewhere its words tell.
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")

@@ -1,7 +1,8 @@
 """Dataclasses from JSON and back: the fields' types say what a file, a message, a form or a command line may hold.
 
 A field's type is ``str``, ``int``, ``float``, ``bool``, ``Path``, ``Any``, an ``Enum`` (by its values), a ``Literal``, another
-dataclass, or a list, tuple, set or mapping of those; ``| None`` makes it optional. What goes beyond the type stands in it, too::
+dataclass, or a list, tuple, set or mapping of those; ``| None`` makes it optional. What is of another class already, such as an
+array in a message, is taken as it is. What goes beyond the type stands in it, too::
 
     Share = Annotated[float, Limits(0, 1)]
 
@@ -345,6 +346,8 @@ def _scalar(kind: Any, value: Any) -> Any:
         return str(value)
     elif kind is Path and isinstance(value, (str, Path)) and str(value):
         return Path(value)
+    elif type(value) is kind:
+        return value
     elif isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     elif get_origin(kind) is Literal and any(value == choice and type(value) is type(choice) for choice in get_args(kind)):

@@ -47,6 +47,7 @@ def test_a_given_scheduler_without_tls_is_warned_of():
     assert ClusterChoice(scheduler="tls://host:8786", tls_ca=Path("ca.pem")).warning == ClusterChoice(2).warning == ""
 
 
+@pytest.mark.slow
 def test_a_worker_keeps_no_profile_and_has_one_heap_that_keeps_its_memory():
     """Both grew with every study, or cleared the same pages for each; see research/cohort."""
     with _client(ClusterChoice(1), 1) as client:

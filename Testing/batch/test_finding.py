@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from MyoScarSegLib.batch.finding import Found, find_studies
+from MyoScarSegLib.batch.finding import Found, find_studies, study_inputs
 from MyoScarSegLib.errors import StudyError
 from Testing.support.command import voxels, write_pictures
 from Testing.support.dicom_factory import write_series
@@ -46,6 +46,7 @@ def test_series_of_several_examinations_side_by_side_are_read_one_by_one(tmp_pat
 
 def test_what_is_left_is_named_with_the_reason(tmp_path):
     small_study(tmp_path / "lge.nrrd")
+    (tmp_path / ".hidden.nrrd").write_bytes(b"")
     (tmp_path / "exams.zip").write_bytes(b"PK")
     (tmp_path / "scar.seg.nrrd").write_bytes(b"")
     (tmp_path / "empty").mkdir()
@@ -89,3 +90,13 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path):
 def test_a_missing_root_is_an_error(tmp_path):
     with pytest.raises(StudyError, match="no file or folder"):
         find_studies([tmp_path / "nowhere"])
+
+
+def test_a_folder_without_a_study_says_so(tmp_path):
+    with pytest.raises(StudyError, match="empty"):
+        study_inputs(tmp_path)
+    with pytest.raises(StudyError, match="no folder"):
+        study_inputs(tmp_path / "nowhere")
+    small_study(tmp_path / "b10.nrrd")
+    small_study(tmp_path / "b2.nii.gz")
+    assert [path.name for path in study_inputs(tmp_path)] == ["b2.nii.gz", "b10.nrrd"]

@@ -15,7 +15,7 @@ from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.batch.table import cohort_rows
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.edited import Edited, Marks
-from MyoScarSegLib.study import read_study
+from MyoScarSegLib.study import read_mask, read_study
 from Testing.support.quick_pipeline import Quick, small_study
 
 CASES = ["P0", "P1", "P2"]
@@ -82,11 +82,11 @@ def test_an_edit_is_kept_with_its_mass_and_replaced_by_a_later_word(cohort, inpu
     mask[1, 2:5, 2:4] = True
     review = ann.give("P0", "edit", edited=Edited(study, mask))
     assert review.mass_g == pytest.approx(6 * 1.5 * 1.25 * 10 * 1.05e-3)
-    assert np.array_equal(ann.mask_of("P0", study), mask)
+    assert np.array_equal(ann.left_of("P0", study).infarct, mask)
     assert ann.entry("P0").mass_g == review.mass_g, "the list shows what the reader left"
     ann.give("P0", "accept")
     assert ann.entry("P0").mass_g != review.mass_g
-    assert ann.mask_of("P0", study).sum() == 40 and len(read_reviews(cohort.out / "P0")) == 1
+    assert ann.left_of("P0", study) is None and len(read_reviews(cohort.out / "P0")) == 1
     for wrong in ({"verdict": "edit"}, {"verdict": "accept", "edited": Edited(study, mask)}):
         with pytest.raises(OutputError):
             ann.give("P0", **wrong)
@@ -100,8 +100,8 @@ def test_no_reflow_counts_in_the_readers_mass_and_mask(cohort, inputs):
     pixels = np.count_nonzero(scar | no_reflow)
     assert pixels == 8 and review.mass_g == pytest.approx(pixels * 1.5 * 1.25 * 10 * 1.05e-3)
     assert ann.entry("P0").mass_g == review.mass_g and cohort_rows(cohort)[0]["review_mass_g"] == review.mass_g
-    assert np.array_equal(ann.mask_of("P0", study), scar | no_reflow)
     left = ann.left_of("P0", study)
+    assert np.array_equal(left.infarct, scar | no_reflow)
     assert np.array_equal(left.scar, scar) and np.array_equal(left.no_reflow, no_reflow) and left.remote is None
 
 
@@ -147,7 +147,7 @@ def test_a_disk_that_is_full_leaves_the_word_and_the_masks_of_before(cohort, inp
     monkeypatch.setattr("MyoScarSegLib.outputs.edited.write_layers", full)
     with pytest.raises(OutputError, match="full"):
         ann.give("P0", "edit", edited=Edited(study, after, remote=before, marks=Marks(levels={0: "base"})))
-    assert read_reviews(cohort.out / "P0") == [first] and np.array_equal(ann.mask_of("P0", study), before)
+    assert read_reviews(cohort.out / "P0") == [first] and np.array_equal(ann.left_of("P0", study).infarct, before)
     assert sorted(file.name for file in (cohort.out / "P0").glob("*review*")) == ["review-ann.json", "review-ann.nii.gz"]
     assert not list((cohort.out / "P0").glob(".writing-*"))
 
@@ -159,7 +159,7 @@ def test_double_readers_are_blind_to_each_other_and_their_agreement_is_told(coho
         ann.give(case, "accept")
     assert verdicts(bob) == ["", "", ""] and bob.next() == "P0"
     study = read_study(inputs[1])
-    smaller = ann.mask_of("P1", study)
+    smaller = read_mask(cohort.out / "P1/scar.nii.gz", study)
     smaller[0] = False
     bob.give("P0", "accept")
     bob.give("P1", "edit", edited=Edited(study, smaller))

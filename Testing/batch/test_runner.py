@@ -91,8 +91,10 @@ def test_boxes_picture_has_no_mask(tmp_path):
     assert colored(tmp_path / "boxes.png", "#ffd166") > 20 and colored(tmp_path / "boxes.png", "#ff5a4f") == 0
 
 
-@pytest.mark.parametrize(("slices", "rows", "columns"), [(1, 48, 40), (2, 48, 40), (21, 24, 20), (4, 200, 10), (4, 10, 200)])
-@pytest.mark.parametrize("spacing", [None, (1.0, 3.0, 8.0)])
+@pytest.mark.parametrize(
+    ("slices", "rows", "columns", "spacing"),
+    [(1, 48, 40, None), (2, 48, 40, (1.0, 3.0, 8.0)), (21, 24, 20, None), (4, 200, 10, (1.0, 3.0, 8.0)), (4, 10, 200, None)],
+)
 def test_any_shape_can_be_drawn(tmp_path, slices, rows, columns, spacing):
     one = study(slices, spacing, rows, columns)
     edge = Box(0, 0, 0, columns, rows, confidence=0.5)

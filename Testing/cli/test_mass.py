@@ -55,7 +55,6 @@ def test_a_known_mass_survives_the_mask_file(tmp_path, seed, extension):
         columns=144,
         pixel_spacing_mm=(float(rng.uniform(1.1, 1.9)), float(rng.uniform(1.1, 1.9))),
         slice_spacing_mm=float(rng.uniform(9, 14)),
-        slice_thickness_mm=float(rng.uniform(4, 8)),
         orientation="random",
         shear=(float(rng.uniform(-0.2, 0.2)), 0.0) if seed % 2 else (0.0, 0.0),
         infarct_counts=(0.0, 1.0),

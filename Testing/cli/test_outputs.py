@@ -43,7 +43,7 @@ def inputs(tmp_path):
     }
 
 
-def test_every_kind_of_input_gives_all_files_and_one_row_each(drawn, inputs, segment, tmp_path):
+def test_every_kind_of_input_gives_all_files_and_one_row_each(inputs, segment, tmp_path):
     ran = segment(*inputs.values())
     assert ran.status == 0, ran.err
     out = tmp_path / "out"
@@ -112,14 +112,9 @@ def test_numbers_in_the_tables_follow_from_the_mask_and_the_spacing(inputs, segm
         assert int(entry["scar_pixels"]) == count
         assert float(entry["scar_area_mm2"]) == pytest.approx(count * SPACING[0] * SPACING[1], rel=1e-5)
         assert float(entry["scar_mass_g"]) == pytest.approx(1.05 * count * np.prod(SPACING) / 1000, rel=1e-5)
-
-
-def test_columns_with_a_dimension_name_their_unit(inputs, segment, tmp_path):
-    segment(inputs["nrrd"])
-    for name in ("results.csv", "slices.csv"):
-        for column in table(tmp_path / "out" / name)[0]:
-            for quantity, units in (("area", "_mm2"), ("volume", "_ml"), ("mass", "_g"), ("spacing", "_mm"), ("distance", "_mm")):
-                assert quantity not in column or column.endswith(units), column
+    for column in [*row, *entry]:
+        for quantity, units in (("area", "_mm2"), ("volume", "_ml"), ("mass", "_g"), ("spacing", "_mm"), ("distance", "_mm")):
+            assert quantity not in column or column.endswith(units), column
 
 
 def test_the_result_names_its_models_by_checksum(inputs, segment, tmp_path, tiny_segmenter, tiny_detector):
@@ -131,16 +126,16 @@ def test_the_result_names_its_models_by_checksum(inputs, segment, tmp_path, tiny
     assert row["threshold"] == "0.5" and row["program"].startswith("MyoScarSeg ") and row["preprocessing"] == "myoscarseg-1"
 
 
-@pytest.mark.parametrize(
-    ("choice", "masks"),
-    [("seg.nrrd", {"scar.seg.nrrd"}), ("nii.gz", {"scar.nii.gz"}), ("both", {"scar.seg.nrrd", "scar.nii.gz"})],
-)
-def test_format_chooses_the_masks(inputs, segment, tmp_path, choice, masks):
-    segment(inputs["nrrd"])
-    segment(inputs["nrrd"], "--format", choice)
+def test_format_chooses_the_masks_and_takes_away_the_other(inputs, segment, tmp_path):
     folder = tmp_path / "out" / "nrrd"
-    assert {file.name for file in folder.glob("scar.*")} == masks
-    assert (folder / "probability.nii.gz").exists()
+    for choice, masks in (
+        ("both", {"scar.seg.nrrd", "scar.nii.gz"}),
+        ("seg.nrrd", {"scar.seg.nrrd"}),
+        ("nii.gz", {"scar.nii.gz"}),
+    ):
+        segment(inputs["nrrd"], "--format", choice)
+        assert {file.name for file in folder.glob("scar.*")} == masks
+        assert (folder / "probability.nii.gz").exists()
 
 
 def test_threshold_is_a_probability(inputs, segment, tmp_path):

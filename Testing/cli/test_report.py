@@ -74,7 +74,7 @@ def test_levels_that_are_given_replace_the_rules(case, command, tmp_path):
 def test_insertion_points_by_an_angle_turn_the_segments(case, command, tmp_path):
     masses = {}
     for degrees in (0, 60):
-        ran = command("report", case, "-o", tmp_path / str(degrees), "--rotation", degrees)
+        ran = command("report", case, "-o", tmp_path / str(degrees), "--rotation", degrees, "--format", "html")
         assert ran.status == 0, ran.err
         found = measured(tmp_path / str(degrees) / "round")
         assert found["insertion_points"]["source"] == "rotation"

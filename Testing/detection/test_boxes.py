@@ -102,7 +102,9 @@ def test_labels_are_asked_for_by_name():
 def test_thresholds_are_honored_and_checked():
     image = slice_with_spot(256, 256, (20, 30, 77, 81))
     assert found_on(spot(), image, confidence=0.95) == []
-    assert len(found_on(spot(), image, iou=1.0)) == 2
+    detector = spot()
+    detector.iou = 1.0
+    assert len(found_on(detector, image)) == 2
     with pytest.raises(ModelError, match="from 0 to 1"):
         found_on(spot(), image, confidence=1.5)
 

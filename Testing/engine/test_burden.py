@@ -13,7 +13,7 @@ import pytest
 
 from MyoScarSegLib.engine.burden_messages import BurdenJob, burden_job_of, burden_message
 from MyoScarSegLib.engine.burden_work import draw_picture, write_report_of
-from MyoScarSegLib.engine.messages import study_message, study_of, ventricle_message, ventricle_of
+from MyoScarSegLib.engine.messages import read_message, study_message
 from MyoScarSegLib.engine.protocol import FrameReader, pack
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.burden_pictures import PICTURES
@@ -21,9 +21,10 @@ from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.quantification.measurements import measure
 from MyoScarSegLib.quantification.reference import reference_masks
-from MyoScarSegLib.result import Result
+from MyoScarSegLib.result import ProposedVentricle, Result
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.utils.json_fields import to_json
 from Testing.support.dicom_factory import write_series
 from Testing.support.scene_ventricle_factory import ring_wall
 
@@ -31,9 +32,9 @@ SHAPE = (6, 40, 48)
 INSERTIONS = InsertionPoints((5.0, -20.0, 40.0), (12.0, 18.0, 40.0), "image")
 
 
-def sent(fields, arrays):
-    (message,) = FrameReader().feed(pack({"type": "t", **fields}, arrays))
-    return message
+def sent(fields):
+    (came,) = FrameReader().feed(pack(fields))
+    return came
 
 
 @pytest.fixture
@@ -54,9 +55,8 @@ def job() -> BurdenJob:
 def test_a_job_comes_out_as_it_went_in_on_the_workers_study(job):
     turned = replace(job.result.study, file_axes=(2, 0, 1))
     job = replace(job, images=("a.dcm", ""), pseudonym="P-17", result=replace(job.result, study=turned))
-    message = sent(*study_message("k", job.result.study))
-    of_worker = study_of(message)
-    came = burden_job_of(*((m := sent(*burden_message(job))).fields, m.arrays), of_worker)
+    of_worker = read_message(Study, sent(study_message("k", job.result.study)))
+    came = burden_job_of(sent(burden_message(job)), of_worker)
     before, after = job.result, came.result
     assert np.array_equal(after.mask, before.mask) and np.array_equal(after.probability, before.probability)
     assert (after.boxes, after.scores, after.failed_slices, after.provenance) == (
@@ -64,8 +64,7 @@ def test_a_job_comes_out_as_it_went_in_on_the_workers_study(job):
     )  # fmt: skip
     assert (after.study.case, after.study.notes) == ("case 7", ("a note",))
     assert (came.images, came.pseudonym, came.result.study.file_axes) == (("a.dcm", ""), "P-17", (2, 0, 1))
-    without = sent(*burden_message(BurdenJob(job.result)))
-    assert burden_job_of(without.fields, without.arrays, of_worker).images is None
+    assert burden_job_of(sent(burden_message(BurdenJob(job.result))), of_worker).images is None
     assert (came.insertions, came.levels, came.patient, came.reader_s) == (
         INSERTIONS,
         {1: "base", 2: "mid"},
@@ -80,7 +79,7 @@ def test_a_job_comes_out_as_it_went_in_on_the_workers_study(job):
 
 def test_a_proposed_wall_comes_out_as_it_went_in():
     found = replace(ring_wall(), failed_slices={3: "why"})
-    came = ventricle_of(sent(*ventricle_message(found)))
+    came = read_message(ProposedVentricle, sent(to_json(found)))
     assert np.array_equal(came.myocardium, found.myocardium) and np.array_equal(came.cavity, found.cavity)
     assert (came.source, came.failed_slices, came.provenance) == ("model", {3: "why"}, found.provenance)
 
@@ -107,8 +106,7 @@ def test_the_report_measures_by_the_remote_region_that_the_reader_drew_as_the_pa
     drawn[2, :, 24:] = False
     job.result.study.voxels[drawn] += 100
     job = replace(job, remote=drawn)
-    message = sent(*burden_message(job))
-    came = burden_job_of(message.fields, message.arrays, study_of(sent(*study_message("k", job.result.study))))
+    came = burden_job_of(sent(burden_message(job)), read_message(Study, sent(study_message("k", job.result.study))))
     place = write_report_of(came, tmp_path)
     told = {one["method"]: one for one in json.loads((place / "measurements.json").read_text())["methods"]}
     found = reference_masks(job.result.study.voxels, wall, cavity, drawn, scar=job.result.mask, no_reflow=job.no_reflow)["2 SD"]
@@ -128,6 +126,7 @@ def job_of_dicom(job, tmp_path) -> BurdenJob:
     return replace(job, result=replace(job.result, study=study), patient={}, images=images)
 
 
+@pytest.mark.slow
 def test_dicom_files_come_with_the_report_and_carry_the_sources_patient_or_the_case_name(job_of_dicom, tmp_path):
     place = write_report_of(job_of_dicom, tmp_path / "out")
     masks, numbers = (pydicom.dcmread(place / name) for name in ("segmentation.dcm", "report.dcm"))

@@ -114,7 +114,7 @@ class DirectTransport:
         pass
 
     def write(self, data: bytes) -> None:
-        self.received += [message.fields for message in self._reader.feed(data)]
+        self.received += self._reader.feed(data)
 
     def pump(self) -> None:
         pass
@@ -185,7 +185,7 @@ def test_events_outside_of_pump_wake_and_are_delivered_in_pump(engine, transport
     assert [fields["type"] for fields in transports[0].received] == ["configure", "study", "request"]
     assert transports[0].received[0]["settings"]["device"] == "cpu"
     transports[0].say(type="at", id=request.id, loading=False)
-    transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={}, heart=None)
+    transports[0].say(type="done", id=request.id, boxes=[], failed_slices={}, provenance={}, heart=None)
     assert told == [] and request.state == "waiting"
     engine.pump()
     assert told == [request] and request.result == []
@@ -226,7 +226,7 @@ def test_answers_of_an_earlier_worker_are_not_heard(engine, transports):
     engine.pump()
     transports[1].greet()
     engine.pump()
-    late_bytes(protocol.pack({"type": "done", "id": request.id, "boxes": [], "failed": {}, "provenance": {}}))
+    late_bytes(protocol.pack({"type": "done", "id": request.id, "boxes": [], "failed_slices": {}, "provenance": {}}))
     late_exit(-11, "")
     engine.pump()
     assert request.state == "waiting" and len(transports) == 2
@@ -287,7 +287,7 @@ def test_birth_tells_one_process_from_another_and_from_none():
 def test_answers_before_the_end_count(engine, transports):
     request = engine.propose(STUDY)
     transports[0].greet()
-    transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={}, heart=None)
+    transports[0].say(type="done", id=request.id, boxes=[], failed_slices={}, provenance={}, heart=None)
     transports[0].on_exit(1, "")
     engine.pump()
     assert request.state == "done"
@@ -325,7 +325,7 @@ def test_loading_may_take_long_and_is_not_killed_by_a_cancel(engine, transports,
         clock.now += 0.2
         engine.pump()
     assert len(transports) == 1 and not transports[0].killed
-    transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={}, heart=None)
+    transports[0].say(type="done", id=request.id, boxes=[], failed_slices={}, provenance={}, heart=None)
     engine.pump()
     assert request.state == "cancelled"
     with pytest.raises(Cancelled):
@@ -372,7 +372,7 @@ def test_a_worker_gives_signs_of_life_only_while_it_has_work(monkeypatch):
         def __init__(self):
             self.sent = []
 
-        def send(self, fields, arrays=None):
+        def send(self, fields):
             self.sent.append(fields["type"])
 
     writer, slept = Writer(), []

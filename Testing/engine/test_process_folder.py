@@ -1,27 +1,24 @@
-"""A folder of studies in a process of its own: which studies it holds, what comes back, cancel and failure."""
+"""A folder of studies in a process of its own: what comes back, resumed and cancelled."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from MyoScarSegLib.batch.finding import study_inputs
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.process_folder import folder_task
-from MyoScarSegLib.errors import EngineError, MyoScarSegError, StudyError
+from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.study import write_volume
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from Testing.support.until import until
 
 
-def begin(inputs, out, *models, **start) -> BackgroundTask:
-    return folder_task(inputs, out, EngineSettings(*models, device="cpu", threads=1)).start(**start)
+def begin(inputs, out, *models) -> BackgroundTask:
+    return folder_task(inputs, out, EngineSettings(*models, device="cpu", threads=1)).start()
 
 
 def write_study(path: Path, slices: int = 3) -> Path:
@@ -41,7 +38,7 @@ def test_every_setting_of_the_panel_reaches_the_process_and_its_pipeline(tmp_pat
     job = folder_task([], tmp_path, chosen, threshold=0.4, growth_mm=-1.0).job
     there = EngineSettings.from_json(json.loads(json.dumps(job["settings"])))
     assert there.to_json() == chosen.to_json()
-    assert (job["threshold"], job["growth_mm"]) == (0.4, -1.0)
+    assert (job["job"]["threshold"], job["job"]["growth_mm"]) == (0.4, -1.0)
     pipeline = there.pipeline()
     assert (pipeline.confidence, pipeline.prompts_at_once) == (0.25, 3)
     cache = pipeline.networks._cache
@@ -60,23 +57,6 @@ def test_every_setting_of_the_panel_reaches_the_process_and_its_pipeline(tmp_pat
 def test_a_setting_out_of_bounds_is_named(wrong, words):
     with pytest.raises(EngineError, match=words):
         EngineSettings.from_json(wrong)
-
-
-def test_folder_gives_its_volumes_and_its_folders_of_studies(tmp_path):
-    for name in ("b10.nrrd", "b2.nii.gz", "deep/inside.mha"):
-        write_study(tmp_path / name)
-    (tmp_path / "scar.seg.nrrd").write_bytes(b"")
-    (tmp_path / "notes.txt").write_text("no study")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / ".hidden.nrrd").write_bytes(b"")
-    assert [p.name for p in study_inputs(tmp_path)] == ["b2.nii.gz", "b10.nrrd", "inside.mha"]
-
-
-def test_folder_without_a_study_says_so(tmp_path):
-    with pytest.raises(StudyError, match="empty"):
-        study_inputs(tmp_path)
-    with pytest.raises(StudyError, match="no folder"):
-        study_inputs(tmp_path / "nowhere")
 
 
 def test_every_study_is_written_and_a_bad_one_costs_the_others_nothing(tmp_path, tiny_segmenter, tiny_detector):
@@ -126,19 +106,3 @@ def test_cancel_ends_the_process_and_says_which_studies_were_not_begun(tmp_path,
     finish(run)
     assert run.error == ""
     assert [o["status"] for o in run.result] == ["cancelled"] * 3
-
-
-def test_process_that_dies_is_reported_as_a_sentence(tmp_path):
-    run = begin([tmp_path / "x.nrrd"], tmp_path / "out")
-    for _ in range(2):
-        pid = run.pid
-        os.kill(pid, signal.SIGKILL)
-        until(lambda pid=pid: run.poll() or run.pid != pid)
-    finish(run)
-    assert "ended unexpectedly" in run.error
-    assert run.result is None
-
-
-def test_python_that_is_missing_is_reported_as_a_sentence(tmp_path):
-    with pytest.raises(MyoScarSegError, match="cannot be started"):
-        begin([tmp_path], tmp_path / "out", python=str(tmp_path / "nowhere" / "python"))

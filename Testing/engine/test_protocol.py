@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.messages import boxes_of, points_of, study_message, study_of
-from MyoScarSegLib.engine.protocol import LENGTHS, FrameReader, Message, ProtocolError, pack
+from MyoScarSegLib.engine.messages import read_message, study_message
+from MyoScarSegLib.engine.protocol import LENGTHS, FrameReader, ProtocolError, pack
 from MyoScarSegLib.errors import EngineError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
@@ -33,14 +33,12 @@ TYPES = ("bool", "uint8", "int16", ">i2", "float32", ">f8", "float64", "float16"
     st.integers(1, 40),
 )
 def test_frames_survive_being_cut_anywhere(values, piece):
-    sent = {str(n): value for n, value in enumerate(values)}
-    data = pack({"type": "a", "text": "Größe"}, sent) + pack({"type": "b"})
+    data = pack({"type": "a", "text": "Größe", "deep": [{"values": values}]}) + pack({"type": "b"})
     reader = FrameReader()
     messages = [m for start in range(0, len(data), piece) for m in reader.feed(data[start : start + piece])]
-    assert [m.type for m in messages] == ["a", "b"]
-    assert messages[0].fields["text"] == "Größe"
-    for name, value in sent.items():
-        got = messages[0].arrays[name]
+    assert [m["type"] for m in messages] == ["a", "b"]
+    assert messages[0]["text"] == "Größe"
+    for got, value in zip(messages[0]["deep"][0]["values"], values, strict=True):
         assert got.shape == value.shape
         assert got.dtype == value.dtype.newbyteorder("<")
         np.testing.assert_array_equal(got, value)
@@ -48,9 +46,9 @@ def test_frames_survive_being_cut_anywhere(values, piece):
 
 def test_array_in_any_memory_order_arrives_as_it_looks():
     array = np.arange(24).reshape(2, 3, 4).transpose(2, 0, 1)[::-1]
-    (message,) = FrameReader().feed(pack({}, {"a": array}))
-    np.testing.assert_array_equal(message.arrays["a"], array)
-    message.arrays["a"][0, 0, 0] = 5  # the receiver may change what it got
+    (fields,) = FrameReader().feed(pack({"a": array}))
+    np.testing.assert_array_equal(fields["a"], array)
+    fields["a"][0, 0, 0] = 5  # the receiver may change what it got
 
 
 @pytest.mark.parametrize(
@@ -76,8 +74,8 @@ def test_messages_before_garbage_in_one_read_are_given_first():
     data = pack({"type": "at", "id": 3}) + pack({"type": "progress", "id": 3}) + b"Downloading: 100%" * 10
     given = []
     with pytest.raises(ProtocolError):
-        for message in FrameReader().feed(data):
-            given.append(message.type)
+        for fields in FrameReader().feed(data):
+            given.append(fields["type"])
     assert given == ["at", "progress"]
 
 
@@ -92,22 +90,31 @@ def test_study_and_frame_that_are_too_large_say_what_to_do(monkeypatch):
     with pytest.raises(StudyError, match=r"12 x 10 x 3 voxels.*Crop"):
         study_message("key", study)
     with pytest.raises(EngineError, match="Crop"):
-        pack({}, {"voxels": study.voxels})
+        pack({"voxels": study.voxels})
 
 
 @pytest.mark.parametrize(
     ("dtype", "shape"),
-    [("O", [1]), ("<f4", [1000]), ("<f4", [-1]), ("<f4", [1 << 40]), ("<U4", [1]), ("<c16", [1]), ("nothing", [1]), ("<f4", "x")],
+    [
+        ("O", [1]),
+        ("<f4", [1000]),
+        ("<f4", [-1]),
+        ("<f4", [1 << 40]),
+        ("<U4", [1]),
+        ("<c16", [1]),
+        ("nothing", [1]),
+        ("<f4", ["x"]),
+    ],
 )
 def test_array_that_cannot_be_is_refused(dtype, shape):
-    text = json.dumps({"arrays": [{"name": "a", "dtype": dtype, "shape": shape}]}).encode()
+    text = json.dumps({"a": {"$array": [dtype, *shape]}}).encode()
     with pytest.raises(ProtocolError):
         list(FrameReader().feed(LENGTHS.pack(len(text), 16) + text + bytes(16)))
 
 
 def test_objects_do_not_travel():
     with pytest.raises(ProtocolError):
-        pack({}, {"a": np.array([print], dtype=object)})
+        pack({"a": np.array([print], dtype=object)})
 
 
 def test_study_travels_without_anything_of_the_patient():
@@ -116,9 +123,9 @@ def test_study_travels_without_anything_of_the_patient():
         "Mueller^Hans", np.ones((3, 4, 5), ">i2"), geometry, Reconstruction.PSIR, "by the name Mueller",
         source={"series": "secret"}, notes=("secret",), bad_slices={1: "not finite"},
     )  # fmt: skip
-    data = pack(*study_message("key", study))
+    data = pack(study_message("key", study))
     assert b"Mueller" not in data and b"secret" not in data
-    got = study_of(next(FrameReader().feed(data)))
+    got = read_message(Study, next(FrameReader().feed(data)))
     np.testing.assert_array_equal(got.voxels, study.voxels)
     assert got.geometry.spacing_mm == (1.5, 1.25, 8.0)
     assert got.geometry.slice_distance_mm == study.geometry.slice_distance_mm
@@ -131,13 +138,15 @@ def test_prompts_and_settings_travel_unchanged():
     points = [Point(1, 2.5, 3.5, positive=False)]
     chosen = EngineSettings(detector="a", device="cpu", confidence=0.2, threads=2)
     data = pack({"b": to_json(boxes), "p": to_json(points), "s": chosen.to_json()})
-    fields = next(FrameReader().feed(data)).fields
-    assert boxes_of(fields["b"]) == boxes
-    assert points_of(fields["p"]) == points
+    fields = next(FrameReader().feed(data))
+    assert read_message(list[Box], fields["b"]) == boxes
+    assert read_message(list[Point], fields["p"]) == points
     assert EngineSettings.from_json(fields["s"]) == chosen
 
 
-@pytest.mark.parametrize("fields", [{}, {"spacing_mm": [1], "direction": 3, "reconstruction": "PSIR", "bad_slices": {}}])
-def test_study_that_is_none_is_refused(fields):
+@pytest.mark.parametrize("changes", [{"voxels": np.ones((2, 2))}, {"geometry": {"spacing_mm": [1]}}, {"reconstruction": "x"}])
+def test_study_that_is_none_is_refused(changes):
+    study = Study("x", np.ones((2, 2, 2)), Geometry(None), Reconstruction.PSIR)
+    assert read_message(Study, study_message("key", study)).slices == 2
     with pytest.raises(ProtocolError):
-        study_of(Message(fields, {"voxels": np.ones((2, 2, 2))}))
+        read_message(Study, {**study_message("key", study), **changes})

@@ -107,8 +107,6 @@ def test_the_pytorch_extension_chooses_torch_where_it_is_there():
     assert [step.module for step in plan.steps[:2]] == ["pip", "light_the_torch"]
     assert "torch as the PyTorch extension chooses" in plan.source
     assert "--index-url" not in _arguments(plan)
-    without = make_plan(_report(), Choices(pytorch_extension=False), extension_present=True)
-    assert {step.module for step in without.steps} == {"pip"}
     offline = make_plan(_report(), Choices(wheel_folder=Path("/wheels")), extension_present=True)
     assert {step.module for step in offline.steps} == {"pip"}
 

@@ -208,7 +208,7 @@ def test_processes_that_fetch_one_model_download_it_once(web, server, tmp_path):
 
 
 def test_waiting_for_another_fetch_can_be_cancelled(web, server):
-    server.pause_s = 60
+    server.pause_s = 0.3
     registry = web(**PINNED)
     started, cancel, stop = threading.Event(), CancelToken(), CancelToken()
 

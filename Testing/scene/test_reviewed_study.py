@@ -85,7 +85,7 @@ def test_what_is_painted_is_the_readers_and_lies_where_the_file_has_it(scene, co
     assert study.edited
     ann = ReviewList(cohort, "ann")
     ann.give("P1", "edit", edited=study.left_by_reader())
-    on_file = ann.mask_of("P1", read_study(tmp_path / "in" / "P1.nrrd"))
+    on_file = ann.left_of("P1", read_study(tmp_path / "in" / "P1.nrrd")).infarct
     assert on_file[1, 9:11, 8:10].all() and not on_file[0, 9:11, 8:10].any()
     again = ReviewedStudy(scene, read(cohort, tmp_path))
     assert np.array_equal(again.session.mask(), on_file) and again.session.state.edited == [1]
@@ -180,7 +180,7 @@ def test_a_scar_that_was_edited_in_the_case_folder_is_no_edit_of_the_readers(sce
     write_segmentation(cohort.out / "P1" / "scar.seg.nrrd", mask, source)
     study = ReviewedStudy(scene, read(cohort, tmp_path))
     assert np.array_equal(study.session.mask(), mask) and study.left_by_reader() is None
-    assert np.array_equal(ReviewList(cohort, "ann").mask_of("P1", source), mask)
+    assert ReviewList(cohort, "ann").left_of("P1", source) is None
 
 
 def test_removing_it_leaves_nothing_behind(scene, cohort, tmp_path):

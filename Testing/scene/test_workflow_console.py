@@ -344,7 +344,8 @@ def test_folder_has_threshold_and_growth_of_the_panel_unless_they_are_given(cons
     asked = []
 
     def started(task, **_options):
-        asked.append((task.job["threshold"], task.job["growth_mm"]))
+        given = task.job["job"]
+        asked.append((given["threshold"], given["growth_mm"]))
         task.finish("done", result=[])
         return task
 

@@ -77,19 +77,13 @@ def test_every_layout_holds_the_same_tensors(tmp_path, state, name):
     assert checkpoint.sha256 == models.checksum_of(path)
 
 
-def test_every_layout_predicts_the_same(tmp_path, state):
+def test_a_foreign_layout_and_ours_predict_the_same(tmp_path, state):
     image = SegmenterImage(np.random.default_rng(0).gamma(2, 100, (50, 70)))
-    box = Box(0, 20, 10, 45, 35)
-    answers = []
-    for name, layout in LAYOUTS.items():
-        segmenter = load_segmenter(save(tmp_path / name, layout(state)), device="cpu", preprocessing_id="sam")
-        answers.append(segmenter.predict(image, [box]))
+    foreign = load_segmenter(save(tmp_path / "yolosam.pth", LAYOUTS["yolosam.pth"](state)), device="cpu", preprocessing_id="sam")
     own = load_segmenter(_own(tmp_path / "own.safetensors", state, preprocessing="sam"), device="cpu")
-    answers.append(own.predict(image, [box]))
+    answers = [one.predict(image, [Box(0, 20, 10, 45, 35)]) for one in (foreign, own)]
     assert np.ptp(answers[0].logits) > 0
-    for answer in answers[1:]:
-        assert np.array_equal(answer.logits, answers[0].logits)
-        assert answer.score == answers[0].score
+    assert np.array_equal(answers[0].logits, answers[1].logits) and answers[0].score == answers[1].score
 
 
 def test_the_network_computes_what_segment_anything_computes(state):
@@ -359,6 +353,16 @@ def test_a_pickle_damaged_within_its_archive_is_called_damaged(tmp_path, state):
             target.writestr(item, data[:100] + b"\xff\xff\xff" + data[103:] if item.endswith("data.pkl") else data)
     with pytest.raises(ModelError, match=r"broken.pth is damaged"):
         read_checkpoint(broken)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["broken.safetensors", "broken.pt"])
+def test_weights_that_are_not_finite_are_refused(tmp_path, state, name, value):
+    state = {key: tensor.clone() for key, tensor in state.items()}
+    state["mask_decoder.iou_token.weight"].view(-1)[3] = value
+    path = _own(tmp_path / name, state) if name.endswith("safetensors") else save(tmp_path / name, state)
+    with pytest.raises(ModelError, match=f"{name} is damaged: the weights mask_decoder.iou_token.weight are not finite"):
+        read_checkpoint(path)
 
 
 # ---- hostile files

@@ -88,16 +88,13 @@ def context_answer(network, stack, boxes=(), points=(), hint=None, looks=((), (3
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_prediction_is_what_training_sees(state, image, share, monkeypatch):
-    """The same window, neighbors, prompts and previous mask give the same logits in use and in training."""
-    hint = np.full(image.shape, -5, dtype=np.float32)
-    hint[10:30, 10:30] = np.random.default_rng(1).normal(0, 3, (20, 20))
+    """The same window, neighbors and prompts give the same logits in use and in training."""
     segmenter = Segmenter(checkpoint(state, sam_share=share), device="cpu", precision="float32")
     monkeypatch.setattr("MyoScarSegLib.segmentation.segmenter.changed_by_click", lambda before, after, click: after)
-    asked, corrected = (in_window(segmenter.predict(image, [READERS], points, hint).logits) for points in ((), CLICKS))
+    asked, corrected = (in_window(segmenter.predict(image, [READERS], points).logits) for points in ((), CLICKS))
 
     network = build(state, SIDE)
-    seen = torch.from_numpy(in_window(hint)).sigmoid()
-    own = scar_logits(context_answer(network["context"], image.stack, [READERS], (), seen))
+    own = scar_logits(context_answer(network["context"], image.stack, [READERS]))
     with torch.inference_mode():
         features = network["image_encoder"](
             torch.from_numpy(in_window(normalize(quieted(image.voxels))))[None, None].expand(-1, 3, -1, -1)

@@ -16,7 +16,7 @@ from MyoScarSegLib.segmentation import Segmenter, SegmenterImage
 from MyoScarSegLib.segmentation.heart_window import HeartWindow
 from MyoScarSegLib.segmentation.prompted_objects import prompted_objects
 from MyoScarSegLib.segmentation.segmenter import OUTSIDE_LOGIT
-from Testing.support.sam_factory import SIDE, litemedsam_state, tiny_sam
+from Testing.support.sam_factory import SIDE, tiny_sam
 from Testing.support.segmenter_factory import (
     ALONE,
     ALONE_NOT,
@@ -33,25 +33,11 @@ from Testing.support.segmenter_factory import (
 
 
 @pytest.fixture(scope="module")
-def vit() -> Segmenter:
-    return Segmenter(tiny_checkpoint(), device="cpu", precision="float32")
+def lite(lite_checkpoint) -> Segmenter:
+    return Segmenter(lite_checkpoint, device="cpu", precision="float32")
 
 
-@pytest.fixture(scope="module")
-def lite_state():
-    return litemedsam_state()
-
-
-@pytest.fixture(scope="module")
-def lite(lite_state) -> Segmenter:
-    """LiteMedSAM's architecture that looks at 40 mm around the heart in 32 x 32 pixels."""
-    checkpoint = tiny_checkpoint(
-        state=lite_state, architecture="litemedsam", preprocessing="myoscarseg-1", side=32, window_mm=40.0, sha256="1" * 64
-    )
-    return Segmenter(checkpoint, device="cpu", precision="float32")
-
-
-def _reference(image, *, box=None, points=(), mask=None, multimask=False):
+def _reference(image, *, box=None, points=(), multimask=False):
     """SamPredictor's logits and scores for prompts in our frame.
 
     SamPredictor adds half a pixel of its *input* to coordinates that count pixel centers, so that a native edge
@@ -65,7 +51,6 @@ def _reference(image, *, box=None, points=(), mask=None, multimask=False):
         box=None if box is None else np.array(box.xyxy) - 0.5,
         point_coords=np.array([(p.x, p.y) for p in points]) - 0.5 if points else None,
         point_labels=np.array([int(p.positive) for p in points]) if points else None,
-        mask_input=mask,
         multimask_output=multimask,
         return_logits=True,
     )
@@ -114,29 +99,6 @@ def test_a_fine_tuned_model_answers_a_single_click_with_its_one_mask():
         logits, _ = sam.mask_decoder(features, sam.prompt_encoder.get_dense_pe(), sparse, dense, multimask_output=False)
     expected = torch.nn.functional.interpolate(logits, (SIDE, SIDE), mode="bilinear")[0, 0].numpy()
     assert np.abs(one.logits - expected).max() < 1e-4
-
-
-def test_a_mask_is_handed_on_as_by_sam_predictor(vit):
-    # On SAM's own grid for masks, so that neither side resamples: 16 x 16 cells of 4 x 4 pixels.
-    coarse = np.random.default_rng(1).normal(0, 5, (16, 16)).astype(np.float32)
-    native = np.repeat(np.repeat(coarse, 4, axis=0), 4, axis=1)
-    image = slice_image((64, 64))
-    hint = torch.nn.functional.interpolate(torch.from_numpy(native)[None, None], (16, 16), mode="bilinear", antialias=True)
-    _close(unbounded(vit, image, [BOX], mask=native), _reference(image, box=BOX, mask=hint[0].numpy()))
-    _close(unbounded(vit, image, mask=native), _reference(image, mask=hint[0].numpy()))
-
-
-def test_a_mask_is_padded_with_what_is_surely_no_scar(vit):
-    image = slice_image()
-    mask = np.zeros(SHAPE, bool)
-    mask[10:30, 12:40] = True
-    seen = []
-    hook = vit._model["prompt_encoder"].mask_downscaling.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    vit.predict(image, [BOX, OTHER_BOX], mask=mask)
-    hook.remove()
-    assert seen[0].shape == (2, 1, 16, 16)  # both objects get it
-    assert (seen[0][:, :, 12:] + 10).abs().max() < 1e-4  # rows 48 to 63 of the input are padding
-    assert seen[0].max() > 9
 
 
 def test_a_resized_oblong_slice_is_answered_at_the_right_place(vit):
@@ -283,32 +245,19 @@ def test_boxes_with_as_many_points_share_a_run_of_the_decoder(vit):
     assert _batches(vit, slice_image(), [BOX, OTHER_BOX], [INSIDE]) == [(1, 3), (1, 2)]
     assert _batches(vit, slice_image(), [BOX], [ALONE]) == [(1, 2), (1, 2)]
     assert _batches(vit, slice_image(), points=[INSIDE, ALONE]) == [(1, 3)]
-    assert _batches(vit, slice_image(), mask=np.ones(SHAPE, bool)) == [(1, 0)]
 
 
-@pytest.mark.parametrize("with_box", [False, True])
-@pytest.mark.parametrize("with_points", [False, True])
-@pytest.mark.parametrize("with_mask", [False, True])
+@pytest.mark.parametrize(("with_box", "with_points"), [(True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("shape", [(47, 61), (33, 90)])
-def test_every_combination_gives_finite_logits_on_the_native_grid(lite, shape, with_box, with_points, with_mask):
-    if not (with_box or with_points or with_mask):
-        return
+def test_every_combination_gives_finite_logits_on_the_native_grid(lite, shape, with_box, with_points):
     image = SegmenterImage(np.random.default_rng(0).normal(0, 100, shape))
-    mask = None
-    if with_mask:
-        mask = np.zeros(shape, bool)
-        mask[10:20, 20:30] = True
     boxes = [Box(0, 15, 5, 30, 25)] if with_box else []
     points = [Point(0, 20, 12), Point(0, 40, 20, False)] if with_points else []
-    prediction = lite.predict(image, boxes, points, mask)
+    prediction = lite.predict(image, boxes, points)
     assert prediction.logits.shape == shape
     assert prediction.logits.dtype == np.float32
     assert np.isfinite(prediction.logits).all()
     assert 0 <= prediction.score <= 1
-
-
-def test_negative_points_with_a_previous_mask_are_enough(vit):
-    assert vit.predict(slice_image(), points=[ALONE_NOT], mask=np.ones(SHAPE, bool)).logits.shape == SHAPE
 
 
 # ---- what is refused
@@ -337,19 +286,6 @@ def test_a_prompt_that_cannot_be_used_is_refused(vit, boxes, points, message):
 def test_a_box_that_reaches_beyond_the_slice_counts_as_clipped(vit):
     beyond, clipped = Box(5, 30, -9, 99, 30), Box(5, 30, 0, 64, 30)
     assert np.array_equal(vit.predict(slice_image(), [beyond]).logits, vit.predict(slice_image(), [clipped]).logits)
-
-
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (np.ones((3, 3), bool), r"has the shape \(3, 3\), the slice \(48, 64\)"),
-        (np.ones(SHAPE, np.uint8), "must be bool, or logits"),
-        (np.full(SHAPE, np.nan), "not finite"),
-    ],
-)
-def test_a_mask_that_cannot_be_used_is_refused(vit, mask, message):
-    with pytest.raises(PromptError, match=message):
-        vit.predict(slice_image(), [BOX], mask=mask)
 
 
 @pytest.mark.parametrize("image", [np.zeros((3, 48, 64)), np.zeros((1, 64)), np.full(SHAPE, np.inf)])
@@ -431,14 +367,6 @@ def test_the_window_moves_and_grows_to_hold_all_prompts(prompts):
     assert x1 >= corners[:, 2].max()
     assert y1 >= corners[:, 3].max()
     assert x1 - x0 == y1 - y0 >= 40
-
-
-def test_a_previous_mask_beyond_the_window_moves_it_too(lite):
-    image = SegmenterImage(np.random.default_rng(0).gamma(2, 100, (100, 120)), (1.0, 1.0), (60, 50))
-    mask = np.zeros((100, 120), bool)
-    mask[5:15, 5:20] = True
-    logits = lite.predict(image, mask=mask).logits
-    assert (logits[mask] != OUTSIDE_LOGIT).all()
 
 
 def test_a_map_that_is_not_finite_is_an_error_and_not_a_slice_without_scar():

@@ -9,7 +9,7 @@ import pytest
 
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
-from Testing.support.sam_factory import litemedsam_state, tiny_state
+from Testing.support.sam_factory import tiny_state
 from Testing.support.segmenter_factory import (
     ALONE,
     BOX,
@@ -19,23 +19,9 @@ from Testing.support.segmenter_factory import (
 )
 
 
-@pytest.fixture(scope="module")
-def vit() -> Segmenter:
-    return Segmenter(tiny_checkpoint(), device="cpu", precision="float32")
-
-
-@pytest.fixture(scope="module")
-def lite_state():
-    return litemedsam_state()
-
-
 @pytest.fixture
-def lite(lite_state) -> Segmenter:
-    """LiteMedSAM's architecture that looks at 40 mm around the heart in 32 x 32 pixels."""
-    checkpoint = tiny_checkpoint(
-        state=lite_state, architecture="litemedsam", preprocessing="myoscarseg-1", side=32, window_mm=40.0, sha256="1" * 64
-    )
-    return Segmenter(checkpoint, device="cpu", precision="float32")
+def lite(lite_checkpoint) -> Segmenter:
+    return Segmenter(lite_checkpoint, device="cpu", precision="float32")
 
 
 def noise() -> SegmenterImage:

@@ -49,10 +49,9 @@ def unbounded(
     image: SegmenterImage,
     boxes: Sequence[Box] = (),
     points: Sequence[Point] = (),
-    mask: np.ndarray | None = None,
 ) -> Prediction:
     """What the networks answer, before prompts bound it and clicks are written into it."""
     corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
-    objects = prompted_objects(boxes, points, has_mask=mask is not None)
-    with mock.patch.object(PromptedObject, "allowed", return_value=None):
-        return Prediction(*segmenter._decode(image, corners, objects, points, mask, None))
+    objects = prompted_objects(boxes, points)
+    with mock.patch.object(PromptedObject, "allowed", return_value=np.True_):
+        return Prediction(*segmenter._decode(image, corners, objects, points, None))

@@ -32,7 +32,7 @@ FULL = TrainJob(
         ({"epochs": 0}, "epochs must be a whole number from 1 up"),
         ({"folds": 1}, "folds must be a whole number from 2 up"),
         ({"held_out": 4}, "cannot be held out"),
-        ({"device": "tpu"}, "device must be a device: auto"),
+        ({"device": "tpu"}, "device must be auto"),
         ({"name": "Mine Own"}, "lower-case letters"),
         ({"options": {"a": [1]}}, "options.a must be"),
     ],

@@ -60,11 +60,14 @@ def test_cancel_ends_it_without_an_error():
     assert task.state == "cancelled" and not task.error and task.result is None
 
 
-def test_kill_ends_at_once_what_does_not_listen():
+@pytest.mark.parametrize("way", ["cancel", "kill"])
+def test_what_does_not_listen_is_ended_at_once_or_soon_after_a_cancel(way):
     task = start("deaf")
     until(lambda: task.poll() or task.progress.done)
-    task.kill()
-    assert task.poll() and task.state == "cancelled" and not task.error
+    getattr(task, way)()
+    assert task.finished == (way == "kill")
+    until(task.poll)
+    assert task.state == "cancelled" and not task.error
 
 
 def test_killed_by_somebody_else_it_is_started_again_once_and_then_has_an_error():
