@@ -105,7 +105,7 @@ def joined(numbers: np.ndarray, pairs: list[np.ndarray]) -> np.ndarray:
 
 def large(numbers: np.ndarray, pixel_spacing_mm: tuple[float, float], smallest_mm2: float) -> np.ndarray:
     """Only the regions of at least ``smallest_mm2``, numbered without holes."""
-    areas_mm2 = np.bincount(numbers.ravel()) * (pixel_spacing_mm[0] * pixel_spacing_mm[1])
+    areas_mm2 = np.bincount(numbers.ravel(), minlength=1) * (pixel_spacing_mm[0] * pixel_spacing_mm[1])
     kept = areas_mm2 >= smallest_mm2 * (1 - _ROUNDING)
     kept[0] = False
     return np.asarray(np.where(kept, np.cumsum(kept), 0)[numbers], dtype=np.int32)

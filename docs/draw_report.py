@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MyoScarSegLib.outputs.burden_pictures import PICTURES, picture
+from MyoScarSegLib.outputs.burden_pictures import draw_bullseyes, picture
 from MyoScarSegLib.outputs.figures import png
 from MyoScarSegLib.outputs.report_content import Report, make_report
 from MyoScarSegLib.outputs.report_page import page
@@ -30,8 +30,7 @@ def main() -> None:
     """Write the pictures."""
     report = example()
     write_bytes(IMAGES / "report.png", png(page(report), 110))
-    draw, width, height = PICTURES["bullseye"]
-    write_bytes(IMAGES / "bullseye.png", picture(draw, report.pictured, width, height, 130))
+    write_bytes(IMAGES / "bullseye.png", picture(draw_bullseyes, report, 5.4, 2.75, 130))
 
 
 if __name__ == "__main__":

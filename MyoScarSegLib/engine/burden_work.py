@@ -13,28 +13,25 @@ from MyoScarSegLib.study.names import case_name
 if TYPE_CHECKING:
     from MyoScarSegLib.outputs.report_content import Report
 
-PANEL_INCHES = {"bullseye": (2.7, 5.4), "slices": (5.4, 4.4), "bars": (3.4, 2.6), "wall": (3.4, 2.0), "intensities": (3.4, 2.2)}
-"""Width and height of the pictures in a panel, which is narrow: their letters have a size of their own."""
-
 
 def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
     """One picture for a panel as a PNG file.
 
     Args:
         job: what to show.
-        name: of :data:`PANEL_INCHES`.
+        name: of :data:`~MyoScarSegLib.outputs.burden_pictures.PICTURES`.
         width_px: of the picture.
 
     Raises:
         StudyError: the masks do not fit the study.
     """
-    from MyoScarSegLib.outputs.burden_pictures import PICTURES, Pictured, picture
-    from MyoScarSegLib.outputs.figure_data import drawn_thresholds
+    from MyoScarSegLib.outputs.burden_pictures import PICTURES, picture
+    from MyoScarSegLib.outputs.report_content import Report
     from MyoScarSegLib.quantification.measurements import measure
 
-    study, scar = job.result.study, job.result.mask
+    study = job.result.study
     measured = measure(
-        scar,
+        job.result.mask,
         study.geometry,
         ventricle=job.ventricle,
         no_reflow=job.no_reflow,
@@ -42,16 +39,9 @@ def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
         levels=job.levels,
         voxels=study.voxels,
     )
-    thresholds: dict[str, float] = {}
-    if name == "intensities" and job.ventricle is not None:
-        from MyoScarSegLib.quantification.reference import reference_masks
-
-        wall, cavity = job.ventricle.myocardium, job.ventricle.cavity
-        thresholds = drawn_thresholds(reference_masks(study.voxels, wall, cavity, job.remote, scar=scar, no_reflow=job.no_reflow))
-    shown = scar if job.no_reflow is None else scar | job.no_reflow
-    width, height = PANEL_INCHES[name]
-    pictured = Pictured(study, measured, shown, job.ventricle, job.no_reflow, thresholds)
-    return picture(PICTURES[name][0], pictured, width, height, round(width_px / width))
+    draw, width, height = PICTURES[name]
+    report = Report(study.case, job.result, measured, job.ventricle, job.no_reflow, job.remote)
+    return picture(draw, report, width, height, round(width_px / width))
 
 
 def write_report_of(job: BurdenJob, folder: Path) -> Path:

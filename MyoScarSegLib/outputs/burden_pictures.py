@@ -1,15 +1,13 @@
-"""From the measurements of a study to its pictures, one by one for a panel, or each in its place on a page."""
+"""From what a report says to its pictures, one by one for a panel, or each in its place on a page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.outputs.figure_data import slice_bars, study_histogram, wall_profile
+from MyoScarSegLib.outputs.figure_data import drawn_thresholds, slice_bars, study_histogram, wall_profile
 from MyoScarSegLib.outputs.figures import (
     FAINT,
     canvas,
@@ -21,9 +19,7 @@ from MyoScarSegLib.outputs.figures import (
     png,
 )
 from MyoScarSegLib.outputs.montage import draw_montage, montage_height, outline_key
-from MyoScarSegLib.quantification.measurements import Measurements
-from MyoScarSegLib.quantification.ventricle import Ventricle
-from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.outputs.report_content import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,43 +31,12 @@ Box = tuple[float, float, float, float]
 _TITLE, _KEY, _OUTLINE_KEY = 0.2, 0.26, 0.17
 
 
-@dataclass(frozen=True, eq=False)
-class Pictured:
-    """What the pictures show.
-
-    Attributes:
-        study: the images.
-        measurements: of it.
-        scar: bool ``[k, j, i]``, with the no-reflow.
-        ventricle: None without a wall.
-        no_reflow: bool ``[k, j, i]``; None if there is none.
-        thresholds: intensity by the name of a method, for the histogram.
-    """
-
-    study: Study
-    measurements: Measurements
-    scar: np.ndarray
-    ventricle: Ventricle | None = None
-    no_reflow: np.ndarray | None = None
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-
-    @cached_property
-    def masks(self) -> dict[str, np.ndarray]:
-        """By the names of :data:`~MyoScarSegLib.outputs.montage.OUTLINES`."""
-        masks = {"scar": self.scar}
-        if self.ventricle is not None:
-            masks |= {"LV myocardium": self.ventricle.myocardium, "LV blood pool": self.ventricle.cavity}
-        if self.no_reflow is not None and self.no_reflow.any():
-            masks["no-reflow"] = self.no_reflow
-        return masks
-
-
-def draw_bullseyes(figure: Figure, shown: Pictured, box: Box) -> None:
+def draw_bullseyes(figure: Figure, report: Report, box: Box) -> None:
     """Burden and transmurality of the 17 segments side by side, in a place that is higher than wide above each other; or why they
     are not there."""
-    segments = shown.measurements.segments
+    segments = report.measurements.segments
     if segments is None:
-        _say(figure, box, "AHA segments", shown.measurements.missing.get("segments", ""))
+        _say(figure, box, "AHA segments", report.measurements.missing.get("segments", ""))
         return
     left, bottom, width, height = box
     titles = ("Scar, % of the segment", "Transmurality, % (all chords)")
@@ -89,69 +54,81 @@ def draw_bullseyes(figure: Figure, shown: Pictured, box: Box) -> None:
         draw_bullseye_key(key, graded=graded, not_imaged=None in values)
 
 
-def draw_bars(figure: Figure, shown: Pictured, box: Box) -> None:
+def draw_bars(figure: Figure, report: Report, box: Box) -> None:
     """Scar of each slice, as amount and as share of its wall."""
     left, bottom, width, height = box
-    bars = slice_bars(shown.measurements)
+    bars = slice_bars(report.measurements)
     below = 0.42 if any(bars.levels) else 0.32
     half = (height - below) / 2
     upper, lower = (_axes(figure, (left + 0.26, bottom + at, width - 0.26, half - 0.26)) for at in (below + 0.06 + half, below))
     draw_slice_bars(upper, lower, bars)
 
 
-def draw_wall(figure: Figure, shown: Pictured, box: Box) -> None:
+def draw_wall(figure: Figure, report: Report, box: Box) -> None:
     """Transmurality along the wall, or why it is not known."""
-    profile = wall_profile(shown.measurements)
+    profile = wall_profile(report.measurements)
     if profile is None:
-        _say(figure, box, "Transmurality along the wall", shown.measurements.missing.get("transmurality", ""))
+        _say(figure, box, "Transmurality along the wall", report.measurements.missing.get("transmurality", ""))
         return
     left, bottom, width, height = box
     axis = _axes(figure, (left + 0.34, bottom + 0.32, width - 0.42, height - 0.32 - _TITLE))
     draw_profile(axis, profile)
 
 
-def draw_intensities(figure: Figure, shown: Pictured, box: Box) -> None:
+def draw_intensities(figure: Figure, report: Report, box: Box) -> None:
     """Intensities of the wall with the methods' thresholds, or why there is no wall."""
-    histogram = study_histogram(shown.study.voxels, shown.ventricle, shown.scar, shown.thresholds)
+    lines = drawn_thresholds(report.references)
+    histogram = study_histogram(report.result.study.voxels, report.ventricle, report.scar, lines)
     if histogram is None:
-        _say(figure, box, "Intensity in the wall", shown.measurements.missing.get("percent_of_myocardium", ""))
+        _say(figure, box, "Intensity in the wall", report.measurements.missing.get("percent_of_myocardium", ""))
         return
     left, bottom, width, height = box
     axis = _axes(figure, (left + 0.08, bottom + 0.32, width - 0.1, height - 0.32 - _TITLE))
     draw_histogram(axis, histogram)
 
 
-def slices_height(shown: Pictured, width: float, most: float) -> float:
+def slices_height(report: Report, width: float, most: float) -> float:
     """How high :func:`draw_slices` is at that width in inches, if it may be ``most`` high."""
-    return montage_height(shown.study, shown.masks, width, most - _OUTLINE_KEY) + _OUTLINE_KEY
+    return montage_height(report.result.study, _outlined(report), width, most - _OUTLINE_KEY) + _OUTLINE_KEY
 
 
-def draw_slices(figure: Figure, shown: Pictured, box: Box) -> None:
+def draw_slices(figure: Figure, report: Report, box: Box) -> None:
     """The slices with outlines."""
     left, bottom, width, height = box
-    in_grams = shown.measurements.scar.mass_g is not None
+    in_grams = report.measurements.scar.mass_g is not None
     captions = []
-    for one in shown.measurements.slices:
+    for one in report.measurements.slices:
         amount = f"{one.scar.mass_g:.1f} g" if in_grams else f"{one.scar.pixels} px"
         captions.append(amount if one.scar.pixels else "")
-    draw_montage(_axes(figure, (left, bottom + _OUTLINE_KEY, width, height - _OUTLINE_KEY)), shown.study, shown.masks, captions)
-    outline_key(_axes(figure, (left, bottom, width, _OUTLINE_KEY)), shown.masks)
+    upper, masks = _axes(figure, (left, bottom + _OUTLINE_KEY, width, height - _OUTLINE_KEY)), _outlined(report)
+    draw_montage(upper, report.result.study, masks, captions)
+    outline_key(_axes(figure, (left, bottom, width, _OUTLINE_KEY)), masks)
 
 
-PICTURES: Mapping[str, tuple[Callable[[Figure, Pictured, Box], None], float, float]] = {
-    "bullseye": (draw_bullseyes, 5.4, 2.75),
-    "slices": (draw_slices, 5.4, 3.4),
-    "bars": (draw_bars, 5.4, 2.2),
-    "wall": (draw_wall, 5.4, 1.9),
-    "intensities": (draw_intensities, 5.4, 1.9),
+def _outlined(report: Report) -> dict[str, np.ndarray]:
+    """By the names of :data:`~MyoScarSegLib.outputs.montage.OUTLINES`."""
+    masks = {"scar": report.scar}
+    if report.ventricle is not None:
+        masks |= {"LV myocardium": report.ventricle.myocardium, "LV blood pool": report.ventricle.cavity}
+    if report.no_reflow is not None and report.no_reflow.any():
+        masks["no-reflow"] = report.no_reflow
+    return masks
+
+
+PICTURES: Mapping[str, tuple[Callable[[Figure, Report, Box], None], float, float]] = {
+    "bullseye": (draw_bullseyes, 2.7, 5.4),
+    "slices": (draw_slices, 5.4, 4.4),
+    "bars": (draw_bars, 3.4, 2.6),
+    "wall": (draw_wall, 3.4, 2.0),
+    "intensities": (draw_intensities, 3.4, 2.2),
 }
-"""Name to what draws it, and its width and height in inches."""
+"""Name to what draws it, and its width and height in inches in a panel, which is narrow: letters have a size of their own."""
 
 
-def picture(draw: Callable[[Figure, Pictured, Box], None], shown: Pictured, width: float, height: float, dpi: int) -> bytes:
+def picture(draw: Callable[[Figure, Report, Box], None], report: Report, width: float, height: float, dpi: int) -> bytes:
     """One picture of its own, of that size in inches, as a PNG file."""
     figure, margin = canvas(width, height), 0.06
-    draw(figure, shown, (margin, margin, width - 2 * margin, height - 2 * margin))
+    draw(figure, report, (margin, margin, width - 2 * margin, height - 2 * margin))
     return png(figure, dpi)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.case_folders import prompts_path, read_case_boxes, same_prompts
-from MyoScarSegLib.outputs.case_walls import LABELS, Walls, write_walls
+from MyoScarSegLib.outputs.case_walls import IMAGE, LABELS, NIFTI, SEGMENTATION, Walls, write_walls
 from MyoScarSegLib.outputs.landmarks import LANDMARKS
 from MyoScarSegLib.outputs.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.prompts import Box, read_points, write_boxes, write_points
@@ -108,7 +108,7 @@ def write_case(
         # Without points a file that is there stays: it may be the user's, for a later run.
         with prompts_path(folder / "points.json") as file:
             write_points(file, study.case, result.points)
-    segmentation, nifti = folder / "scar.seg.nrrd", folder / "scar.nii.gz"
+    segmentation, nifti = folder / SEGMENTATION, folder / NIFTI
     if formats in ("seg.nrrd", "both") and walls is None:
         write_segmentation(segmentation, result.mask, study, dict(result.provenance))
     elif formats == "nii.gz":
@@ -119,9 +119,9 @@ def write_case(
         remove(nifti)
     write_volume(folder / "probability.nii.gz", result.probability, study)
     if study.geometry.slice_positions_mm is not None and walls is None:
-        write_volume(folder / "image.nrrd", study.voxels, study)  # on the even grid of the masks, which no viewer makes by itself
+        write_volume(folder / IMAGE, study.voxels, study)  # on the even grid of the masks, which no viewer makes by itself
     elif walls is None:
-        remove(folder / "image.nrrd")
+        remove(folder / IMAGE)
     if picture:
         write_overlay(folder / "overlay.png", result, truth)
     else:

@@ -8,7 +8,6 @@ detector proposed them are the reader's.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points, set_by_reader
-from MyoScarSegLib.study.names import natural_order
+from MyoScarSegLib.study.names import folder_key, free_name, natural_order
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import atomic_path, is_unfinished, remove_unfinished, sha256_of, write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
@@ -100,7 +99,7 @@ class CaseFolders:
             return here if content is None else record.content_sha256 == content or (here and not record.content_sha256)
 
         for name, known in self._records().items():
-            if _key(name) in self._taken or not belongs(known):
+            if folder_key(name) in self._taken or not belongs(known):
                 continue
             record = read_record(self.root / name)  # another run may have written there since it was read
             if record is not None and belongs(record):
@@ -109,24 +108,17 @@ class CaseFolders:
         return min(found)[-1] if found else None
 
     def name_for(self, wanted_name: str, path: Path | None, content: str | None) -> str:
-        """The folder that belongs to an input, or the first of ``name``, ``name-2``, ``name-3``, ... that is free.
-
-        Names that differ only in upper and lower case count as one, because they would share a folder on some systems.
-        """
+        """The folder that belongs to an input, or a free one of that name."""
         found = self.find(wanted_name, path, content)
         if found is not None:
             return found
-        used = {_key(name) for name in self._names() if not _is_unclaimed(self.root / name)}
+        used = {folder_key(name) for name in self._names() if not _is_unclaimed(self.root / name)}
         used |= self._taken | set(_NEVER_A_CASE)
-        name, number = wanted_name, 1
-        while _key(name) in used:
-            number += 1
-            name = f"{wanted_name}-{number}"
-        return name
+        return free_name(wanted_name, used)
 
     def take(self, name: str) -> None:
         """No later input of this run gets this name."""
-        self._taken.add(_key(name))
+        self._taken.add(folder_key(name))
 
     def check(self) -> None:
         """Whether the results folder is where it was.
@@ -169,7 +161,7 @@ class CaseFolders:
             record = replace(before, content_sha256=content or before.content_sha256, place_sha256=place_of(path))
             write_json(folder / RECORD, to_json(record, version=_VERSION))
         # Pictures and volumes take long to write: only whoever writes the same case waits for that.
-        with locked(self.root / _LOCKS / f"{zlib.crc32(_key(folder.name).encode()) % _LOCKED_APART:02x}"):
+        with locked(self.root / _LOCKS / f"{zlib.crc32(folder_key(folder.name).encode()) % _LOCKED_APART:02x}"):
             record = read_record(folder) or record
             # What a kill left is to be recorded with what is written now.
             known = {name: sha256 for name, sha256 in _hashes(folder).items() if sha256 != record.coming_sha256.get(name)}
@@ -299,7 +291,3 @@ def _is_unclaimed(path: Path) -> bool:
 def place_of(path: Path | None) -> str:
     """SHA-256 of an input's path; empty for None."""
     return "" if path is None else hashlib.sha256(str(Path(path).resolve()).encode(errors="surrogateescape")).hexdigest()
-
-
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

@@ -81,8 +81,7 @@ def write_walls(folder: Path, result: Result, walls: Walls, formats: str = "both
             dict(result.provenance),
         )
     if formats in ("nii.gz", "both") and ventricle is not None:
-        labels = np.where(ventricle.cavity, CAVITY, 0).astype(np.uint8)
-        labels[ventricle.myocardium] = MYOCARDIUM
+        labels = ventricle.labels
         labels[ventricle.myocardium & (lesion == 1)] = INFARCT
         labels[ventricle.myocardium & no_reflow] = NO_REFLOW
         write_volume(folder / LABELS, labels, study)

@@ -16,7 +16,7 @@ from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_label
 from MyoScarSegLib.study import read_mask, write_volume
 from MyoScarSegLib.study.masks import read_labels
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import CAVITY, MVO, MYOCARDIUM, NO_REFLOW, REMOTE, Term
+from MyoScarSegLib.study.tissue import MVO, NO_REFLOW, REMOTE, Term
 from MyoScarSegLib.study.writer import write_layers
 from MyoScarSegLib.utils.files import atomic_path, remove
 
@@ -101,9 +101,7 @@ def _writers(folder: Path, name: str, edited: Edited) -> dict[Path, Callable[[Pa
         scar_file(folder, name): partial(write_volume, array=edited.scar.astype(np.uint8), study=study)
     }
     if edited.ventricle is not None:
-        wall, cavity = edited.ventricle.myocardium, edited.ventricle.cavity
-        labels = np.where(wall, MYOCARDIUM, np.where(cavity, CAVITY, 0)).astype(np.uint8)
-        writers[wall_file(folder, name)] = partial(write_volume, array=labels, study=study)
+        writers[wall_file(folder, name)] = partial(write_volume, array=edited.ventricle.labels, study=study)
     drawn: list[tuple[np.ndarray, Term]] = [
         (mask, term) for mask, term in ((edited.no_reflow, MVO), (edited.remote, REMOTE)) if mask is not None
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.aha import InsertionPoints
@@ -31,12 +31,8 @@ def write_landmarks(path: Path, points: InsertionPoints) -> None:
     write_json(path, {"@schema": _SCHEMA, "markups": [markup]})
 
 
-def read_landmarks(path: Path, source: Literal["reader", "image", "axes", "rotation"] = "reader") -> InsertionPoints:
-    """The two points of a file of markups (``.mrk.json``): the labels begin with ``ant`` and ``inf``.
-
-    Args:
-        path: of the file, in LPS or RAS.
-        source: of the points.
+def read_landmarks(path: Path) -> InsertionPoints:
+    """The two points of a file of markups (``.mrk.json``), in LPS or RAS: the labels begin with ``ant`` and ``inf``.
 
     Raises:
         StudyError: it is none, or lacks one of the points.
@@ -54,7 +50,7 @@ def read_landmarks(path: Path, source: Literal["reader", "image", "axes", "rotat
         raise StudyError(f"{path} is no file of markups. Save the point list from Slicer as .mrk.json.") from error
     if missing := [label for name, label in _LABELS.items() if name not in found]:
         raise StudyError(f"{path} has no point whose label says {' or '.join(missing)}. Label the points so.")
-    return InsertionPoints(found["anterior"], found["inferior"], source)
+    return InsertionPoints(found["anterior"], found["inferior"])
 
 
 def _name_of(control: dict[str, Any]) -> str | None:

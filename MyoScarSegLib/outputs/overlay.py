@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,28 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.outputs.figures import canvas
+from MyoScarSegLib.outputs.figures import canvas, png
+from MyoScarSegLib.outputs.montage import SCAR_COLOR, Tiles, draw_tiles, shown_slices, window_around
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Result
-from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import write_bytes
-from MyoScarSegLib.utils.windows import window_of
-from MyoScarSegLib.utils.words import counted
+from MyoScarSegLib.utils.words import counted, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _INK, _PAPER, _FAINT = "#e8e6e1", "#15181c", "#8d949c"
-SCAR_COLOR, _TRUTH = "#ff5a4f", "#58d68d"
+_GAP = 0.09
+"""Gray between the tiles, like the paper."""
+_TRUTH = "#58d68d"
 _BOX_COLORS = {BoxState.PROPOSED: "#ffd166", BoxState.ACCEPTED: "#4cc9f0", BoxState.REJECTED: "#d5cfe6"}
 _BOX_DASHES = {BoxState.PROPOSED: (0, (4, 2)), BoxState.ACCEPTED: (0, (4, 2)), BoxState.REJECTED: (0, (1, 2))}
 _POINTS = {True: ("+", "#ffffff"), False: ("x", "#ff8fd6")}
 _TILE_INCHES = 2.3
-_DPI = 110
-_LEAST_VIEW_MM = 150.0
-_LEAST_VIEW_PX = 110
+_MARGIN_MM, _LEAST_VIEW_MM = 12.0, 150.0
 _MOST_TILES = 60
 """Slices in one picture; of a larger stack those with something on them come first."""
 _NARROWEST, _WIDEST = 0.6, 1.6
@@ -76,64 +74,36 @@ def _draw(
     title: str,
     subtitle: str,
 ) -> None:
-    shown = [m for m in (mask, truth) if m is not None]
-    x0, y0, x1, y1 = _view(study, boxes, points, shown)
-    row_mm, column_mm = study.geometry.pixel_spacing_mm or (1.0, 1.0)
-    shape = min(max((y1 - y0) * row_mm / ((x1 - x0) * column_mm), _NARROWEST), _WIDEST)
-    keys = _keys(boxes, points, scar=mask is not None, truth=truth is not None)
-    chosen = _chosen_slices(study.slices, boxes, points, shown)
+    lines = [(one, *style) for one, style in ((truth, (_TRUTH, 1.0)), (mask, (SCAR_COLOR, 1.4))) if one is not None]
+    shown = [*(one for one, *_ in lines), _prompted(study, boxes, points)]
+    chosen = shown_slices(study, shown, _MOST_TILES, filled=True)
     if len(chosen) < study.slices:
         subtitle += f"  ·  {len(chosen)} of {study.slices} slices shown"
-    figure, axes = _canvas(len(chosen), shape, title, subtitle, keys)
-    left, top, right, bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
-    for axis in axes:
-        axis.set_axis_off()
-    for index, axis in zip(chosen, axes, strict=False):  # the last row of tiles may not be full
-        axis.imshow(
-            normalize(study.voxels[index])[top:bottom, left:right],
-            cmap="gray",
-            vmin=0,
-            vmax=1,
-            extent=(left, right, bottom, top),  # so that the axes' coordinates are pixel edges
-            interpolation="bicubic",
-            aspect=row_mm / column_mm,
-        )
-        if truth is not None:
-            _draw_outline(axis, truth[index], _TRUTH, 1.0)
-        if mask is not None:
-            _draw_outline(axis, mask[index], SCAR_COLOR, 1.4)
+    columns = min(len(chosen), 5 if len(chosen) <= 20 else 8)
+    tiles = Tiles(study, chosen, window_around(study, shown, _MARGIN_MM, _LEAST_VIEW_MM), columns)
+    figure, axis = _canvas(tiles, title, subtitle, _keys(boxes, points, scar=mask is not None, truth=truth is not None))
+    draw_tiles(axis, tiles, lines, captions, _GAP)
+    rows, columns_shown = tiles.window
+    for number, k in enumerate(chosen):
+        top, left = tiles.corner(number)
+        x, y = left - columns_shown.start, top - rows.start
         for box in boxes:
-            if box.slice == index:
-                _rectangle(axis, box, y0 + 0.06 * (y1 - y0))
+            if box.slice == k:
+                _rectangle(axis, box, (x, y), top + 0.06 * tiles.size[0])
         for point in points:
-            if point.slice == index:
+            if point.slice == k:
                 marker, color = _POINTS[point.positive]
-                axis.plot(point.x, point.y, marker, color="black", ms=8, mew=3.0)
-                axis.plot(point.x, point.y, marker, color=color, ms=7, mew=1.5)
-        axis.set_xlim(x0, x1)
-        axis.set_ylim(y1, y0)
-        failure = study.bad_slices.get(index)
-        axis.set_title(f"slice {index}", color=_FAINT, fontsize=8, loc="left", pad=3)
-        text, color = ("not used", "#ff9f1c") if failure else (captions[index], _INK)
-        axis.set_title(text, color=color, fontsize=8, loc="right", pad=3)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, facecolor=_PAPER, metadata={"Software": "MyoScarSeg"})
-    write_bytes(path, buffer.getvalue())
+                axis.plot(point.x + x, point.y + y, marker, color="black", ms=8, mew=3.0)
+                axis.plot(point.x + x, point.y + y, marker, color=color, ms=7, mew=1.5)
+    write_bytes(path, png(figure))
 
 
-def _chosen_slices(slices: int, boxes: Sequence[Box], points: Sequence[Point], masks: Sequence[np.ndarray]) -> list[int]:
-    """All slices, or of a large stack those with a prompt or a mask and as many others, evenly spread, as there is room for."""
-    if slices <= _MOST_TILES:
-        return list(range(slices))
-    marked = {b.slice for b in boxes} | {p.slice for p in points}
-    for mask in masks:
-        marked |= {int(k) for k in np.flatnonzero(mask.any(axis=(1, 2)))}
-    found = sorted(k for k in marked if 0 <= k < slices)
-    if len(found) >= _MOST_TILES:
-        return [found[n] for n in np.linspace(0, len(found) - 1, _MOST_TILES).round().astype(int)]
-    others = [k for k in range(slices) if k not in marked]
-    spread = np.linspace(0, len(others) - 1, min(_MOST_TILES - len(found), len(others))).round().astype(int)
-    return sorted({*found, *(others[n] for n in spread)})
+def _prompted(study: Study, boxes: Sequence[Box], points: Sequence[Point]) -> np.ndarray:
+    """bool ``[k, j, i]``: the pixels of boxes and points, which are to be seen."""
+    marked = np.zeros(study.voxels.shape, dtype=bool)
+    for k, x0, y0, x1, y1 in (*((b.slice, *b.xyxy) for b in boxes), *((p.slice, p.x, p.y, p.x, p.y) for p in points)):
+        marked[k, max(int(y0), 0) : max(math.ceil(y1), int(y0) + 1), max(int(x0), 0) : max(math.ceil(x1), int(x0) + 1)] = True
+    return marked
 
 
 def _keys(boxes: Sequence[Box], points: Sequence[Point], *, scar: bool, truth: bool) -> list[Any]:
@@ -153,39 +123,21 @@ def _keys(boxes: Sequence[Box], points: Sequence[Point], *, scar: bool, truth: b
     return keys
 
 
-def _canvas(tiles: int, shape: float, title: str, subtitle: str, keys: list[Any]) -> tuple[Figure, list[Axes]]:
-    columns = min(tiles, 5 if tiles <= 20 else 8)
-    rows = math.ceil(tiles / columns)
-    width, head = max(columns * _TILE_INCHES, 3 * _TILE_INCHES), 0.95
-    height = rows * (_TILE_INCHES * shape + 0.28) + head
+def _canvas(tiles: Tiles, title: str, subtitle: str, keys: list[Any]) -> tuple[Figure, Axes]:
+    """A figure with its head, and the axes for the tiles."""
+    shape, head = min(max(tiles.shape, _NARROWEST), _WIDEST), 0.95
+    width, high = max(tiles.columns, 3) * _TILE_INCHES, tiles.rows * _TILE_INCHES * shape
+    height = high + head
     figure = canvas(width, height, _PAPER)
-    grid = figure.add_gridspec(
-        rows,
-        columns,
-        left=0.012,
-        right=0.988,
-        bottom=0.012,
-        top=1 - (head + 0.12) / height,
-        wspace=0.03,
-        hspace=0.24 / (_TILE_INCHES * shape),
-    )
-    axes = [figure.add_subplot(grid[n // columns, n % columns]) for n in range(rows * columns)]
+    axis = figure.add_axes((0.012, 0.012, 0.976 * tiles.columns * _TILE_INCHES / width, high / height - 0.012))
     figure.text(0.014, 1 - 0.30 / height, _shortened(title, width), color=_INK, fontsize=12.5, weight="bold", va="center")
     figure.text(0.014, 1 - 0.56 / height, subtitle, color=_FAINT, fontsize=8, va="center")
-    if not keys:
-        return figure, axes
-    figure.legend(
-        handles=keys,
-        loc="upper left",
-        bbox_to_anchor=(0.008, 1 - 0.64 / height),
-        ncols=len(keys),
-        frameon=False,
-        fontsize=7.5,
-        labelcolor=_FAINT,
-        handlelength=1.6,
-        columnspacing=1.4,
-    )
-    return figure, axes
+    if keys:
+        figure.legend(
+            handles=keys, loc="upper left", bbox_to_anchor=(0.008, 1 - 0.64 / height), ncols=len(keys), frameon=False,
+            fontsize=7.5, labelcolor=_FAINT, handlelength=1.6, columnspacing=1.4,
+        )  # fmt: skip
+    return figure, axis
 
 
 def _shortened(title: str, width_inches: float) -> str:
@@ -193,71 +145,21 @@ def _shortened(title: str, width_inches: float) -> str:
     most = int(width_inches / 0.118)
     case, colon, rest = title.rpartition(": ")
     room = max(most - len(rest) - 2, 8)
-    if len(title) <= most or len(case) <= room:
+    if len(title) <= most:
         return title
-    return f"{case[: room - room // 2 - 1]}…{case[-(room // 2) :]}{colon}{rest}"
+    return f"{shortened(case, room)}{colon}{rest}"
 
 
-def _view(
-    study: Study, boxes: Sequence[Box], points: Sequence[Point], masks: Sequence[np.ndarray]
-) -> tuple[float, float, float, float]:
-    """The same part of every slice: around all prompts and scar with a margin, or the whole slice if there are none."""
-    rows, columns = study.slice_shape
-    found = np.argwhere(np.any([mask.any(axis=0) for mask in masks], axis=0)) if masks else np.empty((0, 2))
-    corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
-    if found.size:
-        (top, left), (bottom, right) = found.min(axis=0), found.max(axis=0) + 1
-        corners.append((float(left), float(top), float(right), float(bottom)))
-    if not corners:
-        return 0, 0, columns, rows
-    spacing = study.geometry.pixel_spacing_mm
-    least = (_LEAST_VIEW_PX, _LEAST_VIEW_PX) if spacing is None else (_LEAST_VIEW_MM / spacing[1], _LEAST_VIEW_MM / spacing[0])
-    edges = np.array(corners)
-    low, high = edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)
-    half = np.maximum((high - low) * 0.65, np.array(least) / 2)
-    middle = (low + high) / 2
-    x0, y0 = np.maximum(middle - half, 0)
-    x1, y1 = np.minimum(middle + half, (columns, rows))
-    return float(x0), float(y0), float(x1), float(y1)
-
-
-def outline(mask: np.ndarray) -> list[np.ndarray]:
-    """The border of the mask's pixels: contour of the doubled mask, so that it runs along pixel edges, slightly rounded.
-
-    Args:
-        mask: bool ``[row, column]``.
-
-    Returns:
-        Closed lines, ``[points, 2]`` of x and y in pixel edges; none of an empty mask.
-    """
-    from contourpy import contour_generator
-
-    if not mask.any():
-        return []
-    times = 4
-    rows, columns = window_of(mask)
-    fine = np.kron(np.pad(mask[rows, columns], 1), np.ones((times, times)))
-    corner = np.array([columns.start, rows.start]) - 1
-    lines = contour_generator(z=fine, line_type="Separate").lines(0.5)
-    return [(np.asarray(line) + 0.5) / times + corner for line in lines]
-
-
-def _draw_outline(axis: Axes, mask: np.ndarray, color: str, width: float) -> None:
-    from matplotlib.collections import LineCollection
-
-    axis.add_collection(LineCollection(outline(mask), colors=[color], linewidths=[width]), autolim=False)
-
-
-def _rectangle(axis: Axes, box: Box, ceiling: float) -> None:
+def _rectangle(axis: Axes, box: Box, offset: tuple[int, int], ceiling: float) -> None:
     """A box with its confidence above it, or within it where that would be above ``ceiling``."""
     from matplotlib.patches import Rectangle
 
-    color = _BOX_COLORS[box.state]
+    color, left, top = _BOX_COLORS[box.state], box.x0 + offset[0], box.y0 + offset[1]
     size = (box.x1 - box.x0, box.y1 - box.y0)
-    axis.add_patch(Rectangle((box.x0, box.y0), *size, fill=False, ec=color, lw=1.1, ls=_BOX_DASHES[box.state]))
+    axis.add_patch(Rectangle((left, top), *size, fill=False, ec=color, lw=1.1, ls=_BOX_DASHES[box.state]))
     if box.confidence is not None:
-        where = (box.y0 - 1, "bottom") if box.y0 > ceiling else (box.y0 + 1, "top")
-        axis.text(box.x0 + 0.5, where[0], f"{box.confidence:.2f}", color=color, fontsize=6.5, va=where[1], clip_on=True)
+        where = (top - 1, "bottom") if top > ceiling else (top + 1, "top")
+        axis.text(left + 0.5, where[0], f"{box.confidence:.2f}", color=color, fontsize=6.5, va=where[1], clip_on=True)
 
 
 def _headline(result: Result, truth: np.ndarray | None) -> tuple[str, str]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.outputs.burden_pictures import Pictured
-from MyoScarSegLib.outputs.figure_data import drawn_thresholds
 from MyoScarSegLib.quantification.aha import BY_HAND, SEGMENTS, InsertionPoints, Level
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Extent
 from MyoScarSegLib.quantification.insertions import propose_insertions, rotation_of
@@ -78,7 +76,7 @@ class Report:
         measurements: of it.
         ventricle: None without a wall.
         no_reflow: bool ``[k, j, i]``; None if there is none.
-        references: what other methods find in the wall, by their names; empty without a wall.
+        remote: bool ``[k, j, i]``, remote myocardium as a reader drew it; None for the proposed one.
         reader_minutes: time that the reader spent on the study; None if it was not taken.
         patient: None for a report under the pseudonym.
         mask_source: where a mask comes from that this program did not make; empty if it did.
@@ -89,16 +87,10 @@ class Report:
     measurements: Measurements
     ventricle: Ventricle | None = None
     no_reflow: np.ndarray | None = None
-    references: Mapping[str, ReferenceMask] = field(default_factory=dict)
+    remote: np.ndarray | None = None
     reader_minutes: float | None = None
     patient: Patient | None = None
     mask_source: str = ""
-
-    @cached_property
-    def pictured(self) -> Pictured:
-        """For the pictures."""
-        lines = drawn_thresholds(self.references)
-        return Pictured(self.result.study, self.measurements, self.scar, self.ventricle, self.no_reflow, lines)
 
     @property
     def scar(self) -> np.ndarray:
@@ -106,11 +98,19 @@ class Report:
         return self.result.mask if self.no_reflow is None else self.result.mask | self.no_reflow
 
     @cached_property
+    def references(self) -> dict[str, ReferenceMask]:
+        """What other methods find in the wall, by their names; empty without a wall."""
+        if self.ventricle is None or not self.ventricle.walls:
+            return {}
+        wall, cavity, voxels = self.ventricle.myocardium, self.ventricle.cavity, self.result.study.voxels
+        return reference_masks(voxels, wall, cavity, self.remote, scar=self.result.mask, no_reflow=self.no_reflow)
+
+    @cached_property
     def methods(self) -> tuple[ReferenceRow, ...]:
         """The other methods' numbers, compared with the scar of this report."""
         if self.ventricle is None or not self.references:
             return ()
-        return reference_table(dict(self.references), self.result.study.geometry, self.ventricle.myocardium, self.scar)
+        return reference_table(self.references, self.result.study.geometry, self.ventricle.myocardium, self.scar)
 
     @property
     def title(self) -> str:
@@ -388,12 +388,7 @@ def make_report(
         result.mask, study.geometry, ventricle=ventricle, no_reflow=no_reflow, insertions=insertions, levels=levels,
         voxels=study.voxels, interval=result.mass_interval,
     )  # fmt: skip
-    references: Mapping[str, ReferenceMask] = {}
-    if ventricle is not None and walled:
-        references = reference_masks(
-            study.voxels, ventricle.myocardium, ventricle.cavity, remote, scar=result.mask, no_reflow=no_reflow
-        )
-    return Report(name or study.case, result, measurements, ventricle if walled else None, no_reflow, references, **more)
+    return Report(name or study.case, result, measurements, ventricle if walled else None, no_reflow, remote, **more)
 
 
 def _amount_tile(name: str, amount: Extent | None, note: str = "") -> Tile:

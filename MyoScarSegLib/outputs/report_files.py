@@ -9,7 +9,6 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 
-from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.dicom_report import write_structured_report
 from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_seg
 from MyoScarSegLib.outputs.measurement_files import MEASUREMENTS, document_of
@@ -18,7 +17,7 @@ from MyoScarSegLib.outputs.report_html import html_page
 from MyoScarSegLib.outputs.report_page import pdf_page
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, SCAR, WALL
-from MyoScarSegLib.utils.files import atomic_path
+from MyoScarSegLib.utils.files import atomic_path, remove
 
 HTML, PDF = "report.html", "report.pdf"
 SEGMENTATION, STRUCTURED_REPORT = "segmentation.dcm", "report.dcm"
@@ -49,7 +48,8 @@ def write_report(folder: Path, report: Report, formats: Collection[str] = ("html
         # Entered first, moved last: where measurements.json lies, the others do, too.
         for name, data in made.items():
             stack.enter_context(atomic_path(folder / name)).write_bytes(data)
-    _remove(folder, {HTML, PDF} - set(made))
+    for name in {HTML, PDF} - set(made):
+        remove(folder / name)
     return [folder / name for name in made]
 
 
@@ -94,12 +94,5 @@ def remove_report_dicom(folder: Path) -> None:
     Raises:
         OutputError: one cannot be taken away.
     """
-    _remove(folder, (SEGMENTATION, STRUCTURED_REPORT))
-
-
-def _remove(folder: Path, names: Collection[str]) -> None:
-    for name in names:
-        try:
-            (folder / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"Cannot take away {folder / name}, which shows earlier numbers: {error.strerror}.") from error
+    for name in (SEGMENTATION, STRUCTURED_REPORT):
+        remove(folder / name)

@@ -63,7 +63,8 @@ def html_page(report: Report) -> str:
         '<div class="two"><div class="wide"><h2>How it was measured</h2><div class="lines">',
         *(f"<p><span>{escape(name)}:</span> {escape(words)}</p>" for name, words in report.method_lines),
         "</div></div><div>",
-        *_others(report),
+        "<h2>Other methods in the same wall</h2>" if report.method_rows else "",
+        _table(report.METHOD_HEADS, report.method_rows, words=(0,)) if report.method_rows else "",
         "</div></div>",
         "<footer><span>Reader ____________________ Date ____________ Signature ____________________</span>",
         f'<span class="use">{escape(RESEARCH_USE)}</span></footer></body></html>\n',
@@ -72,10 +73,9 @@ def html_page(report: Report) -> str:
 
 
 def _pictures(report: Report) -> Iterable[str]:
-    shown = report.pictured
     segments = report.segment_rows
     width, height = (4.6, 2.6) if segments else (_WIDTH, 0.6)
-    bullseyes = _inline(picture(draw_bullseyes, shown, width, height, _DPI), "Scar burden and transmurality of the 17 segments")
+    bullseyes = _inline(picture(draw_bullseyes, report, width, height, _DPI), "Scar burden and transmurality of the 17 segments")
     if segments:
         yield f'<div class="two"><div class="wide">{bullseyes}</div><div>'
         yield _table(report.SEGMENT_HEADS, segments, words=(1, 2))
@@ -84,7 +84,7 @@ def _pictures(report: Report) -> Iterable[str]:
         yield bullseyes
     most = max(2.35 - 0.14 * (len(report.warnings) + len(report.missing)), 1.3)  # so that it stays one page
     yield _inline(
-        picture(draw_slices, shown, _WIDTH, slices_height(shown, _WIDTH - 0.12, most) + 0.12, _DPI),
+        picture(draw_slices, report, _WIDTH, slices_height(report, _WIDTH - 0.12, most) + 0.12, _DPI),
         "Slices with the outlines of myocardium, blood pool and scar",
     )
     yield '<div class="plots">'
@@ -93,19 +93,13 @@ def _pictures(report: Report) -> Iterable[str]:
         (draw_wall, "Transmurality along the wall"),
         (draw_intensities, "Histogram of the wall's intensities"),
     ):
-        yield _inline(picture(draw, shown, 2.45, 1.62, _DPI), words)
+        yield _inline(picture(draw, report, 2.45, 1.62, _DPI), words)
     yield "</div>"
 
 
 def _tile(tile: Tile) -> str:
     name, value, note = (escape(words) for words in (tile.name, tile.value, tile.note))
     return f'<div class="tile"><span>{name}</span><b>{value}</b><small>{note}</small></div>'
-
-
-def _others(report: Report) -> Iterable[str]:
-    if report.method_rows:
-        yield "<h2>Other methods in the same wall</h2>"
-        yield _table(report.METHOD_HEADS, report.method_rows, words=(0,))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], words: tuple[int, ...]) -> str:

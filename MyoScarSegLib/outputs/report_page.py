@@ -18,6 +18,7 @@ from MyoScarSegLib.outputs.burden_pictures import (
 )
 from MyoScarSegLib.outputs.figures import FAINT, INK, LINE, canvas
 from MyoScarSegLib.outputs.report_content import RESEARCH_USE, Report
+from MyoScarSegLib.utils.words import shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,17 +65,17 @@ def page(report: Report) -> Figure:
     lines = _method_lines(report)
     needed = 0.34 + _LINE_INCHES * max(len(lines), len(_other_lines(report))) + 0.62
     rest = cursor.y - needed
-    shown, upper, plots = report.pictured, 2.62 if report.segment_rows else 0.6, 1.7
+    upper, plots = 2.62 if report.segment_rows else 0.6, 1.7
     bottom = cursor.down(upper + 0.06)
-    draw_bullseyes(figure, shown, (_MARGIN, bottom, 4.36 if report.segment_rows else _INNER, upper - 0.06))
+    draw_bullseyes(figure, report, (_MARGIN, bottom, 4.36 if report.segment_rows else _INNER, upper - 0.06))
     _segments(figure, report, (_MARGIN + 4.46, bottom, _INNER - 4.46, upper - 0.02))
-    slices = slices_height(shown, _INNER, max(rest - upper - plots - 0.24, 1.0))
-    draw_slices(figure, shown, (_MARGIN, cursor.down(slices + 0.1), _INNER, slices))
+    slices = slices_height(report, _INNER, max(rest - upper - plots - 0.24, 1.0))
+    draw_slices(figure, report, (_MARGIN, cursor.down(slices + 0.1), _INNER, slices))
     plots = min(max(rest - upper - slices - 0.24, plots), 2.3)
     bottom = cursor.down(plots + 0.08)
     third = _INNER / 3
     for n, draw in enumerate((draw_bars, draw_wall, draw_intensities)):
-        draw(figure, shown, (_MARGIN + n * third + 0.04 * n, bottom, third - 0.12, plots))
+        draw(figure, report, (_MARGIN + n * third + 0.04 * n, bottom, third - 0.12, plots))
     _foot(figure, report, lines, cursor)
     return figure
 
@@ -185,13 +186,6 @@ def _foot(figure: Figure, report: Report, lines: Sequence[str], cursor: _Cursor)
                 _text(figure, left + places[column], y, words, 6.4, ha=side, color=FAINT if n == 0 else INK)
     _text(figure, _MARGIN, 0.36, "Reader ______________________   Date ______________   Signature ______________________", 7)
     _text(figure, WIDTH - _MARGIN, 0.36, RESEARCH_USE, 7, ha="right", color=_WARNING)
-
-
-def shortened(words: str, most: int) -> str:
-    """At most so many characters, the middle left out: a name's beginning and its number stay."""
-    if len(words) <= most:
-        return words
-    return f"{words[: most - most // 2 - 1]}…{words[-(most // 2) :]}"
 
 
 def _wrapped(words: str, width_inches: float, size: float, bullet: str = "") -> list[str]:

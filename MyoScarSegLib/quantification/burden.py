@@ -48,6 +48,11 @@ class Extent:
         return cls(count, volume_ml, volume_ml * MYOCARDIAL_DENSITY_G_PER_ML)
 
     @classmethod
+    def of_mask(cls, mask: np.ndarray, voxel_ml: np.ndarray | None) -> Extent:
+        """Of the pixels of a mask ``[k, j, i]``."""
+        return Extent.of_slices(np.count_nonzero(mask, axis=(1, 2)), voxel_ml)
+
+    @classmethod
     def of_pixels(cls, pixels: int, voxel_ml: float | None) -> Extent:
         """Of so many pixels on one slice."""
         volume_ml = None if voxel_ml is None else pixels * voxel_ml
@@ -66,42 +71,30 @@ class Extent:
 
 
 @dataclass(frozen=True)
-class SliceBurden:
+class SliceBurden(Extent):
     """Scar in one slice. What needs spacing is None if the study carries none.
 
     Attributes:
         slice: index ``k`` of the slice.
-        pixels: number of scar pixels.
-        area_mm2: their area.
+        area_mm2: of its pixels.
         extent_mm: length along the stack's normal that the slice stands for: the distance *between slices*, not the
             slice thickness, so that the gaps between slices count.
-        volume_ml: area times extent.
-        mass_g: volume times :data:`MYOCARDIAL_DENSITY_G_PER_ML`.
     """
 
     slice: int
-    pixels: int
     area_mm2: float | None
     extent_mm: float | None
-    volume_ml: float | None
-    mass_g: float | None
 
 
 @dataclass(frozen=True)
-class ScarBurden:
+class ScarBurden(Extent):
     """Scar in a whole study, which needs no wall.
 
     Attributes:
         slices: one entry per slice of the stack, in slice order, also for slices without scar.
-        pixels: number of scar pixels.
-        volume_ml: scar volume; None without spacing.
-        mass_g: scar mass; None without spacing.
     """
 
     slices: tuple[SliceBurden, ...]
-    pixels: int
-    volume_ml: float | None
-    mass_g: float | None
 
 
 def voxel_volumes_ml(geometry: Geometry, slices: int) -> np.ndarray | None:
@@ -132,27 +125,32 @@ def scar_burden(mask: np.ndarray, geometry: Geometry) -> ScarBurden:
     Raises:
         StudyError: the mask is not a boolean stack, or the geometry describes another number of slices.
     """
+    mask = check_mask(mask, "scar mask", geometry)
+    area_mm2, extents_mm = geometry.pixel_area_mm2, geometry.slice_extents_mm(len(mask))
+    voxel_ml = voxel_volumes_ml(geometry, len(mask))
+    counts = np.count_nonzero(mask, axis=(1, 2))
+    slices = []
+    for k, count in enumerate(counts.tolist()):
+        one = Extent.of_pixels(count, None if voxel_ml is None else float(voxel_ml[k]))
+        area, length = None if area_mm2 is None else count * area_mm2, None if extents_mm is None else float(extents_mm[k])
+        slices.append(SliceBurden(one.pixels, one.volume_ml, one.mass_g, k, area, length))
+    total = Extent.of_slices(counts, voxel_ml)
+    return ScarBurden(total.pixels, total.volume_ml, total.mass_g, tuple(slices))
+
+
+def check_mask(mask: np.ndarray, name: str, geometry: Geometry) -> np.ndarray:
+    """A mask as it is, if it can be measured.
+
+    Raises:
+        StudyError: it is not a boolean stack, or the geometry describes another number of slices.
+    """
     mask = np.asarray(mask)
     if mask.ndim != 3 or mask.dtype != np.bool_:
         raise StudyError(
-            f"A scar mask is a boolean array [slice, row, column]; this one has the shape {mask.shape} and the type "
+            f"A {name} is a boolean array [slice, row, column]; this one has the shape {mask.shape} and the type "
             f"{mask.dtype}. Threshold probabilities or compare labels first."
         )
     positions = geometry.slice_positions_mm
     if positions is not None and len(positions) != len(mask):
         raise StudyError(f"The mask has {len(mask)} slices, but its geometry gives positions for {len(positions)}.")
-
-    pixel_area_mm2 = geometry.pixel_area_mm2
-    extents_mm = geometry.slice_extents_mm(len(mask))
-    voxel_ml = voxel_volumes_ml(geometry, len(mask))
-    counts = np.count_nonzero(mask, axis=(1, 2))
-    slices = []
-    for index, count in enumerate(counts.tolist()):
-        if pixel_area_mm2 is None or extents_mm is None or voxel_ml is None:
-            slices.append(SliceBurden(index, count, None, None, None, None))
-            continue
-        volume_ml = count * float(voxel_ml[index])
-        mass_g = volume_ml * MYOCARDIAL_DENSITY_G_PER_ML
-        slices.append(SliceBurden(index, count, count * pixel_area_mm2, float(extents_mm[index]), volume_ml, mass_g))
-    total = Extent.of_slices(counts, voxel_ml)
-    return ScarBurden(tuple(slices), total.pixels, total.volume_ml, total.mass_g)
+    return mask

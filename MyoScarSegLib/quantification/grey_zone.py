@@ -60,9 +60,8 @@ def grey_zone(
     if half <= 0:
         raise StudyError("The scar's maximum is not above zero, so half of it is no threshold.")
     core = bright & (voxels >= half)
-    parts = [np.count_nonzero(mask, axis=(1, 2)) for mask in (core | (no_reflow & scar), bright & ~core)]
-    first, second = (Extent.of_slices(counts, voxel_ml) for counts in parts)
-    wall = None if myocardium is None else Extent.of_slices(np.count_nonzero(myocardium, axis=(1, 2)), voxel_ml)
+    first, second = (Extent.of_mask(mask, voxel_ml) for mask in (core | (no_reflow & scar), bright & ~core))
+    wall = None if myocardium is None else Extent.of_mask(myocardium, voxel_ml)
     return GreyZone(
         "core from half of the scar's maximum on; grey zone from the scar's border up to that",
         first,

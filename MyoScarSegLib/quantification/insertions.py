@@ -10,7 +10,7 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.aha import Frame, InsertionPoints, center_of, frame_of, frame_of_axes, levels_of, towards_apex
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.ventricle import Ventricle
-from MyoScarSegLib.quantification.wall import interpolated
+from MyoScarSegLib.quantification.wall import along
 from MyoScarSegLib.study.study import Geometry
 
 HALF_SEPTUM_DEG = 60.0
@@ -47,7 +47,7 @@ def propose_insertions(voxels: np.ndarray, ventricle: Ventricle, geometry: Geome
     """
     if voxels.shape != ventricle.myocardium.shape:
         raise StudyError(f"The image has the shape {voxels.shape}, the ventricle {ventricle.myocardium.shape}.")
-    planes, frame, slices = _usual(ventricle, geometry)
+    planes, frame, slices = usual = _usual(ventricle, geometry)
     seen = np.mean([_blood_beside(voxels[k], ventricle, planes, k, frame) for k in slices], axis=0)
     turned = np.arange(_DIRECTIONS) * (360 / _DIRECTIONS)
     away = np.abs((turned[None] - turned[:, None] + 180) % 360 - 180)
@@ -55,12 +55,12 @@ def propose_insertions(voxels: np.ndarray, ventricle: Ventricle, geometry: Geome
     arcs -= arcs.mean(axis=1, keepdims=True)
     spread = float(seen.std())
     if spread < 1e-6:
-        return _points(0.0, "axes", ventricle, planes, frame, slices)
+        return _points(0.0, "axes", ventricle, usual)
     match = arcs @ seen / (np.linalg.norm(arcs, axis=1) * spread * np.sqrt(_DIRECTIONS))
     best = int(np.argmax(match + _AXES_WEIGHT * np.cos(np.radians(turned))))
     if match[best] < _LEAST_MATCH:
-        return _points(0.0, "axes", ventricle, planes, frame, slices)
-    return _points(float(turned[best]), "image", ventricle, planes, frame, slices)
+        return _points(0.0, "axes", ventricle, usual)
+    return _points(float(turned[best]), "image", ventricle, usual)
 
 
 def insertions_at(rotation_deg: float, ventricle: Ventricle, geometry: Geometry) -> InsertionPoints:
@@ -75,13 +75,11 @@ def insertions_at(rotation_deg: float, ventricle: Ventricle, geometry: Geometry)
     Raises:
         StudyError: it carries no spacing, or no slice has wall all round the cavity.
     """
-    planes, frame, slices = _usual(ventricle, geometry)
-    return _points(rotation_deg, "rotation", ventricle, planes, frame, slices)
+    return _points(rotation_deg, "rotation", ventricle, _usual(ventricle, geometry))
 
 
 def rotation_of(insertions: InsertionPoints, ventricle: Ventricle, geometry: Geometry) -> float:
     """The angle, -180 to 180, that :func:`insertions_at` would need for the same middle of the septum."""
-
     planes, frame, _ = _usual(ventricle, geometry)
     middle = frame_of(insertions, ventricle, planes).directions(np.zeros(()))
     return float((frame.degrees(middle) + 180) % 360 - 180)
@@ -98,13 +96,9 @@ def _usual(ventricle: Ventricle, geometry: Geometry) -> tuple[Planes, Frame, lis
 
 
 def _points(
-    turned: float,
-    source: Literal["image", "axes", "rotation"],
-    ventricle: Ventricle,
-    planes: Planes,
-    frame: Frame,
-    slices: list[int],
+    turned: float, source: Literal["image", "axes", "rotation"], ventricle: Ventricle, usual: tuple[Planes, Frame, list[int]]
 ) -> InsertionPoints:
+    planes, frame, slices = usual
     apex = towards_apex(ventricle, planes)
     k = sorted(slices, key=lambda one: apex * planes.positions_mm[one])[len(slices) // 2]
     ways = frame.directions(np.array([turned - HALF_SEPTUM_DEG, turned + HALF_SEPTUM_DEG]))
@@ -120,8 +114,8 @@ def _epicardium_mm(ventricle: Ventricle, planes: Planes, k: int, ways: np.ndarra
     rows, columns = ventricle.window
     sides_mm = planes.to_mm @ np.array([columns.stop - columns.start, rows.stop - rows.start])
     steps = np.arange(0.0, float(np.abs(sides_mm).sum()), 0.5)
-    (inside,) = _along(ways, steps, center_of(ventricle, planes, k), planes, heart)
-    return np.asarray(steps[len(steps) - 1 - np.argmax(inside[:, ::-1] >= 0.5, axis=1)])
+    (inside,) = along(center_of(ventricle, planes, k), ways[None], steps, planes, heart[None].astype(np.float32))
+    return np.asarray(steps[len(steps) - 1 - np.argmax(inside[0, :, ::-1] >= 0.5, axis=1)])
 
 
 def _blood_beside(image: np.ndarray, ventricle: Ventricle, planes: Planes, k: int, frame: Frame) -> np.ndarray:
@@ -136,14 +130,6 @@ def _blood_beside(image: np.ndarray, ventricle: Ventricle, planes: Planes, k: in
         return np.zeros(_DIRECTIONS)
     radii = _epicardium_mm(ventricle, planes, k, ways)
     steps = radii[:, None] + np.arange(*_BAND_MM)
-    (values,) = _along(ways, steps, center_of(ventricle, planes, k), planes, image)
-    height = (values - wall) / (blood - wall)
+    (values,) = along(center_of(ventricle, planes, k), ways[None], steps, planes, image[None].astype(np.float32))
+    height = (values[0] - wall) / (blood - wall)
     return np.asarray((np.clip((height - 0.3) / 0.4, 0, 1) * np.clip((2.2 - height) / 0.6, 0, 1)).mean(axis=1))
-
-
-def _along(ways: np.ndarray, steps: np.ndarray, center: np.ndarray, planes: Planes, *images: np.ndarray) -> list[np.ndarray]:
-    places = (center + ways[:, None] * np.broadcast_to(steps, (len(ways), steps.shape[-1]))[..., None]) @ np.linalg.inv(
-        planes.to_mm
-    ).T
-    x, y = places[None, ..., 0].astype(np.float32), places[None, ..., 1].astype(np.float32)
-    return [found[0] for found in interpolated(x, y, *(image[None].astype(np.float32) for image in images))]

@@ -8,16 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification.aha import (
-    LEVELS,
-    InsertionPoints,
-    Level,
-    frame_of,
-    frame_of_axes,
-    levels_of,
-    map_of,
-)
-from MyoScarSegLib.quantification.burden import Extent, voxel_volumes_ml
+from MyoScarSegLib.quantification.aha import LEVELS, InsertionPoints, Level, frame_of, frame_of_axes, levels_of, map_of
+from MyoScarSegLib.quantification.burden import Extent, check_mask, voxel_volumes_ml
 from MyoScarSegLib.quantification.grey_zone import GreyZone, grey_zone
 from MyoScarSegLib.quantification.mass_interval import MassInterval, percent_interval
 from MyoScarSegLib.quantification.planes import Planes
@@ -254,20 +246,13 @@ def _checked(
     scar: np.ndarray, no_reflow: np.ndarray | None, geometry: Geometry, ventricle: Ventricle | None, voxels: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     no_reflow = np.zeros_like(scar) if no_reflow is None else no_reflow
-    for mask, name in ((scar, "scar mask"), (no_reflow, "no-reflow mask")):
-        if mask.ndim != 3 or mask.dtype != np.bool_:
-            raise StudyError(
-                f"A {name} is a boolean array [slice, row, column]; this one has the shape {mask.shape} and the type "
-                f"{mask.dtype}."
-            )
+    check_mask(scar, "scar mask", geometry)
+    check_mask(no_reflow, "no-reflow mask", geometry)
     for array, name in ((no_reflow, "no-reflow mask"), (voxels, "image")):
         if array is not None and array.shape != scar.shape:
             raise StudyError(f"The {name} has the shape {array.shape}, the scar mask {scar.shape}.")
     if ventricle is not None and ventricle.myocardium.shape != scar.shape:
         raise StudyError(f"The ventricle has the shape {ventricle.myocardium.shape}, the scar mask {scar.shape}.")
-    positions = geometry.slice_positions_mm
-    if positions is not None and len(positions) != len(scar):
-        raise StudyError(f"The mask has {len(scar)} slices, but its geometry gives positions for {len(positions)}.")
     return scar, no_reflow
 
 

@@ -43,19 +43,9 @@ class Planes:
         extents = geometry.slice_extents_mm(slices)
         if spacing is None or extents is None:
             raise StudyError("The image carries no spacing, so there are no millimeters.")
-        columns, rows, along = (np.asarray(geometry.direction, dtype=np.float64).T * np.array(spacing)[:, None])[:3]
-        u = columns / np.linalg.norm(columns)
-        normal = np.cross(columns, rows)
-        normal /= np.linalg.norm(normal)
-        axes = np.stack([u, np.cross(normal, u)])
-        if geometry.slice_origins_mm is not None:
-            origins = np.asarray(geometry.slice_origins_mm, dtype=np.float64)
-        elif geometry.slice_positions_mm is not None:
-            # Positions along the normal, and how far the slices drift beside it with each millimeter.
-            places = np.asarray(geometry.slice_positions_mm) - geometry.slice_positions_mm[0]
-            origins = np.asarray(geometry.origin_mm) + places[:, None] * along / abs(along @ normal)
-        else:
-            origins = np.asarray(geometry.origin_mm) + np.arange(slices)[:, None] * along
+        columns, rows = (np.asarray(geometry.direction, dtype=np.float64).T * np.array(spacing)[:, None])[:2]
+        u, normal = columns / np.linalg.norm(columns), geometry.normal
+        axes, origins = np.stack([u, np.cross(normal, u)]), geometry.origins_mm(slices)
         return cls(axes, normal, axes @ np.stack([columns, rows], axis=1), origins, origins @ normal, np.asarray(extents))
 
     def in_plane(self, k: int, world_mm: np.ndarray) -> np.ndarray:

@@ -7,19 +7,17 @@ myocardium, which does not hang on where an image's zero lies (PSIR, rescaled pi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification.burden import scar_burden
+from MyoScarSegLib.quantification.burden import Extent, voxel_volumes_ml
 from MyoScarSegLib.quantification.mixture import fit_mixture
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.quantification.remote import Remote, measure_remote, remote_myocardium
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.utils.windows import window_of
-
-__all__ = ["METHODS", "SOURCES", "ReferenceMask", "ReferenceRow", "otsu_threshold", "reference_masks", "reference_table"]
 
 SOURCES = {
     "2 SD": "Bondarenko et al., J Cardiovasc Magn Reson 2005, 7, 481",
@@ -174,38 +172,27 @@ def reference_table(
         wall: bool ``[k, j, i]``, as it was given there.
         model: bool ``[k, j, i]``, the mask to compare with; None for no comparison.
     """
-    of_wall = scar_burden(wall, geometry)
-    of_model = None if model is None else scar_burden(model, geometry)
+    voxel_ml = voxel_volumes_ml(geometry, len(wall))
+    of_wall, of_model = Extent.of_mask(wall, voxel_ml), None if model is None else Extent.of_mask(model, voxel_ml)
     rows = []
     for method, one in found.items():
-        if one.mask is None or one.no_reflow is None:
-            rows.append(ReferenceRow(method, SOURCES[method], one.why, one.warnings))
-            continue
-        burden = scar_burden(one.mask, geometry)
-        if burden.volume_ml is None or of_wall.volume_ml is None:
-            share = burden.pixels / of_wall.pixels  # all slices stand for the same length then
-        else:
-            share = burden.volume_ml / of_wall.volume_ml
-        difference = None
-        if of_model is not None and burden.mass_g is not None and of_model.mass_g is not None:
-            difference = burden.mass_g - of_model.mass_g
-        rows.append(
-            ReferenceRow(
-                method,
-                SOURCES[method],
-                one.why,
-                one.warnings,
-                pixels=burden.pixels,
-                volume_ml=burden.volume_ml,
-                mass_g=burden.mass_g,
-                percent_of_myocardium=100 * share,
-                no_reflow_g=scar_burden(one.no_reflow, geometry).mass_g,
+        row = ReferenceRow(method, SOURCES[method], one.why, one.warnings)
+        if one.mask is not None and one.no_reflow is not None:
+            scar = Extent.of_mask(one.mask, voxel_ml)
+            masses = scar.mass_g, None if of_model is None else of_model.mass_g
+            row = replace(
+                row,
+                pixels=scar.pixels,
+                volume_ml=scar.volume_ml,
+                mass_g=scar.mass_g,
+                percent_of_myocardium=scar.percent_of(of_wall),
+                no_reflow_g=Extent.of_mask(one.no_reflow, voxel_ml).mass_g,
                 dice=None if model is None else dice(one.mask, model),
-                mass_difference_g=difference,
+                mass_difference_g=None if masses[0] is None or masses[1] is None else masses[0] - masses[1],
                 threshold_low=float(np.nanmin(one.thresholds)),
                 threshold_high=float(np.nanmax(one.thresholds)),
             )
-        )
+        rows.append(row)
     return tuple(rows)
 
 

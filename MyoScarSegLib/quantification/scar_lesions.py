@@ -54,11 +54,11 @@ def measured_lesions(
     window = (slice(None), *window_of(np.any(infarct, axis=0)))
     numbers = lesions_of_stack(infarct[window], geometry.pixel_spacing_mm)
     voxel_ml = voxel_volumes_ml(geometry, len(infarct))
-    total = Extent.of_slices(np.count_nonzero(infarct, axis=(1, 2)), voxel_ml)
+    total = Extent.of_mask(infarct, voxel_ml)
     found = []
     for number in range(1, int(numbers.max()) + 1):
         mask = numbers == number
-        extent = Extent.of_slices(np.count_nonzero(mask, axis=(1, 2)), voxel_ml)
+        extent = Extent.of_mask(mask, voxel_ml)
         slices = tuple(np.flatnonzero(mask.any(axis=(1, 2))).tolist())
         within = () if segments is None else _segments(segments[window][mask])
         across = None if planes is None else max(_diameter_mm(mask[k], planes) for k in slices)

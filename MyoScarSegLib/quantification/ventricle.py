@@ -47,6 +47,11 @@ class Ventricle:
         if shared:
             raise StudyError(f"{shared} pixels are both myocardium and cavity; take them out of one of the two.")
 
+    @property
+    def labels(self) -> np.ndarray:
+        """uint8 ``[k, j, i]`` by the numbers of :mod:`~MyoScarSegLib.study.tissue`."""
+        return np.where(self.myocardium, MYOCARDIUM, np.where(self.cavity, CAVITY, 0)).astype(np.uint8)
+
     def with_scar(self, scar: np.ndarray) -> Ventricle:
         """With the scar at the wall's borders as wall, to a depth of :data:`BORDER_PX`; itself where there is none.
 
@@ -94,16 +99,14 @@ class Ventricle:
     @cached_property
     def closed(self) -> tuple[int, ...]:
         """Slices whose wall goes all round the cavity; gaps of up to two pixels are taken for roughness of the drawing."""
-        cavities = set(_slices(self.cavity))
         rows, columns = self.window
-        parts = self.myocardium[:, rows, columns], self.cavity[:, rows, columns]
-        return tuple(k for k in self.walls if k in cavities and _is_closed(parts[0][k], parts[1][k]))
+        wall, cavity = self.myocardium[:, rows, columns], self.cavity[:, rows, columns]
+        return tuple(k for k in self.walls if k not in self.solid and _is_closed(wall[k], cavity[k]))
 
     @cached_property
     def open_(self) -> tuple[int, ...]:
         """Slices with cavity and a wall that does not go round it: partial slices at the base, or unfinished drawings."""
-        cavities, closed = set(_slices(self.cavity)), set(self.closed)
-        return tuple(k for k in self.walls if k in cavities and k not in closed)
+        return tuple(k for k in self.walls if k not in (*self.closed, *self.solid))
 
     @cached_property
     def solid(self) -> tuple[int, ...]:

@@ -101,22 +101,14 @@ def chords(
         return None
     angles = (np.arange(CHORDS) + 0.5) * (360 / CHORDS)
     centers = np.stack([center_of(ventricle, planes, k) for k in slices])
-    window, corner = _window(ventricle.myocardium[list(slices)])
-    wall = ventricle.myocardium[list(slices)][:, window[0], window[1]].astype(np.float32)
-    scar = infarct[list(slices)][:, window[0], window[1]].astype(np.float32) * wall
-    to_pixels = np.linalg.inv(planes.to_mm)
-
-    def along(starts: np.ndarray, ways: np.ndarray, steps: np.ndarray, *stacks: np.ndarray) -> list[np.ndarray]:
-        """Each stack's values ``[n, 120, steps]`` from starts ``[n, 120, 2]`` in directions ``[n, 120, 2]``."""
-        first, way = starts @ to_pixels.T - corner, ways @ to_pixels.T
-        x = (first[..., 0, None] + way[..., 0, None] * steps).astype(np.float32)
-        y = (first[..., 1, None] + way[..., 1, None] * steps).astype(np.float32)
-        return interpolated(x, y, *stacks)
-
+    rows, columns = window_of(np.any(ventricle.myocardium[list(slices)], axis=0), margin=2)
+    corner = np.array([columns.start, rows.start], dtype=float)
+    wall = ventricle.myocardium[list(slices)][:, rows, columns].astype(np.float32)
+    scar = infarct[list(slices)][:, rows, columns].astype(np.float32) * wall
     rays = np.broadcast_to(frame.directions(angles), (len(slices), CHORDS, 2))
     starts = np.broadcast_to(centers[:, None], rays.shape)
     steps = np.arange(0.0, _reach_mm(wall, centers, planes, corner) + 1.0, _STEP_MM)
-    (seen,) = along(starts, rays, steps, wall)
+    (seen,) = along(starts, rays, steps, planes, wall, corner=corner)
     inside = seen >= 0.5
     met = inside.any(axis=2)
     inner = np.argmax(inside, axis=2) * _STEP_MM
@@ -127,7 +119,7 @@ def chords(
 
     half = float(np.nanmax(np.where(met, outer - inner, np.nan))) if met.any() else 0.0
     steps = (np.arange(2 * int(np.ceil(half / _STEP_MM)) + 9) - int(np.ceil(half / _STEP_MM)) - 4) * _STEP_MM
-    walls, scars = along(np.nan_to_num(points), normals, steps, wall, scar)
+    walls, scars = along(np.nan_to_num(points), normals, steps, planes, wall, scar, corner=corner)
     zero = int(np.argmin(np.abs(steps)))
     run = walls > 0.02
     run[:, :, zero:] = np.logical_and.accumulate(run[:, :, zero:], axis=2)
@@ -187,12 +179,6 @@ def transmurality_of(found: Chords, extents_mm: np.ndarray) -> Transmurality | N
     )
 
 
-def _window(wall: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Rows and columns that hold the wall with a margin of two pixels, and ``(x, y)`` of their first pixel."""
-    rows, columns = window_of(np.any(wall, axis=0), margin=2)
-    return (rows, columns), np.array([columns.start, rows.start], dtype=float)
-
-
 def _reach_mm(wall: np.ndarray, centers: np.ndarray, planes: Planes, corner: np.ndarray) -> float:
     """How far from its slice's center any wall lies."""
     far = 0.0
@@ -203,7 +189,25 @@ def _reach_mm(wall: np.ndarray, centers: np.ndarray, planes: Planes, corner: np.
     return far
 
 
-def interpolated(x: np.ndarray, y: np.ndarray, *stacks: np.ndarray) -> list[np.ndarray]:
+def along(
+    starts: np.ndarray, ways: np.ndarray, steps: np.ndarray, planes: Planes, *stacks: np.ndarray, corner: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """Values ``[n, ways, steps]`` of stacks ``[n, row, column]`` along lines in their planes.
+
+    Args:
+        starts, ways: ``[n, ways, 2]`` first points and directions, ``(u, v)`` in mm.
+        steps: how far along, in mm; the same for all, or ``[n, ways, steps]``.
+        planes: of the stack.
+        stacks: float32.
+        corner: ``(x, y)`` of the stacks' first pixel in the slice; None for (0, 0).
+    """
+    to_pixels = np.linalg.inv(planes.to_mm).T
+    first, way = starts @ to_pixels - (0.0 if corner is None else corner), ways @ to_pixels
+    x, y = ((first[..., n, None] + way[..., n, None] * steps).astype(np.float32) for n in (0, 1))
+    return _interpolated(x, y, *stacks)
+
+
+def _interpolated(x: np.ndarray, y: np.ndarray, *stacks: np.ndarray) -> list[np.ndarray]:
     """Bilinear values of stacks ``[n, row, column]`` at columns x and rows y, ``[n, ...]``; 0 outside."""
     left, top = np.floor(x), np.floor(y)
     right_part, lower_part = x - left, y - top

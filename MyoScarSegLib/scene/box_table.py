@@ -29,14 +29,8 @@ _ESCAPED = re.compile(r"%([0-9A-F]{2})")
 
 @dataclass(frozen=True)
 class BoxReading:
-    """What a table holds.
-
-    Attributes:
-        rows: its boxes.
-        problems: a sentence for each row that is no box.
-        places: box id to row of the table.
-        strange: rows of the table that are no boxes.
-    """
+    """What a table holds: its boxes, with the row of each by its id (``places``); and the rows that are no boxes (``strange``),
+    with a sentence on each."""
 
     rows: list[BoxRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -47,9 +41,8 @@ class BoxReading:
 class BoxTable:
     """The boxes of one volume, in a ``vtkMRMLTableNode`` that is saved with the scene; made when there is a box to keep.
 
-    All cells are text, because that is what survives every way of saving a table. A table that was edited by hand, or came from
-    elsewhere, is read with care: a row that is no box is left out and named. It stays in the table, behind the boxes, and so do
-    columns that are not ours.
+    All cells are text, because that is what survives every way of saving a table. What others wrote stays in the table: a row
+    that is no box, which is left out and named, stands behind the boxes; and columns that are not ours.
 
     Attributes:
         volume_node: whose boxes these are.

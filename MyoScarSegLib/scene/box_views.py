@@ -36,8 +36,8 @@ _FREE = "0"
 class BoxViews:
     """Shows the boxes of one volume, and turns what the user does to them into edits.
 
-    The edits are told, not made: ``on_edited(id, slice, (x0, y0, x1, y1))`` when a box was moved or resized, and
-    ``on_removed(id)`` when its node was deleted. Whoever listens changes the study, and the views follow its boxes.
+    The edits are told, not made: ``on_edited(id, (x0, y0, x1, y1))`` when a box was moved or resized, and ``on_removed(id)`` when
+    its node was deleted. Whoever listens changes the study, and the views follow its boxes.
 
     Attributes:
         pending: whether boxes wait for their nodes.
@@ -48,7 +48,7 @@ class BoxViews:
         self,
         session: StudySession,
         *,
-        on_edited: Callable[[int, int, tuple[float, float, float, float]], None],
+        on_edited: Callable[[int, tuple[float, float, float, float]], None],
         on_removed: Callable[[int], None],
         at_once_s: float | None = None,
     ) -> None:
@@ -68,13 +68,13 @@ class BoxViews:
         self._views: tuple[str, ...] | None = None
         self._visible = True
         self._dragging: set[int] = set()
-        self._scene = self._volume_node.GetScene()
         self._closing = False
         events = slicer.vtkMRMLScene
         self._observers = Observers()
-        self._observers.add(self._scene, events.NodeRemovedEvent, self._node_removed, with_node=True)
-        self._observers.add(self._scene, events.StartCloseEvent, self._scene_closes)
-        self._observers.add(self._scene, events.EndCloseEvent, self._scene_closed)
+        scene = self._volume_node.GetScene()
+        self._observers.add(scene, events.NodeRemovedEvent, self._node_removed, with_node=True)
+        self._observers.add(scene, events.StartCloseEvent, self._scene_closes)
+        self._observers.add(scene, events.EndCloseEvent, self._scene_closed)
         self._observers.add(self._volume_node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._volume_moved)
         self._disconnect = session.notices.changed.connect(self._on_changed)
         self._adopt()
@@ -241,7 +241,7 @@ class BoxViews:
             before = self._session.state.box(box_id)
             k, corners = self.corners(box_id)
             if k != before.slice or not np.allclose(corners, before.xyxy, atol=1e-3):
-                self._on_edited(box_id, before.slice, corners)
+                self._on_edited(box_id, corners)
         except MyoScarSegError:
             # The box was deleted while it was dragged; what remains to be done is to hide its node.
             pass

@@ -19,6 +19,7 @@ from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.scene_console import Console
+from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -30,16 +31,11 @@ _kept: list[Any] = []
 
 
 def bootstrap(temporary_folder: str | Path, *, views: bool = True) -> Any:
-    """A fresh scene, with what the application would have set up around it.
+    """A fresh ``vtkMRMLScene`` with what the application would have set up around it; ``slicer.mrmlScene`` and
+    ``slicer.modules``, for which ``slicer.util`` asks, are set to it.
 
-    ``slicer.mrmlScene`` and ``slicer.modules`` are set to it, for ``slicer.util`` asks for them.
-
-    Args:
-        temporary_folder: for scene files that are being read or written.
-        views: make the three slice nodes of the usual layout.
-
-    Returns:
-        The ``vtkMRMLScene``.
+    Scene files that are being read or written lie in ``temporary_folder``. With ``views`` it has the three slice nodes of the
+    usual layout.
     """
     folder = str(temporary_folder)
     scene = slicer.vtkMRMLScene()
@@ -95,14 +91,9 @@ def write_demo_scene(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Path:
-    """Make a phantom, propose and segment its scar, and write the scene.
+    """Make a phantom of this seed, propose and segment its scar with these models, and write the scene as an ``.mrb`` file.
 
-    Args:
-        path: ``.mrb`` file.
-        seed: of the phantom.
-        settings: models and device.
-        progress: called per slice.
-        cancel: ends the work within a second; nothing is written then.
+    ``cancel`` ends the work within a second; nothing is written then.
 
     Raises:
         MyoScarSegError: a model cannot be loaded, or fails.
@@ -130,7 +121,7 @@ def write_demo_scene(
             console.process(volume, progress=report)
             while workflow.views is not None and workflow.views.pending:
                 workflow.pump()  # a few boxes get their views at each turn
-            show_best_slice(scene, workflow)
+            show_best_slice(scene, StudySession.open(volume))
             _write(scene, Path(folder), path)
         finally:
             workflow.close()
@@ -155,26 +146,17 @@ def prepare_views(scene: Any, volume: Any) -> None:
         scene.AddNode(composite).SetBackgroundVolumeID(volume.GetID())
 
 
-def show_best_slice(scene: Any, workflow: Workflow) -> None:
+def show_best_slice(scene: Any, session: StudySession) -> None:
     """Turn the first view to the slice with most scar, filled by the image, and choose volume and table."""
-    session = workflow.session
-    if session is None:
-        return
-    geometry, study, burden = session.geometry, session.study, session.burden
-    best = max(burden.slices, key=lambda s: (s.pixels, -abs(s.slice - study.slices // 2))).slice
+    middle, table_id = session.study.slices // 2, session.nodes.results.node.GetID()
+    best = max(session.burden.slices, key=lambda s: (s.pixels, -abs(s.slice - middle))).slice
     node = scene.GetNodeByID("vtkMRMLSliceNodeRed")
-    geometry.align_view(node)
-    node.JumpSliceByCentering(*geometry.middle(best))
-    row_mm, column_mm = study.geometry.pixel_spacing_mm or (1.0, 1.0)
-    rows, columns = study.slice_shape
-    width, height, _depth = node.GetDimensions()
-    mm_per_view_pixel = max(columns * column_mm / width, rows * row_mm / height)
-    node.SetFieldOfView(mm_per_view_pixel * width, mm_per_view_pixel * height, node.GetFieldOfView()[2])
+    session.geometry.align_view(node)
+    session.geometry.center_view(node, best)
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
     selection.SetActiveVolumeID(session.volume_node.GetID())
-    selection.SetActiveTableID(session.nodes.results.node.GetID())
-    table_view = scene.GetFirstNodeByClass("vtkMRMLTableViewNode")
-    table_view.SetTableNodeID(session.nodes.results.node.GetID())
+    selection.SetActiveTableID(table_id)
+    scene.GetFirstNodeByClass("vtkMRMLTableViewNode").SetTableNodeID(table_id)
 
 
 def _write(scene: Any, folder: Path, path: Path) -> None:

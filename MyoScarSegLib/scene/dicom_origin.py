@@ -18,14 +18,8 @@ _PATIENT = "Patient"
 
 @dataclass(frozen=True)
 class Exam:
-    """The exam of a volume: shown to the reader, and printed only where he asks for it. Texts are empty where the scene does not
-    say them.
-
-    Attributes:
-        name, number, birth_date: of the patient.
-        study_date: of the exam.
-        series: what the chosen volume is called.
-    """
+    """The exam of a volume, and what its ``series`` is called: shown to the reader, and printed only where he asks for it. Texts
+    are empty where the scene does not say them."""
 
     name: str = ""
     number: str = ""

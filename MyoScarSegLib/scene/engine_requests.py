@@ -14,12 +14,13 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneE
 from MyoScarSegLib.result import Result, SliceMasks
 from MyoScarSegLib.scene.dicom_origin import exam_of, image_files
 from MyoScarSegLib.scene.displayed_slice import nearest_first
+from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals, apply_suggestions
 from MyoScarSegLib.scene.notices import Change, kept_as_painted
 from MyoScarSegLib.scene.slice_prompts import SlicePrompts
 from MyoScarSegLib.scene.study_numbers import insertion_points
 from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
-from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task
+from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task, TaskProgress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
@@ -37,8 +38,6 @@ class EngineRequests:
     meanwhile.
 
     Attributes:
-        session: the study.
-        engine: that is asked.
         live: whether an edit of a box or point segments its slice again at once.
         waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
         action: that runs, None if none does.
@@ -72,12 +71,10 @@ class EngineRequests:
         return "" if self.action is None else self.action.what
 
     @property
-    def progress(self) -> tuple[int, int, str, float | None]:
-        """``(done, total, message, seconds left)`` of the running action; zeros without one."""
-        if self._request is None:
-            return 0, 0, "", None
-        done, total, message, left = self._request.progress
-        return done, total, message, left
+    def progress(self) -> TaskProgress:
+        """Of the running action; zeros without one."""
+        progress: TaskProgress = TaskProgress() if self._request is None else self._request.progress
+        return progress
 
     @property
     def encoded(self) -> tuple[int, int]:
@@ -110,13 +107,14 @@ class EngineRequests:
     def propose(self, *, fit: bool = False) -> Task:
         """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
 
-        ``fit`` as of :meth:`StudySession.apply_proposals`. Result: the number of boxes proposed.
+        ``fit`` as of :func:`~MyoScarSegLib.scene.model_steps.apply_proposals`. Result: the number of boxes proposed.
         """
         return self._begin("propose", lambda action: self._ask_for_boxes(action, fit))
 
     def suggest(self, k: int) -> Task:
         """Suggest boxes where the scar of slice ``k`` continues, which the reader has confirmed, and likewise beside all other
-        slices that he has: see :attr:`StudyState.confirmed`. They are added as of :meth:`StudySession.apply_suggestions`.
+        slices that he has: see :attr:`StudyState.confirmed`. They are added as of
+        :func:`~MyoScarSegLib.scene.model_steps.apply_suggestions`.
 
         Result: the slice of each box that was suggested.
         """
@@ -162,7 +160,7 @@ class EngineRequests:
         if self.encoding is not None:
             self.encoding.cancel()
             self.encoding = None
-        if self.waits or self.engine is None:
+        if self.waits:
             return
         order = nearest_first(self.session.study.slices // 2 if displayed is None else displayed, self.session.study.slices)
         self.encoding = self.engine.encode(self.session.study, [k for k in order if k not in self.session.study.bad_slices])
@@ -171,7 +169,7 @@ class EngineRequests:
 
     def update_masks(self) -> None:
         """Segment the slices whose edit waits for its mask, unless that is off or something runs; the latest prompts win."""
-        if self.engine is None or not self.live or self.waits or self._live_request is not None or self.action is not None:
+        if not self.live or self.waits or self._live_request is not None or self.action is not None:
             return
         prompts = {k: self.session.state.prompts_on(k) for k in self.session.pending.slices}
         if prompts:
@@ -263,7 +261,7 @@ class EngineRequests:
 
     def _on_boxes(self, action: Task, request: Any, fit: bool) -> None:
         found = request.result
-        self.session.apply_proposals(found, found.provenance, heart=found.heart, fit=fit)
+        apply_proposals(self.session, found, found.provenance, heart=found.heart, fit=fit)
         remark = found.provenance.get("remark_on_proposals", "")
         self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
         if action.what == "process":
@@ -273,7 +271,7 @@ class EngineRequests:
 
     def _on_suggestions(self, action: Task, request: Any, k: int) -> None:
         found = request.result
-        slices = self.session.apply_suggestions(found, found.provenance)
+        slices = apply_suggestions(self.session, found, found.provenance)
         remark = _suggested(slices) or _("Nothing continues beside slice {slice} where there is no box yet.").format(slice=k)
         self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
         self._end(action, result=slices)
@@ -302,7 +300,7 @@ class EngineRequests:
         # Until its masks are written it counts as running: writing looks at the nodes, which would ask for the same slices again.
         try:
             if request.state == DONE:
-                kept = self._take_masks(request.result, prompts, live=True, with_latest=True)
+                kept = self._take_masks(request.result, prompts, with_latest=True)
                 self.session.notices.say(note=_remarks(request, kept))
             else:
                 self.session.pending.give_up(prompts)
@@ -319,17 +317,11 @@ class EngineRequests:
         result: Result,
         prompts: Mapping[int, SlicePrompts],
         *,
-        live: bool = False,
         overwrite_edited: bool = False,
         with_latest: bool = False,
     ) -> Sequence[int]:
-        """Write masks into the scene where the prompts are still those they were made with.
-
-        A slice that has no prompts left gets an empty mask, if it has one of the model at all.
-
-        Returns:
-            The slices that were kept because the user painted in them.
-        """
+        """Write masks into the scene where the prompts are still those they were made with; a slice that has none left gets an
+        empty mask, if it has one of the model at all. Returns the slices that were kept because the user painted in them."""
         with self.session.step(_("Segment scar"), segment=False, with_latest=with_latest):  # reads the scene before it begins
             current = {k for k, of_slice in prompts.items() if self.session.state.prompts_on(k) == of_slice}
             wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}
@@ -341,11 +333,10 @@ class EngineRequests:
                 provenance = {key: value for key, value in result.provenance.items() if key != "threshold"}
                 scores = {k: score for k, score in result.scores.items() if k in wanted}
                 masks = SliceMasks(wanted, scores, provenance=provenance)
-                kept = self.session.apply_masks(masks, overwrite_edited=overwrite_edited, prompts=prompts)
+                kept = apply_masks(self.session, masks, overwrite_edited=overwrite_edited, prompts=prompts)
         failed = current & result.failed_slices.keys()
         self.session.pending.give_up(failed)
-        for k in current - failed:
-            self.session.pending.arrived(k, live=live)
+        self.session.pending.arrived(current - failed)
         self.session.notices.tell(Change.STATUS)
         return kept
 

@@ -15,16 +15,9 @@ from MyoScarSegLib.study.names import case_names
 
 
 def export_scene(scene: Any, folder: Path) -> list[Path]:
-    """Write ``results.csv`` and ``slices.csv``, and a folder per study of the scene that was segmented.
+    """Write ``results.csv`` and ``slices.csv``, and a folder per study of the scene that was segmented; returns these folders.
 
     The picture of the slices is left out: what draws it is not in the application.
-
-    Args:
-        scene: the MRML scene; its studies without a mask are left out.
-        folder: made if it is not there.
-
-    Returns:
-        The folders of the studies.
 
     Raises:
         MyoScarSegError: none was segmented yet.

@@ -20,7 +20,7 @@ from MyoScarSegLib.study.checks import LIKE_LABELS
 from MyoScarSegLib.study.series_words import words_of
 from MyoScarSegLib.study.stack import FileStack, numbers, slice_axis, study_from
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from MyoScarSegLib.study.uneven import mean_grid, slice_origins
+from MyoScarSegLib.study.uneven import mean_grid
 
 _FORMAT = "Slicer volume"
 _UNEVEN = 0.01
@@ -74,7 +74,7 @@ def add_study(scene: Any, study: Study, name: str, window: tuple[float, float] |
         window: grey values that are black and white; None for what suits LGE, which takes a while to find in a large stack.
     """
     voxels, geometry = np.asarray(study.voxels, dtype=np.float32), mean_grid(study.geometry) or study.geometry
-    origins = None if geometry is study.geometry else slice_origins(study.geometry) * (-1, -1, 1)
+    origins = None if geometry is study.geometry else study.geometry.origins_mm(study.slices) * (-1, -1, 1)
     matrix = np.eye(4)
     matrix[:3, :3] = geometry.direction * np.asarray(geometry.spacing_mm or (1.0, 1.0, 1.0))
     matrix[:3, 3] = geometry.origin_mm
@@ -241,8 +241,7 @@ def _as_acquired(node: Any, even: Geometry, slices: int) -> Geometry:
     if any(len(place) != 3 for place in places):
         return even
     origins = np.array(places)
-    normal = np.cross(even.direction[:, 0], even.direction[:, 1])
-    normal *= np.sign(normal @ even.direction[:, 2])
+    normal = even.normal * np.sign(even.normal @ even.direction[:, 2])
     origins = origins[np.argsort(origins @ normal)]
     gaps = np.diff(origins @ normal)
     usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])

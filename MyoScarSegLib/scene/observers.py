@@ -14,6 +14,17 @@ from typing import Any
 import vtk
 
 
+def weakly(method: Callable[..., None]) -> Callable[..., None]:
+    """A function that calls a bound method as long as its object lives, and does not keep that alive."""
+    weak = weakref.WeakMethod(method)
+
+    def call(*arguments: Any) -> None:
+        if (alive := weak()) is not None:
+            alive(*arguments)
+
+    return call
+
+
 class Observers:
     """The observations of one object, to be ended together."""
 
@@ -25,12 +36,10 @@ class Observers:
 
         With ``with_node`` the event comes with a node, and it is called as ``method(node)``.
         """
-        weak = weakref.WeakMethod(method)
+        weak = weakly(method)
 
         def call(caller: Any, _event: str, node: Any = None) -> None:
-            alive = weak()
-            if alive is not None:
-                alive(node if with_node else caller)
+            weak(node if with_node else caller)
 
         self._tags.append((observed, observed.AddObserver(event, vtk.calldata_type(vtk.VTK_OBJECT)(call) if with_node else call)))
 

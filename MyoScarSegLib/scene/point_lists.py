@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,56 +27,162 @@ _ROUNDING_PX = 0.01
 """How far beyond the image's edge a point on it may come back from the world."""
 
 
-class PointLists:
-    """The points of one volume. A point belongs to the slice that is nearest to it.
+class VolumePoints:
+    """A point list that keeps its points on the volume's pixels, also when the volume gets another place for good.
 
-    The lists follow the volume through its transforms, also when these are applied to it for good. They are made when first
-    needed, and anew if the user deletes one.
+    It is made when first needed, and anew if the user deletes it. Boxes are kept in pixels and need no such thing; points are
+    kept in the volume's own frame in millimetres, which is another one after a transform was applied for good, or an origin was
+    set.
 
     Attributes:
         changed: emitted without arguments after points were placed, dragged to the end, or removed by others.
     """
 
-    def __init__(self, volume_node: Any, geometry: VolumeGeometry) -> None:
+    def __init__(
+        self,
+        volume_node: Any,
+        geometry: VolumeGeometry,
+        role: str,
+        name: str,
+        prepare: Callable[[Any], None],
+        settle: Callable[[Any], None] = lambda _node: None,
+    ) -> None:
+        """``prepare(node)`` sets the look of a new list, called ``name``; ``settle(node)`` is called before a change by others
+        is told.
+        """
         self.volume_node = volume_node
-        self._geometry = geometry
-        self._nodes: dict[bool, Any] = {}
-        self._observers = Observers()
         self.changed = Signal()
+        self._geometry, self._role, self._name, self._prepare, self._settle = geometry, role, name, prepare, settle
+        self._observers = Observers()
         self._writing = Writing()
-        for positive in (True, False):
-            if node_of(volume_node, ROLE_POINTS[positive]) is not None:
-                self.node(positive)
+        self._node: Any = None
+        if (node := node_of(volume_node, role)) is not None:
+            self._use(node)
+
+    @property
+    def existing_node(self) -> Any:
+        """The list if it is in the scene, laid where the volume is now."""
+        if self._node is not None and self._node.GetScene() is None:
+            self._node = None
+        if self._node is not None:
+            self._follow(self._node)
+        return self._node
+
+    @property
+    def node(self) -> Any:
+        """The list, made if it is not there."""
+        if self.existing_node is None:
+            node = node_of(self.volume_node, self._role)
+            if node is None:
+                node = make_node(self.volume_node, "vtkMRMLMarkupsFiducialNode", self._role, self._name)
+                self._prepare(node)
+            self._use(node)
+        return self._node
+
+    def read(self) -> np.ndarray:
+        """Places of the points, ``[n, 3]``: x and y in pixel edges, and the slice, which need not be whole."""
+        node = self.existing_node
+        return np.zeros((0, 3)) if node is None else self._geometry.from_world(_positions(node))
+
+    def write(self, places: Sequence[tuple[float, float, float]], labels: Sequence[str]) -> None:
+        """Put points at these places instead of all others."""
+        if not places and self.existing_node is None:
+            return
+        node = self.node
+        with self._writing, slicer.util.NodeModify(node):
+            node.RemoveAllControlPoints()
+            for place, label in zip(places, labels, strict=True):
+                node.AddControlPointWorld(vtk.vtkVector3d(*self._geometry.to_world(np.array([place]))[0]), label)
+            self._remember(node)
+
+    def set_visible(self, visible: bool) -> None:
+        """Show or hide them."""
+        if self.existing_node is not None:
+            self._node.SetDisplayVisibility(visible)
+
+    def close(self) -> None:
+        """Observe nothing any more; the list stays."""
+        self.changed.clear()
+        self._observers.clear()
+        self._node = None
+
+    def _use(self, node: Any) -> None:
+        self._observers.clear()
+        self._node = node
+        markups = slicer.vtkMRMLMarkupsNode
+        for event in (markups.PointPositionDefinedEvent, markups.PointEndInteractionEvent, markups.PointRemovedEvent):
+            self._observers.add(node, event, self._on_changed)
+        self._follow(node)
+
+    def _on_changed(self, node: Any) -> None:
+        if self._writing:
+            return
+        self._follow(node)
+        with self._writing:
+            self._settle(node)
+            self._remember(node)
+        self.changed.emit()
+
+    def _follow(self, node: Any) -> None:
+        """Put the points back on their pixels if the volume has got another place, or another transform."""
+        here = self._geometry.ijk_to_ras()
+        known = _place_of(node)
+        before, positions = (here, _positions(node, world=False)) if known is None else known
+        if is_reverse(before, here, self.volume_node.GetImageData().GetDimensions()[2]):
+            before = here  # a reader has reversed the slices: nothing has moved
+            self._remember(node)
+        parent, old_parent = self.volume_node.GetParentTransformNode(), node.GetParentTransformNode()
+        moved = not np.allclose(before, here, rtol=1e-7, atol=1e-5)
+        if known is not None and not moved and parent is old_parent:
+            return
+        with self._writing, slicer.util.NodeModify(node):
+            placed, world = _placed(node), _positions(node)
+            node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
+            if moved and parent is not old_parent and not is_linear(old_parent):
+                # The volume was resampled where it was: the world is what stays.
+                for number, ras in zip(placed, world, strict=True):
+                    node.SetNthControlPointPositionWorld(number, *ras)
+            elif moved and len(placed) == len(positions):
+                shift = here @ np.linalg.inv(before)
+                for number, position in zip(placed, positions, strict=True):
+                    node.SetNthControlPointPosition(number, *(shift[:3, :3] @ position + shift[:3, 3]))
+            self._remember(node)
+
+    def _remember(self, node: Any) -> None:
+        numbers = np.concatenate([self._geometry.ijk_to_ras().ravel(), _positions(node, world=False).ravel()])
+        node.SetAttribute(_PLACE, " ".join(repr(float(number)) for number in numbers))
+
+
+class PointLists:
+    """The points of one volume. A point belongs to the slice that is nearest to it.
+
+    Attributes:
+        changed: as of :class:`VolumePoints`.
+    """
+
+    def __init__(self, volume_node: Any, geometry: VolumeGeometry) -> None:
+        self._geometry = geometry
+        names = {True: _("Scar is here (+)"), False: _("No scar here (-)")}
+        self._lists = {
+            positive: VolumePoints(volume_node, geometry, role, names[positive], partial(_prepare, positive), self._snap)
+            for positive, role in ROLE_POINTS.items()
+        }
+        self.changed = Signal()
+        for of_sign in self._lists.values():
+            of_sign.changed.connect(self.changed.emit)
 
     def node(self, positive: bool) -> Any:
         """The list of positive or of negative points."""
-        node = self._nodes.get(positive)
-        if node is None or node.GetScene() is None:
-            node = node_of(self.volume_node, ROLE_POINTS[positive])
-            if node is None:
-                name = _("Scar is here (+)") if positive else _("No scar here (-)")
-                node = make_node(self.volume_node, "vtkMRMLMarkupsFiducialNode", ROLE_POINTS[positive], name)
-                node.SetControlPointLabelFormat("+" if positive else "-")
-                display = prepare_point_display(node, POINT_COLORS[positive], "Cross2D" if positive else "Circle2D")
-                display.SetPointLabelsVisibility(False)
-            self._nodes[positive] = node
-            self._watch(node)
-        self._follow(node)
-        return node
+        return self._lists[positive].node
 
     def has_node(self, positive: bool) -> bool:
         """Whether the list is there already."""
-        node = self._nodes.get(positive)
-        return node is not None and node.GetScene() is not None
+        return self._lists[positive].existing_node is not None
 
     def read(self) -> list[Point]:
-        """All placed points that lie in the image, positive ones first. The lists are laid where the volume is now."""
-        found: list[Point] = []
-        for positive in (True, False):
-            if self.has_node(positive):  # a preview that follows the mouse is no point
-                places = self._geometry.from_world(point_positions(self.node(positive)))
-                found += [point for place in places if (point := self._point(place, positive)) is not None]
-        return found
+        """All placed points that lie in the image, positive ones first. A preview that follows the mouse is none."""
+        places = [(place, positive) for positive, of_sign in self._lists.items() for place in of_sign.read()]
+        return [point for place, positive in places if (point := self._point(place, positive)) is not None]
 
     def point(self, positive: bool, number: int) -> Point | None:
         """The point that a control point of a list is; None if it lies beside the image."""
@@ -86,29 +193,20 @@ class PointLists:
     def write(self, points: Iterable[Point]) -> None:
         """Put these points, which lie in the image, in place of all others."""
         wanted = list(points)
-        for positive in (True, False):
-            own = [p for p in wanted if p.positive is positive]
-            if not own and not self.has_node(positive):
-                continue
-            node = self.node(positive)
-            with self._writing, slicer.util.NodeModify(node):
-                node.RemoveAllControlPoints()
-                for point in own:
-                    ras = self._geometry.to_world(np.array([[point.x, point.y, float(point.slice)]]))[0]
-                    node.AddControlPointWorld(vtk.vtkVector3d(*ras), "+" if positive else "-")
-                self._remember(node)
+        for positive, of_sign in self._lists.items():
+            places = [(p.x, p.y, float(p.slice)) for p in wanted if p.positive is positive]
+            of_sign.write(places, ["+" if positive else "-"] * len(places))
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide all points."""
-        for positive in (True, False):
-            if self.has_node(positive):
-                self._nodes[positive].SetDisplayVisibility(visible)
+        for of_sign in self._lists.values():
+            of_sign.set_visible(visible)
 
     def close(self) -> None:
         """Observe nothing any more; the lists stay."""
         self.changed.clear()
-        self._observers.clear()
-        self._nodes = {}
+        for of_sign in self._lists.values():
+            of_sign.close()
 
     def _point(self, place: np.ndarray, positive: bool) -> Point | None:
         x, y, k = place
@@ -116,19 +214,6 @@ class PointLists:
             return None
         _slices, rows, columns = self._geometry.shape
         return Point(int(np.floor(k + 0.5)), float(np.clip(x, 0, columns)), float(np.clip(y, 0, rows)), positive)
-
-    def _watch(self, node: Any) -> None:
-        markups = slicer.vtkMRMLMarkupsNode
-        events = (markups.PointPositionDefinedEvent, markups.PointEndInteractionEvent, markups.PointRemovedEvent)
-        for event in events:
-            self._observers.add(node, event, self._on_changed)
-
-    def _on_changed(self, node: Any) -> None:
-        if self._writing:
-            return
-        self._follow(node)
-        self._snap(node)
-        self.changed.emit()
 
     def _in_image(self, x: float, y: float, k: float) -> bool:
         slices, rows, columns = self._geometry.shape
@@ -138,76 +223,48 @@ class PointLists:
             and -_ROUNDING_PX <= y <= rows + _ROUNDING_PX
         )
 
-    def _follow(self, node: Any) -> None:
-        """Keep a list on its pixels when the volume is put under another transform, or got another place itself.
-
-        Boxes are kept in pixels and need no such thing. Points are kept in the volume's own frame, in millimetres, which is
-        another one after a transform was applied to the volume for good, or its origin was set.
-        """
-        here = self._geometry.ijk_to_ras()
-        known = _place_of(node)
-        before, positions = (here, None) if known is None else known
-        if is_reverse(before, here, self.volume_node.GetImageData().GetDimensions()[2]):
-            self._remember(node)  # a reader has reversed the slices: nothing has moved
-            before = here
-        parent, old_parent = self.volume_node.GetParentTransformNode(), node.GetParentTransformNode()
-        moved = not np.allclose(before, here, rtol=1e-7, atol=1e-5)
-        if known is not None and not moved and parent is old_parent:
-            return
-        with self._writing, slicer.util.NodeModify(node):
-            placed, world = placed_points(node), point_positions(node)
-            node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
-            local = point_positions(node, world=False)
-            if moved and parent is not old_parent and not is_linear(old_parent):
-                # The volume was resampled where it was: the world is what stays.
-                for number, ras in zip(placed, world, strict=True):
-                    node.SetNthControlPointPositionWorld(number, *ras)
-            elif moved and (parent is not old_parent or _same(positions, local) or not self._fits(node)):
-                # Otherwise the list was moved together with the volume.
-                shift = here @ np.linalg.inv(before)
-                for number, position in zip(placed, local, strict=True):
-                    node.SetNthControlPointPosition(number, *(shift[:3, :3] @ position + shift[:3, 3]))
-            self._remember(node)
-
-    def _remember(self, node: Any) -> None:
-        numbers = np.concatenate([self._geometry.ijk_to_ras().ravel(), point_positions(node, world=False).ravel()])
-        node.SetAttribute(_PLACE, " ".join(repr(float(number)) for number in numbers))
-
-    def _fits(self, node: Any) -> bool:
-        """Whether all points lie on slices of the image."""
-        return all(
-            self._in_image(x, y, k) and abs(k - np.floor(k + 0.5)) < 10 * _ON_SLICE
-            for x, y, k in self._geometry.from_world(point_positions(node))
-        )
-
     def _snap(self, node: Any) -> None:
         """Put points that lie between two slices onto the nearer one: what a reader sees is then what the model gets.
 
         A point beside the image counts for nothing, so it is hidden. It goes with the next change of the list; to remove it here
         would be in the way of whoever is placing it.
         """
-        with self._writing:
-            for number, (x, y, k) in zip(placed_points(node), self._geometry.from_world(point_positions(node)), strict=True):
-                inside = self._in_image(x, y, k)
-                if node.GetNthControlPointVisibility(number) != inside:
-                    node.SetNthControlPointVisibility(number, inside)
-                if not inside:
-                    continue
-                index = float(np.floor(k + 0.5))
-                if abs(index - k) > _ON_SLICE:
-                    node.SetNthControlPointPositionWorld(number, *self._geometry.to_world(np.array([[x, y, index]]))[0])
-            self._remember(node)
+        for number, (x, y, k) in zip(_placed(node), self._geometry.from_world(_positions(node)), strict=True):
+            inside = self._in_image(x, y, k)
+            if node.GetNthControlPointVisibility(number) != inside:
+                node.SetNthControlPointVisibility(number, inside)
+            index = float(np.floor(k + 0.5))
+            if inside and abs(index - k) > _ON_SLICE:
+                node.SetNthControlPointPositionWorld(number, *self._geometry.to_world(np.array([[x, y, index]]))[0])
 
 
-def placed_points(node: Any) -> list[int]:
+def prepare_point_display(node: Any, color: tuple[float, float, float], glyph: str) -> Any:
+    """Flat glyphs in the slice views. Returns the display node."""
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetSelectedColor(*color)
+    display.SetColor(*color)
+    display.SetGlyphTypeFromString(glyph)
+    display.SetGlyphScale(2.2)
+    display.SetVisibility3D(False)
+    return display
+
+
+def _prepare(positive: bool, node: Any) -> None:
+    node.SetControlPointLabelFormat("+" if positive else "-")
+    display = prepare_point_display(node, POINT_COLORS[positive], "Cross2D" if positive else "Circle2D")
+    display.SetPointLabelsVisibility(False)
+
+
+def _placed(node: Any) -> list[int]:
     """The points of a list that are placed; a preview that follows the mouse is not, nor is one without a position."""
     defined = slicer.vtkMRMLMarkupsNode.PositionDefined
     return [n for n in range(node.GetNumberOfControlPoints()) if node.GetNthControlPointPositionStatus(n) == defined]
 
 
-def point_positions(node: Any, *, world: bool = True) -> np.ndarray:
+def _positions(node: Any, *, world: bool = True) -> np.ndarray:
     """RAS ``[n, 3]`` of the placed points, in the world or in the list's own frame."""
-    placed = placed_points(node)
+    placed = _placed(node)
     positions = np.zeros((len(placed), 3))
     for number, position in zip(placed, positions, strict=True):
         (node.GetNthControlPointPositionWorld if world else node.GetNthControlPointPosition)(number, position)
@@ -224,19 +281,3 @@ def _place_of(node: Any) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     matrix = numbers[:16].reshape(4, 4)
     return (matrix, numbers[16:].reshape(-1, 3)) if np.linalg.det(matrix) else None
-
-
-def _same(one: np.ndarray | None, other: np.ndarray) -> bool:
-    return one is not None and one.shape == other.shape and np.allclose(one, other, rtol=1e-7, atol=1e-4)
-
-
-def prepare_point_display(node: Any, color: tuple[float, float, float], glyph: str) -> Any:
-    """Flat glyphs in the slice views. Returns the display node."""
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetSelectedColor(*color)
-    display.SetColor(*color)
-    display.SetGlyphTypeFromString(glyph)
-    display.SetGlyphScale(2.2)
-    display.SetVisibility3D(False)
-    return display

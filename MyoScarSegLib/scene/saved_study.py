@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import slicer
 
@@ -17,10 +16,10 @@ from MyoScarSegLib.quantification.aha import ReadersLevel
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, MASS_ERROR
 from MyoScarSegLib.scene.attributes import make_node, node_of, volumes_with
-from MyoScarSegLib.scene.study_state import ModelSlice, StudyState
+from MyoScarSegLib.scene.study_state import ModelMask, Probability, StudyState
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.ventricle_state import Landmarks, VentricleState
-from MyoScarSegLib.utils.json_fields import Index, Limits, read, to_json
+from MyoScarSegLib.utils.json_fields import read, to_json
 
 ROLE_STUDY = "study"
 SEGMENTATION = "MyoScarSeg.Segmentation"
@@ -34,18 +33,6 @@ _READER_S = "MyoScarSeg.ReaderSeconds"
 IDLE_S = 30.0
 """After so long without a sign of the reader he is taken to do something else, and the time is not counted."""
 _VERSION = 2
-_Probability = Annotated[float, Limits(above=0, below=1)]
-
-
-@dataclass(frozen=True)
-class SavedSlice:
-    """The fields of a :class:`ModelSlice` without its array and prompts, which other nodes keep."""
-
-    threshold: _Probability
-    growth_mm: float
-    checksum: str
-    score: float | None
-    run: Index
 
 
 @dataclass(frozen=True)
@@ -69,9 +56,9 @@ class SavedVentricle:
 class SavedStudy:
     """What a scene says of a study: fields of a :class:`StudyState`."""
 
-    threshold: _Probability = DEFAULT_THRESHOLD
+    threshold: Probability = DEFAULT_THRESHOLD
     growth_mm: float = 0.0
-    slices: Mapping[int, SavedSlice] = field(default_factory=dict)
+    slices: Mapping[int, ModelMask] = field(default_factory=dict)
     proposals: Mapping[str, str] = field(default_factory=dict)
     runs: tuple[Mapping[str, str], ...] = ()
     failed: Mapping[int, str] = field(default_factory=dict)
@@ -139,11 +126,6 @@ class StudyRecord:
                 node.SetParameter(_ORDER, str(latest + 1))
 
     @property
-    def grid(self) -> str:
-        """How the volume lay when the study was kept; empty if it was not."""
-        return "" if self.existing_node is None else str(self._node.GetParameter(GRID))
-
-    @property
     def segmentation_node(self) -> Any:
         """The segmentation node that the study's scar is in, None if there is none."""
         node = self.existing_node
@@ -163,7 +145,7 @@ class StudyRecord:
 
     def save(self, state: StudyState, segmentation_node: Any, grid: str) -> None:
         """Keep the settings, per slice what the model wrote, and how the volume lies (``grid``)."""
-        slices = {k: _saved(model) for k, model in state.models.items()}
+        slices = {k: model.mask for k, model in state.models.items()}
         ventricle = SavedVentricle.of(state.ventricle)
         fields = state.threshold, state.growth_mm, slices, state.proposals, state.runs, state.failed, ventricle, state.method
         document = to_json(SavedStudy(*fields), version=_VERSION)
@@ -203,8 +185,3 @@ def _set(node: Any, name: str, text: str) -> None:
 def _order_of(node: Any) -> int:
     text = node.GetParameter(_ORDER)
     return int(text) if text.isdecimal() else 0
-
-
-def _saved(model: ModelSlice) -> SavedSlice:
-    score = model.score if model.score is not None and math.isfinite(model.score) else None
-    return SavedSlice(model.threshold, model.growth_mm, model.checksum, score, model.run)

@@ -44,13 +44,8 @@ class Console:
         environment: Mapping[str, str] | None = None,
         transport: TransportFactory = SubprocessTransport,
     ) -> None:
-        """
-        Args:
-            workflow: that does the work.
-            process_events: of the application, called while waiting (``slicer.app.processEvents``).
-            python: interpreter for :meth:`processFolder`; this process's own if None.
-            environment: of that interpreter.
-            transport: what its process hangs on.
+        """``process_events`` of the application is called while waiting; ``python`` (this process's own if None), its
+        ``environment`` and ``transport`` are for the process of :meth:`processFolder`.
         """
         self.workflow = workflow
         self._process_events = process_events

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from MyoScarSegLib.prompts import Box, Point
@@ -49,44 +47,36 @@ def prompts_by_slice(boxes: Iterable[Box], points: Iterable[Point]) -> dict[int,
 
 
 class PendingMasks:
-    """The slices for which an edit asked a new mask that is not there yet, and how long edits took.
+    """The slices for which an edit asked a new mask that is not there yet.
 
     Attributes:
         missing: these slices, also those whose segmenting failed.
-        latencies_ms: milliseconds from an edit to its mask in the scene, the latest 200.
-        clock: seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         self.missing: set[int] = set()
-        self.latencies_ms: deque[float] = deque(maxlen=200)
-        self.clock = clock
-        self._asked_s: dict[int, float] = {}
+        self._asked: set[int] = set()
 
     @property
     def slices(self) -> list[int]:
         """The slices whose mask is still to be asked for or on its way."""
-        return sorted(self._asked_s)
+        return sorted(self._asked)
 
     def ask(self, slices: Iterable[int]) -> None:
         """An edit asks for new masks."""
-        for k in slices:
-            self.missing.add(k)
-            self._asked_s[k] = self.clock()
+        self._asked.update(slices)
+        self.missing |= self._asked
 
-    def arrived(self, k: int, *, live: bool) -> None:
-        """The mask of a slice is in the scene; the time since the edit counts only if it was made because of it (``live``)."""
-        self.missing.discard(k)
-        since = self._asked_s.pop(k, None)
-        if since is not None and live:
-            self.latencies_ms.append((self.clock() - since) * 1000)
+    def arrived(self, slices: Iterable[int]) -> None:
+        """The masks of these slices are in the scene."""
+        self.missing.difference_update(slices)
+        self._asked &= self.missing
 
     def give_up(self, slices: Iterable[int]) -> None:
         """Segmenting these slices failed: they are missing until the next edit or run, and not asked for again by themselves."""
-        for k in slices:
-            self._asked_s.pop(k, None)
+        self._asked.difference_update(slices)
 
     def forget(self) -> None:
         """Prompts came back together with their masks: nothing is to be segmented."""
         self.missing.clear()
-        self._asked_s.clear()
+        self._asked.clear()

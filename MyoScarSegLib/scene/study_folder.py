@@ -24,30 +24,19 @@ class StudyFolder:
         self.tag = tag
         self._seen: set[str] = set()
         self._collected_at: int | None = None  # when nodes were added to the scene, or removed, last time
-        self._item = 0
 
-    def collect(self) -> int:
-        """Put the nodes of the study that are not in the folder yet into it. Returns the folder's item id.
-
-        A node that the user moved elsewhere afterwards stays there.
-        """
-        hierarchy = _hierarchy(self.volume_node)
-        if hierarchy is None:
-            return 0
-        changed = self.volume_node.GetScene().GetNodes().GetMTime()
-        if changed == self._collected_at:
-            return self._item
-        self._collected_at = changed
-        self._item = self._collect(hierarchy)
-        return self._item
-
-    def _collect(self, hierarchy: Any) -> int:
-        new = [node for node in _own_nodes(self.volume_node) if node.GetID() not in self._seen]
-        folder = self._find(hierarchy)
+    def collect(self) -> None:
+        """Put the nodes of the study that are not in the folder yet into it. One that the user moved elsewhere stays there."""
+        scene, of_volume = self.volume_node.GetScene(), self.volume_node.GetID()
+        hierarchy = None if scene is None else slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        if hierarchy is None or scene.GetNodes().GetMTime() == self._collected_at:
+            return
+        self._collected_at = scene.GetNodes().GetMTime()
+        ours = [node for node, _role in our_nodes(scene) if node.GetNodeReferenceID(VOLUME) == of_volume]
+        new = [node for node in ours if node.IsA("vtkMRMLStorableNode") and node.GetID() not in self._seen]
         if not new:
-            return folder
-        if not folder:
-            folder = self._make(hierarchy)
+            return
+        folder = self._find(hierarchy) or self._make(hierarchy)
         for node in new:
             self._seen.add(node.GetID())
             item = hierarchy.GetItemByDataNode(node)
@@ -55,7 +44,6 @@ class StudyFolder:
                 hierarchy.CreateItem(folder, node)
             elif hierarchy.GetItemParent(item) == hierarchy.GetSceneItemID():
                 hierarchy.SetItemParent(item, folder)
-        return folder
 
     def _find(self, hierarchy: Any) -> int:
         items = vtk.vtkIdList()
@@ -79,14 +67,3 @@ class StudyFolder:
 def is_study_folder(hierarchy: Any, item: int) -> bool:
     """Whether an item of the subject hierarchy is the folder of a study."""
     return bool(item) and str(hierarchy.GetItemAttribute(item, ROLE)).startswith(f"{ROLE_FOLDER} ")
-
-
-def _hierarchy(volume_node: Any) -> Any:
-    scene = volume_node.GetScene()
-    return None if scene is None else slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-
-
-def _own_nodes(volume_node: Any) -> list[Any]:
-    of_volume = volume_node.GetID()
-    ours = (node for node, _role in our_nodes(volume_node.GetScene()) if node.IsA("vtkMRMLStorableNode"))
-    return [node for node in ours if node.GetNodeReferenceID(VOLUME) == of_volume]

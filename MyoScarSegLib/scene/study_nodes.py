@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,18 +30,11 @@ from MyoScarSegLib.scene.ventricle_state import VentricleSlice, VentricleState
 from MyoScarSegLib.scene.view_settings import change_view
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import Term
 
-_ROLES = {
-    ROLE_BOXES,
-    ROLE_SEGMENTATION,
-    ROLE_PROBABILITY,
-    *RESULT_ROLES,
-    ROLE_STUDY,
-    ROLE_LANDMARKS,
-    *ROLE_POINTS.values(),
-}
-_IN_VIEWS = {ROLE_VIEW, ROLE_SEGMENTATION, ROLE_LANDMARKS, *ROLE_POINTS.values()}
+T = TypeVar("T")
+_DRAWN = {ROLE_SEGMENTATION, ROLE_LANDMARKS, *ROLE_POINTS.values()}
+_ROLES = {ROLE_BOXES, ROLE_PROBABILITY, ROLE_STUDY, *RESULT_ROLES, *_DRAWN}
+_IN_VIEWS = {ROLE_VIEW, *_DRAWN}
 
 
 class StudyNodes:
@@ -68,7 +61,7 @@ class StudyNodes:
         self.record = StudyRecord(volume_node)
         self.boxes = BoxTable(volume_node, self.geometry.shape)
         self.points = PointLists(volume_node, self.geometry)
-        self._touched, self._follow = touched, follow
+        self._touched = touched
         self.segmentation = self.segmentation_in(self.record.segmentation_node)
         self.ventricle = self._ventricle_in(self.record.segmentation_node)
         self.landmarks = LandmarkPoints(volume_node, self.geometry)
@@ -87,12 +80,8 @@ class StudyNodes:
         return TissueSegment(self.volume_node, self.geometry, self.record.tag, node, self._touched)
 
     def _ventricle_in(self, node: Any) -> VentricleSegments:
-        """Its other segments there. Of what happens in the node the scar's segment tells."""
-
-        def make(tissue: Term, part: str) -> TissueSegment:
-            return TissueSegment(self.volume_node, self.geometry, f"{self.record.tag} {part}", node, tissue=tissue)
-
-        return VentricleSegments(make)
+        """Its other segments there."""
+        return VentricleSegments(self.volume_node, self.geometry, self.record.tag, node)
 
     @property
     def masks_version(self) -> tuple[Any, ...]:
@@ -136,14 +125,10 @@ class StudyNodes:
         (saved, problem), axis = self.record.load(), reversed_axis(self.volume_node, self.study.file_axes)
         reading = self.boxes.read()
         self.problem = " ".join(text for text in (problem, *reading.problems[:3]) if text)
-        last = self.geometry.shape[0] - 1
-        rows, of_slices, failed = reading.rows, dict(saved.slices), dict(saved.failed)
+        rows, of_slices = reading.rows, self._counted(saved.slices, axis)
         if axis is not None:
             rows = [BoxRow(row.id, self._reversed(row.box, axis)) for row in rows]
             self.boxes.write(rows)
-        if axis == 0:
-            of_slices = {last - k: fields for k, fields in of_slices.items()}
-            failed = {last - k: why for k, why in failed.items()}
         state = StudyState(
             boxes=tuple(rows),
             points=tuple(self.points.read()),
@@ -151,7 +136,7 @@ class StudyNodes:
             growth_mm=saved.growth_mm,
             proposals=saved.proposals,
             runs=saved.runs,
-            failed=failed,
+            failed=self._counted(saved.failed, axis),
             ventricle=self._load_ventricle(saved.ventricle, axis),
             method=saved.method,
         )
@@ -159,15 +144,10 @@ class StudyNodes:
         for k, drawn in self.drawn().items():
             model = None
             if k in of_slices and k in probability:
-                kept = of_slices[k]
-                checksum = kept.checksum
-                if axis and checksum == checksum_of(self._flipped(drawn, axis - 1)):
-                    checksum = checksum_of(drawn)
-                prompts = state.prompts_on(k)
-                uncertain_px = uncertain_pixels(probability[k])
-                model = ModelSlice(
-                    probability[k], kept.threshold, kept.growth_mm, checksum, kept.score, kept.run, uncertain_px, prompts
-                )
+                mask = of_slices[k]
+                if axis and mask.checksum == checksum_of(self._flipped(drawn, axis - 1)):
+                    mask = replace(mask, checksum=checksum_of(drawn))
+                model = ModelSlice(probability[k], mask, uncertain_pixels(probability[k]), state.prompts_on(k))
             slices[k] = SliceState(drawn, model)
         state = state.with_slices(slices)
         if axis is not None:  # noted at once: boxes must not be counted anew a second time
@@ -175,19 +155,20 @@ class StudyNodes:
         return state
 
     def _load_ventricle(self, saved: SavedVentricle, axis: int | None) -> VentricleState:
-        last, slices = self.geometry.shape[0] - 1, {}
+        slices, of_slices = {}, self._counted(saved.proposed, axis)
         for k, drawn in self.ventricle.read().items():
-            proposed = saved.proposed.get(last - k if axis == 0 else k, "")
+            proposed = of_slices.get(k, "")
             if axis and proposed == checksum_of(*(self._flipped(bits, axis - 1) for bits in drawn.masks[:2])):
                 proposed = checksum_of(*drawn.masks[:2])
             slices[k] = replace(drawn, proposed=proposed)
-        levels = {last - k: level for k, level in saved.levels.items()} if axis == 0 else saved.levels
+        levels = self._counted(saved.levels, axis)
         landmarks = saved.landmarks if axis is None else reversed_landmarks(saved.landmarks, axis, self.geometry.shape[axis])
-        if self.record.grid == grid_of(self.volume_node) and self.landmarks.lies_with_volume:
-            landmarks = self.landmarks.read(landmarks)
-        elif self._follow and landmarks is not None:
-            self.landmarks.write(landmarks)
-        return VentricleState(slices, saved.source, saved.provenance, landmarks, levels)
+        return VentricleState(slices, saved.source, saved.provenance, self.landmarks.landmarks(landmarks), levels)
+
+    def _counted(self, by_slice: Mapping[int, T], axis: int | None) -> dict[int, T]:
+        """What was saved of slices, by the number that they have now."""
+        last = self.geometry.shape[0] - 1
+        return {last - k: value for k, value in by_slice.items()} if axis == 0 else dict(by_slice)
 
     def _flipped(self, drawn: bytes, axis: int) -> bytes:
         return pack(np.flip(unpack(drawn, self.study.slice_shape), axis))
@@ -244,7 +225,7 @@ class StudyNodes:
         known = {_position(point): (n, point) for n, point in enumerate(state.points)}
         placed = [known.get(_position(point), (len(known), point)) for point in self.points.read()]
         points = tuple(point for _n, point in sorted(placed, key=lambda found: found[0]))
-        landmarks = self.landmarks.read(state.ventricle.landmarks)
+        landmarks = self.landmarks.landmarks(state.ventricle.landmarks)
         if (boxes, points, landmarks) == (state.boxes, state.points, state.ventricle.landmarks):
             return state
         return replace(state, boxes=boxes, points=points, ventricle=replace(state.ventricle, landmarks=landmarks))
@@ -260,6 +241,9 @@ class StudyNodes:
         def masks(state: StudyState) -> None:
             self.segmentation.write_slices({k: unpack(state.of(k).drawn, self.study.slice_shape) for k in redrawn})
 
+        def other(state: StudyState) -> StudyState:
+            return target if state is now else now
+
         before, after = now.models, target.models
         given = [k for k in before.keys() | after.keys() if _probability(before.get(k)) is not _probability(after.get(k))]
         parts: list[Callable[[StudyState], None]] = [masks, lambda state: self.probability.write(state.models, given)]
@@ -268,11 +252,12 @@ class StudyNodes:
         if target.points != now.points:
             parts.append(lambda state: self.points.write(state.points))
         if target.ventricle.slices != now.ventricle.slices:
-            parts.append(lambda state: self._write_ventricle(now, target, state))
+            shape = self.study.slice_shape
+            parts.append(lambda state: self.ventricle.write(other(state).ventricle, state.ventricle, shape))
         if target.ventricle.landmarks != now.ventricle.landmarks:
-            parts.append(lambda state: self.landmarks.write(state.ventricle.landmarks))
+            parts.append(lambda state: self.landmarks.show(state.ventricle.landmarks))
         if target.view != now.view:
-            parts.append(lambda state: change_view(self.volume_node, target.view if state is now else now.view, state.view))
+            parts.append(lambda state: change_view(self.volume_node, other(state).view, state.view))
         for number, part in enumerate(parts):
             try:
                 part(target)
@@ -280,10 +265,6 @@ class StudyNodes:
                 for written in reversed(parts[:number]):
                     written(now)
                 raise
-
-    def _write_ventricle(self, now: StudyState, target: StudyState, state: StudyState) -> None:
-        before = target if state is now else now
-        self.ventricle.write(before.ventricle, state.ventricle, self.study.slice_shape)
 
     def keep(self, state: StudyState, numbers: StudyNumbers, provenance: Mapping[str, str]) -> None:
         """Bring tables, record and folder in step with a state that has been written; those of burden: :meth:`keep_burden`."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,24 @@ import numpy as np
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import MyoScarSegError, SceneError
-from MyoScarSegLib.prompts import Box, check_box
 from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.quantification.measurements import Measurements
-from MyoScarSegLib.result import Result, SliceMasks, check_threshold
+from MyoScarSegLib.result import Result, check_threshold
 from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.engine_requests import EngineRequests
 from MyoScarSegLib.scene.history import History
 from MyoScarSegLib.scene.lge_volumes import content_hash, study_of
 from MyoScarSegLib.scene.notices import Change, Notices, kept_as_painted
-from MyoScarSegLib.scene.observers import Writing
-from MyoScarSegLib.scene.probability_volume import check_growth, checked
+from MyoScarSegLib.scene.observers import Writing, weakly
+from MyoScarSegLib.scene.probability_volume import check_growth
 from MyoScarSegLib.scene.saved_study import ROLE_STUDY
-from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts
+from MyoScarSegLib.scene.slice_prompts import PendingMasks
 from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.study_numbers import StudyNumbers
 from MyoScarSegLib.scene.study_state import StudyState, bytes_between, prompts_label
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.scene.view_settings import current_view, fit_to_heart
 
 _log = logging.getLogger(__name__)
 _open: weakref.WeakValueDictionary[tuple[str, str], StudySession] = weakref.WeakValueDictionary()
@@ -89,17 +86,7 @@ class StudySession:
         self._slid_s: float | None = None  # when a slider was moved whose surface is still to be made
         self._edited_s: float | None = None  # when something changed that the tables of burden do not say yet
         self._more_to_come = False  # the step in hand is of a drag, an edit or its mask, which a reader waits for
-        this = weakref.ref(self)
-
-        def touched() -> None:
-            if (alive := this()) is not None:
-                alive._on_touched()
-
-        def prompts_changed() -> None:
-            if (alive := this()) is not None:
-                alive.refresh()
-
-        self.nodes = StudyNodes(volume_node, self.study, follow=watch, touched=touched)
+        self.nodes = StudyNodes(volume_node, self.study, follow=watch, touched=weakly(self._on_touched))
         self.geometry = self.nodes.geometry
         self.state = self.nodes.load()
         self.history: History[StudyState] = History(size=bytes_between)
@@ -107,7 +94,7 @@ class StudySession:
         self.numbers = StudyNumbers(self.study, self.geometry)
         self._masks_version: tuple[Any, ...] | None = self.nodes.masks_version
         for prompts in (self.nodes.boxes, self.nodes.points, self.nodes.landmarks) if watch else ():
-            prompts.changed.connect(prompts_changed)
+            prompts.changed.connect(weakly(self.refresh))
         # Or the nodes, which hold on to what observes them, would serve a session that was dropped without a word for ever.
         weakref.finalize(self, self.nodes.close)
 
@@ -146,7 +133,7 @@ class StudySession:
             StudyError: the study is too large for it.
         """
         self._requests = EngineRequests(self, engine)
-        self._clock = self.pending.clock = clock
+        self._clock = clock
 
     def detach(self, why: str) -> None:
         """Let go of the engine, and cancel what runs there; ``why`` is told to the running action."""
@@ -246,11 +233,6 @@ class StudySession:
             return "" if self.state.has_masks else _("There is nothing to export yet: segment a study first.")
         return ""
 
-    def show_points(self, visible: bool) -> None:
-        """Show or hide all points and landmarks, without a change to them."""
-        self.nodes.points.set_visible(visible)
-        self.nodes.landmarks.set_visible(visible)
-
     def set_threshold(self, threshold: float, *, dragging: bool = False) -> list[int]:
         """Count pixels as scar from this probability on, in every slice of the model that was not edited by hand.
 
@@ -330,80 +312,6 @@ class StudySession:
         self.pending.forget()
         self._tell(before)
         return label
-
-    def apply_proposals(
-        self,
-        boxes: Iterable[Box],
-        provenance: Mapping[str, str] | None = None,
-        *,
-        heart: tuple[float, float] | None = None,
-        fit: bool = False,
-    ) -> None:
-        """Put proposed boxes in place of earlier proposals; accepted, rejected and the user's own boxes stay.
-
-        Args:
-            boxes: the proposals.
-            provenance: of them.
-            heart: ``(x, y)`` of the left ventricle's middle, None if it is not known.
-            fit: have views and gray scale show the heart, if these are the study's first proposals: later the reader may have
-                chosen others. Undone with the proposals.
-        """
-        found = [check_box(box, self.geometry.shape) for box in boxes]
-        fit = fit and not self.state.proposals
-        if fit:
-            self.state = replace(self.state, view=current_view(self.volume_node))  # what undo goes back to
-        with self.step(_("Propose boxes"), segment=False):
-            self.become(replace(self.state.with_proposals(found, self.nodes.boxes.next_id), proposals=dict(provenance or {})))
-            if fit:
-                view = fit_to_heart(self.volume_node, self.geometry, self.study.voxels, found, heart)
-                self.state = replace(self.state, view=view)
-
-    def apply_suggestions(self, boxes: Iterable[Box], provenance: Mapping[str, str]) -> list[int]:
-        """Add boxes that were suggested on neighbors, as an offer: nothing that exists changes, and none is segmented before it
-        is accepted, moved or resized (:attr:`Box.counts <MyoScarSegLib.prompts.Box.counts>`).
-
-        Returns:
-            The slice of each box that was added; those that overlap a box that is there were not.
-        """
-        found = [check_box(box, self.geometry.shape) for box in boxes]
-        with self.step(_("Suggest boxes"), segment=False):
-            before = len(self.state.boxes)
-            self.become(self.state.with_suggestions(found, provenance, self.nodes.boxes.next_id))
-            added = self.state.boxes[before:]
-        return sorted(row.box.slice for row in added)
-
-    def apply_masks(
-        self,
-        masks: SliceMasks,
-        *,
-        overwrite_edited: bool = False,
-        with_latest: bool = False,
-        prompts: Mapping[int, SlicePrompts] | None = None,
-    ) -> list[int]:
-        """Write the masks of a run of the segmenter, with the threshold and growth in force.
-
-        Args:
-            masks: probabilities of the slices that were run.
-            overwrite_edited: write also where the user painted, whose work is then replaced.
-            with_latest: the masks belong to the latest action (a box was moved) and are undone together with it.
-            prompts: that the slices were run with; those of now if None.
-
-        Returns:
-            The slices that were left as they are, because the user painted in them.
-        """
-        with self.step(_("Segment scar"), segment=False, with_latest=with_latest):
-            given = {int(k): checked(int(k), array, self.geometry.shape) for k, array in sorted(masks.probability.items())}
-            kept = [k for k in given if self.state.of(k).edited and not overwrite_edited]
-            target = self.state.with_masks(
-                {k: array for k, array in given.items() if k not in kept},
-                masks.scores,
-                {int(k): str(why) for k, why in masks.failed.items()},
-                masks.provenance,
-                self.state.prompts if prompts is None else prompts,
-                self.study.geometry.pixel_spacing_mm,
-            )
-            self.become(replace(target, failed={k: why for k, why in target.failed.items() if k not in kept}))
-        return kept
 
     def node_removed(self, node: Any) -> None:
         """A node was deleted. If it was of this study, the next :meth:`pump` takes that up; what is missing is made anew then."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -17,10 +18,12 @@ from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
 from MyoScarSegLib.scene.slice_prompts import NO_PROMPTS, SlicePrompts, prompts_by_slice
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.ventricle_state import VentricleState
+from MyoScarSegLib.utils.json_fields import Index, Limits
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.view_settings import ViewSettings
 
+Probability = Annotated[float, Limits(above=0, below=1)]
 _SAME_IOU = 0.7
 """A proposal that overlaps a box of the reader more than this is that box."""
 _ANOTHER_IOU = 0.5
@@ -35,33 +38,44 @@ class BoxRow:
     box: Box
 
 
+@dataclass(frozen=True)
+class ModelMask:
+    """A mask as it was made of a slice's probabilities.
+
+    Attributes:
+        threshold, growth_mm: with which it was made.
+        checksum: see :func:`checksum_of`: a slice whose mask has another one was edited by hand.
+        score: the model's own estimate of its IoU, None if unknown.
+        run: index of the run that gave the probabilities in :attr:`StudyState.runs`.
+    """
+
+    threshold: Probability
+    growth_mm: float
+    checksum: str
+    score: float | None
+    run: Index
+
+
 @dataclass(frozen=True, eq=False)
 class ModelSlice:
-    """What the model gave for one slice, and the mask that was made of it.
+    """What the model gave for one slice.
 
     Attributes:
         probability: float32 ``[row, column]``, read-only.
-        threshold, growth_mm: of the mask as last written.
-        checksum: of that mask, see :func:`checksum_of`: a slice whose mask has another one was edited by hand.
-        score: the model's own estimate of its mask's IoU, None if unknown.
-        run: index of the run that made it in :attr:`StudyState.runs`.
+        mask: that was last made of it.
         uncertain_px: see :func:`~MyoScarSegLib.quantification.mass_interval.uncertain_pixels`.
         prompts: that it was made with.
     """
 
     probability: np.ndarray
-    threshold: float
-    growth_mm: float
-    checksum: str
-    score: float | None
-    run: int
+    mask: ModelMask
     uncertain_px: float
     prompts: SlicePrompts = NO_PROMPTS
 
     @property
     def gave_something(self) -> bool:
         """Whether the probabilities are not 0 throughout."""
-        return self.uncertain_px > 0 or self.checksum != _NO_PIXELS
+        return self.uncertain_px > 0 or self.mask.checksum != _NO_PIXELS
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,7 @@ class SliceState:
         """Whether the mask holds anything that the model did not write, or lacks what it wrote."""
         if self.model is None:
             return bool(self.drawn)
-        return checksum_of(self.drawn) != self.model.checksum
+        return checksum_of(self.drawn) != self.model.mask.checksum
 
 
 NOTHING = SliceState()
@@ -162,7 +176,7 @@ class StudyState:
     @property
     def scores(self) -> dict[int, float]:
         """The model's own estimates of its masks' IoU, by slice."""
-        return {k: model.score for k, model in self.models.items() if model.score is not None}
+        return {k: model.mask.score for k, model in self.models.items() if model.mask.score is not None}
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -187,7 +201,7 @@ class StudyState:
         return MassError.widest(MassError.of_text(run.get(MASS_ERROR, "")) for run in gave)
 
     def _runs_of(self, models: Iterable[ModelSlice]) -> list[Mapping[str, str]]:
-        return [self.runs[n] for n in sorted({model.run for model in models}) if n < len(self.runs)]
+        return [self.runs[n] for n in sorted({model.mask.run for model in models}) if n < len(self.runs)]
 
     @property
     def has_masks(self) -> bool:
@@ -278,7 +292,7 @@ class StudyState:
         prompts: Mapping[int, SlicePrompts],
         pixel_spacing_mm: tuple[float, float] | None,
     ) -> StudyState:
-        """The state after a run of the segmenter on these slices, with the threshold and growth in force.
+        """The state after a run of the segmenter with these prompts, with the threshold and growth in force.
 
         Args:
             probability: slice index to read-only float32 ``[row, column]``.
@@ -292,20 +306,20 @@ class StudyState:
         if not probability:
             return replace(self, failed=left)
         runs, run = _with_run(self, provenance, probability.keys())
-        models = {
-            k: ModelSlice(
-                array, self.threshold, self.growth_mm, "", scores.get(k), run, uncertain_pixels(array), prompts.get(k, NO_PROMPTS)
-            )
-            for k, array in probability.items()
-        }
-        return self.with_slices({k: _drawn(model, pixel_spacing_mm) for k, model in models.items()}, runs=runs, failed=left)
+        known = {k: score for k, score in scores.items() if math.isfinite(score)}
+        changes = {}
+        for k, array in probability.items():
+            mask = ModelMask(self.threshold, self.growth_mm, "", known.get(k), run)
+            model = ModelSlice(array, mask, uncertain_pixels(array), prompts.get(k, NO_PROMPTS))
+            changes[k] = _drawn(model, mask, pixel_spacing_mm)
+        return self.with_slices(changes, runs=runs, failed=left)
 
     def with_settings(self, threshold: float, growth_mm: float, pixel_spacing_mm: tuple[float, float] | None) -> StudyState:
         """The state with the model's masks made anew from their probabilities, but for slices that the user edited."""
         changes = {
-            k: _drawn(replace(model, threshold=threshold, growth_mm=growth_mm), pixel_spacing_mm)
+            k: _drawn(model, replace(model.mask, threshold=threshold, growth_mm=growth_mm), pixel_spacing_mm)
             for k, model in self.models.items()
-            if not self.of(k).edited and (model.threshold, model.growth_mm) != (threshold, growth_mm)
+            if not self.of(k).edited and (model.mask.threshold, model.mask.growth_mm) != (threshold, growth_mm)
         }
         return self.with_slices(changes, threshold=threshold, growth_mm=growth_mm)
 
@@ -326,9 +340,10 @@ def _in_order(rows: Iterable[BoxRow]) -> list[int]:
     return [row.id for row in sorted(rows, key=lambda row: (row.box.slice, row.box.confidence or 0.0, row.id))]
 
 
-def _drawn(model: ModelSlice, pixel_spacing_mm: tuple[float, float] | None) -> SliceState:
-    drawn = pack(mask_of(model.probability, model.threshold, model.growth_mm, pixel_spacing_mm))
-    return SliceState(drawn, replace(model, checksum=checksum_of(drawn)))
+def _drawn(model: ModelSlice, mask: ModelMask, pixel_spacing_mm: tuple[float, float] | None) -> SliceState:
+    """The slice with its mask made anew, with the threshold and growth of ``mask``."""
+    drawn = pack(mask_of(model.probability, mask.threshold, mask.growth_mm, pixel_spacing_mm))
+    return SliceState(drawn, replace(model, mask=replace(mask, checksum=checksum_of(drawn))))
 
 
 def _with_run(
@@ -338,7 +353,7 @@ def _with_run(
 
     A run of which no slice is left gives its place to the new one; the others keep theirs.
     """
-    used = {model.run for k, model in state.models.items() if k not in slices}
+    used = {model.mask.run for k, model in state.models.items() if k not in slices}
     runs = [run if n in used else {} for n, run in enumerate(state.runs)]
     for n in sorted(used & set(range(len(runs)))):
         if dict(runs[n]) == dict(provenance):

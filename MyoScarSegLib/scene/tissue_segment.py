@@ -241,10 +241,7 @@ class TissueSegment:
         return whole
 
     def write_slices(self, masks: Mapping[int, np.ndarray]) -> None:
-        """Make these slices of the segment equal to the masks; other slices and other segments stay.
-
-        Args:
-            masks: slice index to bool ``[row, column]``.
+        """Make slices of the segment equal to the masks, bool ``[row, column]`` by index; others, and other segments, stay.
 
         Raises:
             SceneError: the node cannot be written, see :meth:`check`; then nothing is.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from MyoScarSegLib.scene.packed_masks import pack, unpack
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.ventricle_state import VentricleSlice, VentricleState
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, REMOTE, WALL, Term
 
 _PARTS: dict[str, Term] = {"myocardium": WALL, "cavity": BLOOD_POOL, "no_reflow": MVO, "remote": REMOTE}
@@ -17,12 +17,11 @@ _PARTS: dict[str, Term] = {"myocardium": WALL, "cavity": BLOOD_POOL, "no_reflow"
 class VentricleSegments:
     """Segments in the node that the scar is in, made together with the first wall; the remote region's when it is drawn."""
 
-    def __init__(self, make: Callable[[Term, str], TissueSegment]) -> None:
-        """
-        Args:
-            make: the segment of a tissue, given that and what its tag ends with.
-        """
-        self._segments = {part: make(tissue, part) for part, tissue in _PARTS.items()}
+    def __init__(self, volume_node: Any, geometry: VolumeGeometry, tag: str, node: Any) -> None:
+        """As of :class:`TissueSegment`; their tags begin with ``tag``. Of what happens in the node the scar's segment tells."""
+        self._segments = {
+            part: TissueSegment(volume_node, geometry, f"{tag} {part}", node, tissue=tissue) for part, tissue in _PARTS.items()
+        }
 
     @property
     def version(self) -> tuple[Any, ...]:

@@ -93,10 +93,8 @@ def set_level(session: StudySession, k: int, level: ReadersLevel | None) -> None
 def turn_septum(session: StudySession, degrees: float, *, join: bool = False) -> None:
     """Set the insertion points by an angle, as :func:`~MyoScarSegLib.quantification.insertions.insertions_at` has it.
 
-    Args:
-        session: whose study has a wall.
-        degrees: from where the patient's axes have the septum; positive turns it towards the inferior wall.
-        join: it is another value of the box that gave the one before: both are one step.
+    ``degrees`` count from where the patient's axes have the septum, positive ones towards the inferior wall. With ``join`` it is
+    another value of the box that gave the one before: both are one step.
 
     Raises:
         SceneError: there is no wall, or ``degrees`` is no angle.

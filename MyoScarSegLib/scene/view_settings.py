@@ -50,14 +50,8 @@ def fit_to_heart(
 ) -> ViewSettings:
     """Fill the views with the heart and the grey scale with what is in it; a view along the slices stays on its slice.
 
-    Args:
-        volume_node, geometry, voxels: of the study; voxels ``[k, row, column]``.
-        boxes: that must be in sight.
-        heart: ``(x, y)`` of the left ventricle's middle in pixel edges; the middle of the boxes if None. Without either nothing
-            changes.
-
-    Returns:
-        How the volume is shown then.
+    The boxes must be in sight. ``heart`` is ``(x, y)`` of the left ventricle's middle in pixel edges; that of the boxes if None,
+    and without either nothing changes. Returns how the volume is shown then.
     """
     corners = np.array([box.xyxy for box in boxes]).reshape(-1, 2, 2)
     if heart is None and not len(corners):

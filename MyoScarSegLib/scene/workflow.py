@@ -25,6 +25,7 @@ from MyoScarSegLib.scene.prompt_steps import remove_box, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.utils.signal import Signal
+from MyoScarSegLib.utils.task import TaskProgress
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -147,9 +148,9 @@ class Workflow:
         return "" if self.requests is None else self.requests.busy
 
     @property
-    def progress(self) -> tuple[int, int, str, float | None]:
+    def progress(self) -> TaskProgress:
         """As of :attr:`EngineRequests.progress`; zeros without a study."""
-        return (0, 0, "", None) if self.requests is None else self.requests.progress
+        return TaskProgress() if self.requests is None else self.requests.progress
 
     @property
     def displayed_slice(self) -> int | None:
@@ -302,7 +303,7 @@ class Workflow:
             self.session.notices.note = self.engine.error
         self.notices.tell(Change.ENGINE, Change.STATUS)
 
-    def _on_box_dragged(self, box_id: int, _k: int, corners: tuple[float, float, float, float]) -> None:
+    def _on_box_dragged(self, box_id: int, corners: tuple[float, float, float, float]) -> None:
         self.attempt(update_box, box_id, **dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)))
 
     def _on_box_removed(self, box_id: int) -> None:

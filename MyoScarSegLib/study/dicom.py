@@ -14,10 +14,11 @@ from MyoScarSegLib.study.dicom_files import dicom_files
 from MyoScarSegLib.study.dicom_groups import stacks_of
 from MyoScarSegLib.study.dicom_headers import DicomImage, Unreadable, read_images
 from MyoScarSegLib.study.dicom_pixels import CannotDecode, forget_frames, pixels_of
-from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of
+from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of, heights_mm
 from MyoScarSegLib.study.series import Series
 from MyoScarSegLib.study.stack import FileStack
 from MyoScarSegLib.study.study import Reconstruction, SliceFile
+from MyoScarSegLib.utils.words import counted, listed
 
 #: Normals with this cosine are parallel; so few parallel images of another kind are slices gone astray, not a stack.
 _PARALLEL, _FEWEST_SLICES = 0.999, 3
@@ -93,9 +94,8 @@ def _offered(path: Path) -> tuple[list[DicomStack], list[Series], dict[Path, Unr
 
 def _named(damaged: dict[Path, Unreadable]) -> str:
     """Number, names and reasons of damaged files, for a sentence."""
-    shown = [f"{file.name} ({error})" for file, error in sorted(damaged.items())[:5]]
-    more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
-    return f"{len(damaged)} {'file' if len(damaged) == 1 else 'files'} cannot be read: {', '.join(shown)}{more}"
+    shown = listed((f"{file.name} ({error})" for file, error in sorted(damaged.items())), 5)
+    return f"{counted(len(damaged), 'file')} cannot be read: {shown}"
 
 
 def _missing_files(
@@ -127,7 +127,7 @@ def _odd_slices(stack: DicomStack, others: list[DicomImage]) -> list[DicomImage]
     if first.normal is None or not stack.has_positions:
         return []
     normal, series = first.normal, (first.series_uid, first.series_number, first.text)
-    taken = np.array([image.position @ normal for image in stack.slices])
+    taken = heights_mm(stack.slices)
     odd = [
         image
         for image in others

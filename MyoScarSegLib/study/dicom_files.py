@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from MyoScarSegLib.study.names import ARCHIVE_EXTENSIONS, DICOM_EXTENSIONS
+from MyoScarSegLib.study.names import ARCHIVE_EXTENSIONS, DICOM_EXTENSIONS, has_extension
 
 #: How an old file without the standard's prefix begins: group 0002 or 0008, or 0008 in the other byte order.
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
@@ -17,28 +17,18 @@ _FIRST_TYPES = (b"UL", b"CS", b"UI", b"SH", b"LO", b"DA", b"OB", b"TM")
 
 def is_dicom(path: Path) -> bool:
     """Whether the file starts as a DICOM file does: with the standard's prefix, or (old files) with a first group at once."""
-    return _begins_as_dicom(_head(path))
-
-
-def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(132)
+            head = file.read(132)
     except OSError:
-        return b""
-
-
-def _begins_as_dicom(head: bytes) -> bool:
-    if head[128:132] == b"DICM":
-        return True
-    if len(head) < 16:
         return False
-    if head[:2] == b"\x00\x08" and head[2] == 0:
-        return head[4:6] in _FIRST_TYPES
+    if head[128:132] == b"DICM" or len(head) < 16:
+        return head[128:132] == b"DICM"
     # Group, element number, and either a known two-letter type or a small length.
-    if head[:2] not in _FIRST_GROUPS or head[3] != 0:
-        return False
-    return head[4:6] in _FIRST_TYPES or int.from_bytes(head[4:8], "little") < 128
+    known = head[4:6] in _FIRST_TYPES
+    if head[:2] == b"\x00\x08" and head[2] == 0:
+        return known
+    return head[:2] in _FIRST_GROUPS and head[3] == 0 and (known or int.from_bytes(head[4:8], "little") < 128)
 
 
 def dicom_files(folder: Path) -> tuple[list[Path], dict[Path, str]]:
@@ -48,18 +38,18 @@ def dicom_files(folder: Path) -> tuple[list[Path], dict[Path, str]]:
     for its numbers. Hidden files and directories are left out.
     """
     found: list[Path] = []
-    others: list[tuple[Path, str]] = []
+    others: list[Path] = []
     patterns: dict[Path, set[str]] = defaultdict(set)
     for path in _files(folder):
         if is_dicom(path):
             found.append(path)
             patterns[path.parent] |= _patterns(path.name)
         else:
-            others.append((path, path.name))
+            others.append(path)
     damaged = {}
-    for path, name in others:
-        packed = name.lower().endswith(ARCHIVE_EXTENSIONS)
-        name = name.rsplit(".", 1)[0] if packed else name
+    for path in others:
+        packed = has_extension(path, ARCHIVE_EXTENSIONS)
+        name = path.stem if packed else path.name
         if name.lower().endswith(DICOM_EXTENSIONS) or _patterns(name) & patterns[path.parent]:
             damaged[path] = f"it is packed ({path.suffix}); unpack it" if packed else _what_it_holds(path)
     return found, damaged

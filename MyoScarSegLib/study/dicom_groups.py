@@ -6,7 +6,7 @@ So a series is first split by name, sequence, timing, kind and geometry, and wha
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -22,6 +22,9 @@ from MyoScarSegLib.study.dicom_stacks import (
     alike,
     by_position,
     differences_of_timing,
+    gathered,
+    grouped,
+    heights_mm,
     take_one_per_position,
     time_order,
 )
@@ -32,11 +35,8 @@ _FEW_SLICES = 3
 
 def stacks_of(images: Iterable[DicomImage]) -> list[DicomStack]:
     """Every stack among ``images``, with its key, in the order of series numbers."""
-    by_series: dict[str, list[DicomImage]] = defaultdict(list)
-    for image in images:
-        by_series[image.series_uid].append(image)
     stacks: list[DicomStack] = []
-    for series in by_series.values():
+    for series in grouped(images, lambda image: image.series_uid):
         parts = [DicomStack(part) for part in _parts(series)]
         for part in parts:
             if len(parts) > 1:
@@ -54,40 +54,30 @@ def stacks_of(images: Iterable[DicomImage]) -> list[DicomStack]:
 
 def _parts(series: list[DicomImage]) -> list[list[DicomImage]]:
     """The stacks of one series."""
-    exams = {image.study_uid for image in series}
-    several_exams = len(exams) < len(series)  # else each file was given a UID of its own
-    groups: dict[Hashable, list[list[DicomImage]]] = defaultdict(list)
-    for image in series:
+    several_exams = len({image.study_uid for image in series}) < len(series)  # else each file was given a UID of its own
+
+    def said(image: DicomImage) -> Hashable:
         exam = image.study_uid if several_exams else ""
-        key = (image.patient, exam, image.series_number, image.text, image.protocol, image.method, image.modality, image.kind)
-        _put(image, groups[key], alike)
+        return image.patient, exam, image.series_number, image.text, image.protocol, image.method, image.modality, image.kind
+
     return [
         part
-        for same in groups.values()
-        for group in same
+        for same in grouped(series, said)
+        for group in gathered(same, alike)
         for timed in _split_by_timing(_without_copies(group))
         for part in _split_repeats(timed)
     ]
 
 
-def _put(image: DicomImage, groups: list[list[DicomImage]], fits: Callable[[DicomImage, DicomImage], bool]) -> None:
-    """Put an image into the first group that it fits, or into a new one."""
-    group = next((group for group in groups if fits(group[0], image)), None)
-    if group is None:
-        groups.append([image])
-    else:
-        group.append(image)
-
-
 def _without_copies(images: list[DicomImage]) -> list[DicomImage]:
     """Leave out images with the same place and the same pixels as another; UIDs neither make nor unmake a copy."""
-    places: dict[Hashable, list[DicomImage]] = defaultdict(list)
-    for image in images:
+
+    def place_and_time(image: DicomImage) -> Hashable:
         place = image.instance_uid if image.position is None else tuple(np.round(image.position, 1))
-        times = (image.trigger_time_ms, image.inversion_time_ms, image.echo_time_ms, image.acquired)
-        places[place, image.image_type, times].append(image)
+        return place, image.image_type, image.trigger_time_ms, image.inversion_time_ms, image.echo_time_ms, image.acquired
+
     kept = []
-    for same in places.values():
+    for same in grouped(images, place_and_time):
         kept += same if len(same) == 1 else _with_different_pixels(same)
     forget_frames()
     return kept
@@ -110,16 +100,11 @@ def _split_by_timing(images: list[DicomImage]) -> list[list[DicomImage]]:
 
     So one counts only where it tells two whole stacks at the same positions apart.
     """
-    groups: list[list[DicomImage]] = []
-    for image in images:
-        _put(image, groups, lambda one, other: differences_of_timing(one, other) < 2)
     result = []
-    for group in groups:
-        finer: list[list[DicomImage]] = []
-        if _most_per_position(group) == 2:
-            for image in group:
-                _put(image, finer, lambda one, other: differences_of_timing(one, other) < 1)
-        apart = len(finer) == 2 and all(len(part) >= _FEW_SLICES and _most_per_position(part) == 1 for part in finer)
+    for group in gathered(images, lambda one, other: differences_of_timing(one, other) < 2):
+        finer = gathered(group, lambda one, other: differences_of_timing(one, other) < 1)
+        apart = _most_per_position(group) == 2 and len(finer) == 2
+        apart = apart and all(len(part) >= _FEW_SLICES and _most_per_position(part) == 1 for part in finer)
         result += finer if apart else [group]
     return result
 
@@ -128,22 +113,18 @@ def _split_repeats(images: list[DicomImage]) -> list[list[DicomImage]]:
     """Two images at most positions are two stacks: as a header tells them apart, or as they were acquired."""
     positions = by_position(images)
     repeated = [group for group in positions if len(group) > 1]
-    folders: dict[Hashable, list[DicomImage]] = defaultdict(list)
-    for image in images:
-        folders[image.file.parent].append(image)
-    if not repeated and len(folders) > 1 and not _even(images) and all(map(_even, folders.values())):
-        return list(folders.values())
+    folders = grouped(images, lambda image: image.file.parent)
+    if not repeated and len(folders) > 1 and not _even(images) and all(map(_even, folders)):
+        return folders
     if len(repeated) < 2 or 2 * len(repeated) < len(positions):
         return [images]
     many = _most_per_position(images) >= MANY_PER_POSITION
     tell_apart: list[Callable[[DicomImage], Hashable]] = [lambda image: image.image_type, lambda image: image.signed]
     for sign in tell_apart if many else [*tell_apart, lambda image: image.file.parent]:
-        groups: dict[Hashable, list[DicomImage]] = defaultdict(list)
-        for image in images:
-            groups[sign(image)].append(image)
+        groups = grouped(images, sign)
         fewest = len(positions) if many else 1
-        if len(groups) > 1 and all(_most_per_position(group) == 1 and len(group) >= fewest for group in groups.values()):
-            return list(groups.values())
+        if len(groups) > 1 and all(_most_per_position(group) == 1 and len(group) >= fewest for group in groups):
+            return groups
     if many:
         return [images]
     firsts, seconds = [min(group, key=time_order) for group in repeated], [max(group, key=time_order) for group in repeated]
@@ -158,7 +139,7 @@ def _even(images: list[DicomImage]) -> bool:
     """Whether at least three slices lie at even distances."""
     if len(images) < _FEW_SLICES or any(image.position is None or image.normal is None for image in images):
         return False
-    gaps = np.diff(np.sort([float(image.position @ images[0].normal) for image in images]))  # type: ignore[operator]
+    gaps = np.diff(np.sort(heights_mm(images)))
     return bool(np.ptp(gaps) < 0.1 * gaps.mean())
 
 

@@ -326,14 +326,11 @@ def _without_personal(text: str, header: Any) -> str:
 
 
 def _acquired(header: Any, places: list[Any]) -> str:
-    moment = _find(places, "FrameAcquisitionDateTime", "FrameContentSequence")
-    if moment:
-        return str(moment)
-    moment = _text(header, "AcquisitionDateTime")
-    if moment:
-        return moment
-    return (_text(header, "AcquisitionDate") or _text(header, "SeriesDate")) + (
-        _text(header, "AcquisitionTime") or _text(header, "ContentTime") or _text(header, "SeriesTime")
+    return (
+        str(_find(places, "FrameAcquisitionDateTime", "FrameContentSequence") or "")
+        or _text(header, "AcquisitionDateTime")
+        or (_text(header, "AcquisitionDate") or _text(header, "SeriesDate"))
+        + (_text(header, "AcquisitionTime") or _text(header, "ContentTime") or _text(header, "SeriesTime"))
     )
 
 

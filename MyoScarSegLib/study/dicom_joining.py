@@ -16,6 +16,9 @@ from MyoScarSegLib.study.dicom_stacks import (
     alike,
     by_position,
     differences_of_timing,
+    gathered,
+    grouped,
+    heights_mm,
     time_order,
 )
 from MyoScarSegLib.study.series_words import fold
@@ -35,22 +38,21 @@ _FEWEST_SLICES = 3
 
 def joined(stacks: list[DicomStack]) -> list[DicomStack]:
     """``stacks``, with those put together that are pieces of one: of one name but for numbers, sequence, kind and geometry."""
-    result: list[DicomStack] = []
-    families: dict[Hashable, list[list[DicomStack]]] = defaultdict(list)
-    for stack in stacks:
+
+    def alone(stack: DicomStack) -> bool:
+        return not stack.has_positions or max(len(group) for group in by_position(stack.images)) >= MANY_PER_POSITION
+
+    def family(stack: DicomStack) -> Hashable:
         first = stack.first
-        if not stack.has_positions or max(len(group) for group in by_position(stack.images)) >= MANY_PER_POSITION:
-            result.append(stack)
-            continue
-        key = (first.study_uid, first.patient, first.modality, first.method, first.kind, first.image_type, first.signed)
-        same = families[(*key, _base_name(first))]
-        family = next((pieces for pieces in same if _continues(pieces[0].first, first)), None)
-        if family is None:
-            same.append([stack])
-        else:
-            family.append(stack)
-    for same in families.values():
-        for pieces in same:
+        same = (first.study_uid, first.patient, first.modality, first.method, first.kind, first.image_type, first.signed)
+        return *same, _base_name(first)
+
+    def continues(one: DicomStack, other: DicomStack) -> bool:
+        return alike(one.first, other.first) and differences_of_timing(one.first, other.first) < 2
+
+    result = [stack for stack in stacks if alone(stack)]
+    for same in grouped((stack for stack in stacks if not alone(stack)), family):
+        for pieces in gathered(same, continues):
             result += _assembled(sorted(pieces, key=lambda piece: min(time_order(image) for image in piece.images)))
     return result
 
@@ -58,10 +60,6 @@ def joined(stacks: list[DicomStack]) -> list[DicomStack]:
 def _base_name(image: DicomImage) -> tuple[str, ...]:
     words = _WORDS.findall(fold(image.text or image.protocol))
     return tuple(sorted(word for word in words if not _OF_A_PIECE.fullmatch(word)))
-
-
-def _continues(one: DicomImage, other: DicomImage) -> bool:
-    return alike(one, other) and differences_of_timing(one, other) < 2
 
 
 def _assembled(pieces: list[DicomStack]) -> list[DicomStack]:
@@ -97,8 +95,7 @@ def _images(pieces: list[DicomStack]) -> list[DicomImage]:
 
 
 def _gaps(images: list[DicomImage]) -> np.ndarray:
-    normal = images[0].normal
-    gaps = np.diff(np.sort([float(image.position @ normal) for image in images]))  # type: ignore[operator]
+    gaps = np.diff(np.sort(heights_mm(images)))
     return gaps[gaps > SAME_POSITION_MM]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from MyoScarSegLib.study.dicom_headers import DicomImage, as_number
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.utils.words import first_line
 
 _MULTI_FRAME_GRAY = {8: "1.2.840.10008.5.1.4.1.1.7.2", 16: "1.2.840.10008.5.1.4.1.1.7.3"}
 _PIXEL_ATTRIBUTES = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation", "NumberOfFrames")
@@ -76,7 +77,7 @@ def _frames_of(file: Path) -> _Frames:
         try:
             return _decoded(pydicom.dcmread(file, force=True))
         except parsing_errors() as error:
-            raise CannotDecode((str(error).split("\n")[0] or type(error).__name__)[:100]) from error
+            raise CannotDecode(first_line(error)) from error
 
 
 def _decoded(dataset: Any) -> _Frames:

@@ -12,6 +12,7 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.dicom_sources import check_frame_of_reference, located
 from MyoScarSegLib.study.polygons import filled_curve
 from MyoScarSegLib.study.quiet_pydicom import parsing_errors
+from MyoScarSegLib.study.segments import Segment
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import CAVITY, MYOCARDIUM, WALL, border_named, class_named
 
@@ -20,7 +21,7 @@ _CLOSED, _POINT = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"), "POINT"
 _EMPTY_WORDS = re.compile(r"\b(?:sa|sax|contours?|area|roi|kontur|region|\d+)\b", re.IGNORECASE)
 
 
-def read_structure_set(path: Path, dataset: Any, study: Study) -> list[tuple[str, int | None, np.ndarray]]:
+def read_structure_set(path: Path, dataset: Any, study: Study) -> list[Segment]:
     """The regions of a structure set.
 
     A pixel belongs to a contour that its center lies in; a contour within another one of its region is a hole. Regions of one
@@ -31,9 +32,6 @@ def read_structure_set(path: Path, dataset: Any, study: Study) -> list[tuple[str
         path: of the file.
         dataset: it, as pydicom reads it.
         study: that it was drawn on.
-
-    Returns:
-        Name, class (:mod:`~MyoScarSegLib.study.tissue`; None if its name does not say it) and bool ``[k, j, i]`` of each region.
 
     Raises:
         StudyError: a contour is open or lies in no slice, the endocardium is missing, or the file is damaged.
@@ -51,14 +49,12 @@ def read_structure_set(path: Path, dataset: Any, study: Study) -> list[tuple[str
             check_frame_of_reference(study, str(roi.get("ReferencedFrameOfReferenceUID") or ""), str(path))
             mask = _filled(path, name, contours.get(int(roi.ROINumber), ()), study, needed=means is not None)
             found[name] = means, mask | found[name][1] if name in found else mask
-    except StudyError:
-        raise
     except parsing_errors() as error:
         raise StudyError(f"{path} is a damaged DICOM structure set ({error}).") from error
     return _with_walls(path, found)
 
 
-def _with_walls(path: Path, found: dict[str, tuple[int | str | None, np.ndarray]]) -> list[tuple[str, int | None, np.ndarray]]:
+def _with_walls(path: Path, found: dict[str, tuple[int | str | None, np.ndarray]]) -> list[Segment]:
     """The regions, with cavity and wall in the place of the borders."""
     endo, epi = ([name for name, (means, _) in found.items() if means == border] for border in ("endocardium", "epicardium"))
     for names in (endo, epi):
@@ -72,7 +68,7 @@ def _with_walls(path: Path, found: dict[str, tuple[int | str | None, np.ndarray]
         regions.append((endo[0], CAVITY, found[endo[0]][1]))
     if epi and MYOCARDIUM not in drawn:
         regions.append((WALL.name, MYOCARDIUM, found[epi[0]][1] & ~found[endo[0]][1]))
-    return regions
+    return [Segment(name, means, place, mask) for place, (name, means, mask) in enumerate(regions, start=1)]
 
 
 def _class_named(name: str) -> int | None:

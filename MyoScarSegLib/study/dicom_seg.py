@@ -12,6 +12,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.dicom_sources import check_frame_of_reference, located
 from MyoScarSegLib.study.quiet_pydicom import parsing_errors
+from MyoScarSegLib.study.segments import Segment
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import class_of_segment
 
@@ -21,7 +22,7 @@ _OLD_SCHEMES = ("SNM3", "99SDM")
 _SAME_PLACE = 0.1
 
 
-def read_dicom_segmentation(path: Path, dataset: Any, study: Study) -> list[tuple[str, int | None, np.ndarray]]:
+def read_dicom_segmentation(path: Path, dataset: Any, study: Study) -> list[Segment]:
     """The segments of a DICOM segmentation.
 
     A frame may be cropped, mirrored or turned against the image, as long as its pixels are the image's. Of a fractional one what
@@ -31,10 +32,6 @@ def read_dicom_segmentation(path: Path, dataset: Any, study: Study) -> list[tupl
         path: of the file.
         dataset: it, as pydicom reads it.
         study: that it was drawn on.
-
-    Returns:
-        Name, class (:mod:`~MyoScarSegLib.study.tissue`; None if neither code nor name says it) and bool ``[k, j, i]`` of each
-        segment.
 
     Raises:
         StudyError: it cannot be decoded, is damaged, or was not drawn on this study's slices.
@@ -49,9 +46,10 @@ def read_dicom_segmentation(path: Path, dataset: Any, study: Study) -> list[tupl
                 if number not in masks:
                     raise StudyError(f"{path} is damaged: a frame is of segment {number}, which is not described.")
                 _put(path, dataset, group, frame, masks[number], study)
-            return [(_name(item), _class(path, item), masks[number]) for number, item in sorted(described.items())]
-    except StudyError:
-        raise
+            return [
+                Segment(_name(item), _class(path, item), place, masks[number])
+                for place, (number, item) in enumerate(sorted(described.items()), start=1)
+            ]
     except parsing_errors() as error:
         raise StudyError(f"{path} is a damaged DICOM segmentation ({error}).") from error
 

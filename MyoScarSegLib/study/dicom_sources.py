@@ -13,19 +13,9 @@ from MyoScarSegLib.study.dicom_files import dicom_files
 from MyoScarSegLib.study.dicom_headers import DicomImage, Unreadable, read_images
 from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
 from MyoScarSegLib.study.study import SliceFile, Study
-from MyoScarSegLib.study.uneven import slice_origins
 
 #: Programs round: so far, as a share of a pixel or in mm, a slice may lie from its image, and so much its axes may turn.
 _SAME_PLACE, _SAME_PLACE_MM, _SAME_ORIENTATION = 0.1, 0.15, 0.01
-
-
-def slice_places(study: Study) -> np.ndarray:
-    """``[slices, 3]``: center of the first pixel (row 0, column 0) of each slice, LPS mm; 1 mm steps without spacing."""
-    geometry = study.geometry
-    if geometry.slice_positions_mm is not None:
-        return slice_origins(geometry)
-    step = geometry.direction[:, 2] * (1.0 if geometry.spacing_mm is None else geometry.spacing_mm[2])
-    return np.asarray(geometry.origin_mm, dtype=float) + np.outer(np.arange(study.slices), step)
 
 
 def located(study: Study, points: np.ndarray) -> tuple[int, np.ndarray] | None:
@@ -42,13 +32,11 @@ def located(study: Study, points: np.ndarray) -> tuple[int, np.ndarray] | None:
     Raises:
         StudyError: the study has no spacing.
     """
-    geometry, places = study.geometry, slice_places(study)
+    geometry, places = study.geometry, study.geometry.origins_mm(study.slices)
     if geometry.spacing_mm is None:
         raise StudyError(f"{study.case} has no spacing, so nothing can be put on it by its place in the patient.")
     steps = geometry.direction[:, :2] * geometry.spacing_mm[:2]
-    normal = np.cross(geometry.direction[:, 0], geometry.direction[:, 1])
-    normal = normal / np.linalg.norm(normal)
-    heights, slices = points @ normal, places @ normal
+    heights, slices = points @ geometry.normal, places @ geometry.normal
     k = int(np.abs(slices - heights.mean()).argmin())
     apart = np.abs(np.diff(slices)).min() if len(slices) > 1 else geometry.spacing_mm[2]
     if np.abs(heights - slices[k]).max() > max(_SAME_PLACE * apart, _SAME_PLACE_MM):
@@ -102,10 +90,14 @@ def with_files(study: Study, paths: Path | Iterable[Path]) -> Study:
     """
     if isinstance(paths, Path):
         paths = dicom_files(paths)[0] if paths.is_dir() else [paths]
-    places, spacing, axes = slice_places(study), study.geometry.spacing_mm, study.geometry.direction[:, :2].T.ravel()
+    geometry, spacing = study.geometry, study.geometry.spacing_mm
     if spacing is None:
         raise StudyError(f"{study.case} has no spacing, so its slices cannot be found among DICOM images.")
-    near = max(_SAME_PLACE * min(spacing), _SAME_PLACE_MM)
+    places, axes, near = (
+        geometry.origins_mm(study.slices),
+        geometry.direction[:, :2].T.ravel(),
+        max(_SAME_PLACE * min(spacing), _SAME_PLACE_MM),
+    )
     found: dict[int, dict[str, SliceFile]] = {}
     for path in paths:
         for image in _images(Path(path), study.case):

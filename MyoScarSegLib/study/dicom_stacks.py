@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from MyoScarSegLib.study.dicom_headers import DicomImage
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Geometry
+
+_Thing = TypeVar("_Thing")
 
 #: Images nearer than this along the normal show the same slice.
 SAME_POSITION_MM = 0.1
@@ -141,8 +145,7 @@ def by_position(images: list[DicomImage], place_mm: float = SAME_POSITION_MM) ->
     """Images grouped by slice position, in the order of the positions along the normal."""
     if any(image.position is None or image.orientation is None for image in images):
         return [[image] for image in sorted(images, key=_fallback_order)]
-    normal = images[0].normal
-    placed = sorted(((float(image.position @ normal), image) for image in images), key=lambda pair: pair[0])  # type: ignore[operator]
+    placed = sorted(zip(heights_mm(images).tolist(), images, strict=True), key=lambda pair: pair[0])
     groups: list[list[DicomImage]] = []
     last = -np.inf
     for position, image in placed:
@@ -150,6 +153,33 @@ def by_position(images: list[DicomImage], place_mm: float = SAME_POSITION_MM) ->
             groups.append([])
             last = position
         groups[-1].append(image)
+    return groups
+
+
+def heights_mm(images: list[DicomImage]) -> np.ndarray:
+    """Place of each image along the normal of the first; all have a position."""
+    normal = images[0].normal
+    assert normal is not None  # noqa: S101 - who asks has looked
+    return np.asarray(np.array([image.position for image in images], dtype=float) @ normal)
+
+
+def grouped(things: Iterable[_Thing], key: Callable[[_Thing], Hashable]) -> list[list[_Thing]]:
+    """Groups of one key each, in the order of their first."""
+    groups: dict[Hashable, list[_Thing]] = {}
+    for thing in things:
+        groups.setdefault(key(thing), []).append(thing)
+    return list(groups.values())
+
+
+def gathered(things: Iterable[_Thing], fits: Callable[[_Thing, _Thing], bool]) -> list[list[_Thing]]:
+    """Groups of things that fit the first of their group, in the order of their first."""
+    groups: list[list[_Thing]] = []
+    for thing in things:
+        group = next((group for group in groups if fits(group[0], thing)), None)
+        if group is None:
+            groups.append([thing])
+        else:
+            group.append(thing)
     return groups
 
 

@@ -98,10 +98,9 @@ class Frame:
         from torch.nn import functional
 
         x0, y0, x1, y1 = self.region
-        rows, columns = self.shape
         crop = np.zeros((y1 - y0, x1 - x0), dtype=np.float32)
-        inside_y, inside_x = slice(max(y0, 0), min(y1, rows)), slice(max(x0, 0), min(x1, columns))
-        crop[inside_y.start - y0 : inside_y.stop - y0, inside_x.start - x0 : inside_x.stop - x0] = image[inside_y, inside_x]
+        in_slice, in_region = self._shared
+        crop[in_region] = image[in_slice]
         tensor = torch.from_numpy(crop)[None, None]
         if self.content != crop.shape:
             tensor = functional.interpolate(tensor, self.content, mode="bilinear", antialias=True)
@@ -129,8 +128,13 @@ class Frame:
         if self.content != (y1 - y0, x1 - x0):
             logits = functional.interpolate(logits[None, None], (y1 - y0, x1 - x0), mode="bilinear", antialias=True)[0, 0]
         native = np.full(self.shape, outside, dtype=np.float32)
-        inside_y, inside_x = slice(max(y0, 0), min(y1, self.shape[0])), slice(max(x0, 0), min(x1, self.shape[1]))
-        native[inside_y, inside_x] = logits.cpu().numpy()[
-            inside_y.start - y0 : inside_y.stop - y0, inside_x.start - x0 : inside_x.stop - x0
-        ]
+        in_slice, in_region = self._shared
+        native[in_slice] = logits.cpu().numpy()[in_region]
         return native
+
+    @property
+    def _shared(self) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """Rows and columns of the part of the region that lies in the slice: those of the slice, and of the region."""
+        x0, y0, x1, y1 = self.region
+        top, bottom, left, right = max(y0, 0), min(y1, self.shape[0]), max(x0, 0), min(x1, self.shape[1])
+        return (slice(top, bottom), slice(left, right)), (slice(top - y0, bottom - y0), slice(left - x0, right - x0))

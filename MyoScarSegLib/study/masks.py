@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,35 +12,15 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import DICOM_EXTENSIONS, VOLUME_EXTENSIONS, has_extension
+from MyoScarSegLib.study.segments import Segment, check_cover, scar_of
 from MyoScarSegLib.study.stack import numbers
 from MyoScarSegLib.study.study import Geometry, Study
-from MyoScarSegLib.study.tissue import INFARCT, NO_REFLOW, SCAR, class_of_segment
+from MyoScarSegLib.study.tissue import class_of_segment
 from MyoScarSegLib.study.uneven import mean_grid, regular_grid
 from MyoScarSegLib.study.volumes import geometry_of, read_volume
-from MyoScarSegLib.study.writer import file_geometry
-
-#: No scar covers more of a slice, be it cropped to the heart.
-_LARGEST_SHARE = 0.9
 
 #: Programs round coordinates: a mask that lies off by less than this share of a voxel is one of the same grid.
 _SAME_PLACE = 0.1
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One segment of a stored segmentation.
-
-    Attributes:
-        name: as the user reads it.
-        number: of its class (:mod:`~MyoScarSegLib.study.tissue`), by its code or its name; None if they say nothing.
-        value: of its voxels in the file, or, where several segments may lie over each other, its place among them, from 1.
-        mask: bool ``[k, j, i]``, shaped like the study's voxels. Segments may overlap.
-    """
-
-    name: str
-    number: int | None
-    value: int
-    mask: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -93,8 +73,7 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
     if not path.is_file():
         raise StudyError(f"There is no mask file {path}.")
     if is_dicom_mask(path):
-        found = enumerate(_of_dicom(path, study), start=1)
-        return StoredLabels(None, tuple(Segment(name, number, value, mask) for value, (name, number, mask) in found))
+        return StoredLabels(None, tuple(_of_dicom(path, study)))
     if not has_extension(path, VOLUME_EXTENSIONS):
         raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD, MHA, DICOM SEG or RTSTRUCT.")
     stored, geometry, fields = read_stored(path)
@@ -105,7 +84,7 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
     else:
         as_stored, placed = (stored, geometry), None
         for grid in grids:
-            stored, geometry = _turned(*as_stored, grid.direction)
+            stored, geometry = _turned(*as_stored, grid.geometry.direction)
             placed = grid.start_of(stored.shape[:3], geometry)
             if placed is not None:
                 break
@@ -119,7 +98,7 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
         whole[window] = part
         return np.ascontiguousarray(grid.to_study(whole))
 
-    segments = tuple(Segment(name, number, value, on_grid(mask)) for name, number, value, mask in _segments(path, stored, fields))
+    segments = tuple(replace(segment, mask=on_grid(segment.mask)) for segment in _segments(path, stored, fields))
     return StoredLabels(on_grid(stored) if stored.ndim == 3 else None, segments)
 
 
@@ -130,8 +109,8 @@ def is_dicom_mask(path: Path) -> bool:
     return not has_extension(path, VOLUME_EXTENSIONS) and (has_extension(path, DICOM_EXTENSIONS) or is_dicom(path))
 
 
-def _of_dicom(path: Path, study: Study) -> list[tuple[str, int | None, np.ndarray]]:
-    """Name, class and mask of each segment of a DICOM file.
+def _of_dicom(path: Path, study: Study) -> list[Segment]:
+    """The segments of a DICOM file.
 
     Raises:
         StudyError: it is damaged, of another kind, or was not drawn on this study.
@@ -182,7 +161,7 @@ def _turned(labels: np.ndarray, geometry: Geometry, direction: np.ndarray) -> tu
 
     Slicer reverses the slices of a left-handed image when it loads it, and saves what was drawn on it so.
     """
-    spacing = geometry.spacing_mm or (1.0, 1.0, 1.0)
+    spacing = _spacing_mm(geometry)
     for column in range(3):
         if geometry.direction[:, column] @ direction[:, column] >= 0:
             continue
@@ -201,54 +180,57 @@ class _Grid:
 
     Attributes:
         shape: ``[k, j, i]``.
-        spacing, direction, origin: of its voxels.
+        geometry: of its voxels.
         to_study: from an array on it to one shaped like the study's voxels.
     """
 
     shape: tuple[int, ...]
-    spacing: tuple[float, ...]
-    direction: np.ndarray
-    origin: tuple[float, ...]
+    geometry: Geometry
     to_study: Callable[[np.ndarray], np.ndarray]
 
     def start_of(self, shape: tuple[int, ...], mask: Geometry) -> tuple[int, int, int] | None:
         """The ``[k, j, i]`` index of a mask's first voxel, for Slicer may crop what it saves; None if it lies elsewhere."""
-        steps = self.direction * np.asarray(self.spacing)
-        mask_steps = mask.direction * np.asarray(mask.spacing_mm or (1.0, 1.0, 1.0))
-        shift = np.linalg.solve(steps, np.subtract(mask.origin_mm, self.origin))
+        spacing = _spacing_mm(self.geometry)
+        steps, mask_steps = self.geometry.direction * spacing, mask.direction * _spacing_mm(mask)
+        shift = np.linalg.solve(steps, np.subtract(mask.origin_mm, self.geometry.origin_mm))
         offset = np.round(shift).astype(int)
         apart = np.abs(steps @ (shift - offset)).max() + np.abs((mask_steps - steps) @ np.asarray(shape[::-1], dtype=float)).max()
         start = (int(offset[2]), int(offset[1]), int(offset[0]))
         inside = all(first >= 0 and first + size <= whole for first, size, whole in zip(start, shape, self.shape, strict=True))
-        return start if inside and apart <= _SAME_PLACE * min(self.spacing) else None
+        return start if inside and apart <= _SAME_PLACE * min(spacing) else None
 
 
 def _grids(study: Study) -> list[_Grid]:
     """The input file's own grid; and of an uneven stack that which Slicer makes of it, and that which this program writes."""
-    spacing, direction = file_geometry(study)
-    shape = study.file_array(study.voxels).shape
-    grids = [_Grid(shape, spacing, direction, study.geometry.origin_mm, lambda whole: np.transpose(whole, study.file_axes))]
+    own = study.file_geometry, lambda whole: np.transpose(whole, study.file_axes)
+    grids = [_Grid(study.file_array(study.voxels).shape, *own)]
     mean, regular = mean_grid(study.geometry), regular_grid(study.geometry, study.voxels.shape)
-    if mean is not None and mean.spacing_mm is not None:
-        grids.append(_Grid(study.voxels.shape, mean.spacing_mm, mean.direction, mean.origin_mm, lambda whole: whole))
+    if mean is not None:
+        grids.append(_Grid(study.voxels.shape, mean, lambda whole: whole))
     if regular is not None:
-        even = regular.geometry
-        grids.append(_Grid(regular.shape, even.spacing_mm or (), even.direction, even.origin_mm, regular.gathered))
+        grids.append(_Grid(regular.shape, regular.geometry, regular.gathered))
     return grids
 
 
+def _spacing_mm(geometry: Geometry) -> tuple[float, float, float]:
+    """Files without spacing count as 1 mm."""
+    return geometry.spacing_mm or (1.0, 1.0, 1.0)
+
+
 def _elsewhere(path: Path, shape: tuple[int, ...], geometry: Geometry, study: Study, grid: _Grid) -> StudyError:
+    def place(one: Geometry) -> str:
+        return f"({', '.join(f'{v:.4g}' for v in one.origin_mm)})"
+
     return StudyError(
         f"{path} lies on another grid than the study {study.case}: its size is {numbers(shape[2::-1])}, spacing "
-        f"{numbers(geometry.spacing_mm or (1.0, 1.0, 1.0))} mm, origin ({', '.join(f'{v:.4g}' for v in geometry.origin_mm)}); "
-        f"the study's is {numbers(grid.shape[::-1])}, {numbers(grid.spacing)} mm, "
-        f"({', '.join(f'{v:.4g}' for v in grid.origin)}). "
+        f"{numbers(_spacing_mm(geometry))} mm, origin {place(geometry)}; the study's is {numbers(grid.shape[::-1])}, "
+        f"{numbers(_spacing_mm(grid.geometry))} mm, {place(grid.geometry)}. "
         "Resample it to the study's image, in Slicer with Resample Image (BRAINS) or as a segmentation of that image."
     )
 
 
-def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tuple[str, int | None, int, np.ndarray]]:
-    """Name, class, value, and voxels of each segment that the header's fields name.
+def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[Segment]:
+    """The segments that the header's fields name, on the file's grid.
 
     Slicer before 4.11 wrote a component for each segment, and neither its layer nor its value.
     """
@@ -275,7 +257,7 @@ def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tu
             tissue = class_of_segment(name, entry[1] if entry else "")
         except StudyError as error:
             raise StudyError(f"{path}: {error}") from error
-        found.append((name, tissue, number + 1 if stored.ndim == 4 else int(value or 1), mask))
+        found.append(Segment(name, tissue, number + 1 if stored.ndim == 4 else int(value or 1), mask))
     return found
 
 
@@ -299,46 +281,3 @@ def is_blank(stored: np.ndarray, geometry: Geometry, shape: tuple[int, ...]) -> 
         and np.array_equal(np.abs(geometry.direction), np.eye(3))
     )
     return stored.shape[:3] == (1, 1, 1) or (no_place and stored.shape[:3] == shape)
-
-
-def scar_of(segments: Sequence[Segment], where: str) -> np.ndarray:
-    """The voxels of the segments that are scar, no-reflow included.
-
-    Raises:
-        StudyError: none is called or coded so, or several have one name.
-    """
-    check_names(segments, where)
-    scar = [segment.mask for segment in segments if segment.number in (INFARCT, NO_REFLOW)]
-    if not scar:
-        names = ", ".join(segment.name for segment in segments)
-        raise StudyError(
-            f"{where} has no segment that is called scar (it has {names}). Name the scar's segment {SCAR.name}; in an exam "
-            "without scar leave it empty."
-        )
-    return np.asarray(np.any(scar, axis=0))
-
-
-def check_cover(scar: np.ndarray, where: str) -> np.ndarray:
-    """The scar ``[..., row, column]`` as it is, if it leaves something of each slice.
-
-    Raises:
-        StudyError: it covers a whole slice, as no scar does: background and scar have been exchanged, or it is no mask.
-    """
-    share = scar.mean(axis=(-2, -1))
-    if np.any(share > _LARGEST_SHARE):
-        raise StudyError(
-            f"{where}: the scar covers {share.max():.0%} of a slice. Are scar and background exchanged, or is it a mask of "
-            "something else? Give the values' classes with --labels, or correct the file."
-        )
-    return scar
-
-
-def check_names(segments: Sequence[Segment], where: str) -> None:
-    """Refuse segments of a tissue that are called the same, which nobody can tell apart.
-
-    Raises:
-        StudyError: there are such.
-    """
-    names = [segment.name.casefold() for segment in segments if segment.number is not None]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise StudyError(f"{where} has several segments called {twice[0]!r}. Rename or delete all but the one that is meant.")

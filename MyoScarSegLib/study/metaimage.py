@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-import zlib
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.volumes import (
-    StoredVolume,
-    cut_short,
-    data_file,
-    mm_per_unit,
-    one_value_per_voxel,
-    read_bytes,
-    three_axes,
-)
+from MyoScarSegLib.study.stack import FileStack
+from MyoScarSegLib.study.volumes import data_names, mm_per_unit, one_value_per_voxel, placed, stored_values, three_axes
 
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "long": "i4", "ulong": "u4",
@@ -28,7 +20,7 @@ _TYPES = {
 _LONGEST_LINE, _MOST_LINES = 4096, 1000
 
 
-def read_metaimage(path: Path) -> StoredVolume:
+def read_metaimage(path: Path) -> FileStack:
     """The volume in a MetaImage file.
 
     Raises:
@@ -55,7 +47,9 @@ def read_metaimage(path: Path) -> StoredVolume:
     matrix = _numbers(path, fields, "transformmatrix", "rotation", "orientation")
     origin = _numbers(path, fields, "offset", "position", "origin")
     mm = math.nan if scale is None else scale
-    return StoredVolume(
+    return placed(
+        path,
+        "MetaImage",
         array.reshape(shape[::-1]),
         None if spacing is None else tuple(value * mm for value in (*spacing, math.nan, math.nan)[:3]),
         # Each row of the file's matrix is the direction of one axis.
@@ -102,60 +96,23 @@ def _array(path: Path, fields: dict[str, str], shape: tuple[int, ...], file: IO[
         raise StudyError(f"{path}: the MetaImage header's ElementType {said or 'is missing'} cannot be read.")
     high = next((fields[key] for key in ("elementbyteordermsb", "binarydatabyteordermsb") if key in fields), "false")
     kind = np.dtype((">" if high.lower() in ("true", "1") else "<") + name)
-    wanted = math.prod(shape) * kind.itemsize
-    said = fields["elementdatafile"]
-    if said.lower() == "local":
-        _skip_blank_lines(fields, file, wanted)
-        return np.frombuffer(_values(path, path, fields, file, kind, wanted), kind).astype(kind.newbyteorder("="))
-    counted = re.fullmatch(r"(.*%0?\d*d.*?)\s+(-?\d+)\s+(-?\d+)(?:\s+(\d+))?", said)
-    if said.upper().startswith("LIST"):
-        names = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    elif counted:
-        names = [counted[1] % number for number in range(int(counted[2]), int(counted[3]) + 1, max(1, int(counted[4] or 1)))]
+    packed, text = (fields.get(key, other).lower() for key, other in (("compresseddata", "false"), ("binarydata", "true")))
+    encoding = "text" if text == "false" else "gzip" if packed == "true" else "raw"
+    names = None
+    if fields["elementdatafile"].lower() == "local":
+        _skip_blank_lines(file, math.prod(shape) * kind.itemsize if packed != "true" else None)
     else:
-        names = [said]
-    files = [data_file(path, name) for name in names]
-    if not files or wanted % len(files):
-        raise StudyError(f"{path}: its {len(files)} data files cannot hold {' x '.join(map(str, shape))} voxels in equal parts.")
-    parts = []
-    for one in files:
-        with one.open("rb") as data:
-            parts.append(_values(path, one, fields, data, kind, wanted // len(files)))
-    return np.frombuffer(b"".join(parts), kind).astype(kind.newbyteorder("="))
+        names = data_names(fields["elementdatafile"], file)
+    skip = fields.get("headersize", "0")
+    return stored_values(
+        path, file, names, shape, kind, encoding, skip=-1 if skip == "-1" else int(skip) if skip.isdigit() else 0
+    )
 
 
-def _skip_blank_lines(fields: dict[str, str], file: IO[bytes], wanted: int) -> None:
-    """Behind the header, where they are no voxels: so many more bytes lie there, or zlib's data begin later."""
+def _skip_blank_lines(file: IO[bytes], wanted: int | None) -> None:
+    """Behind the header, where they are no voxels: so many more bytes than ``wanted`` lie there, or packed data begin later."""
     start, size = file.tell(), file.seek(0, 2)
     file.seek(start)
-    blank = re.match(rb"[\r\n]*", file.read(16))
-    count = 0 if blank is None else blank.end()
-    packed = fields.get("compresseddata", "false").lower() == "true"
-    file.seek(start + (count if packed else max(0, min(count, size - start - wanted))))
-
-
-def _values(path: Path, data: Path, fields: dict[str, str], file: IO[bytes], kind: np.dtype, wanted: int) -> bytes:
-    """The bytes of the voxels in one file, unpacked."""
-    skip = fields.get("headersize", "0")
-    if skip == "-1":
-        file.seek(max(0, file.seek(0, 2) - wanted))
-    elif skip.isdigit():
-        file.seek(int(skip), 1)
-    if fields.get("binarydata", "true").lower() == "false":
-        try:
-            values = np.array(file.read().split(), dtype=np.float64).astype(kind).tobytes()
-        except ValueError as error:
-            raise StudyError(f"{path}: its text is no list of numbers ({error}). Export it again.") from error
-    elif fields.get("compresseddata", "false").lower() == "true":
-        try:
-            # Both zlib's own frame and gzip's.
-            values = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(file.read())
-        except zlib.error as error:
-            raise StudyError(
-                f"{path} is cut short or damaged: its compressed data cannot be unpacked. Copy or export it again."
-            ) from error
-    else:
-        values = read_bytes(file, wanted)
-    if len(values) < wanted:
-        raise cut_short(path, data, len(values), wanted)
-    return values[:wanted]
+    read = file.read(16)
+    count = len(read) - len(read.lstrip(b"\r\n"))
+    file.seek(start + (count if wanted is None else max(0, min(count, size - start - wanted))))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 VOLUME_EXTENSIONS = (".nii.gz", ".nii", ".hdr", ".hdr.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -43,23 +44,27 @@ def case_name(path: Path | str) -> str:
 
 
 def case_names(inputs: Sequence[Path]) -> list[str]:
-    """The folder name that each input would have in an empty results folder, in order.
-
-    Inputs of one name get ``-2``, ``-3``, ... appended.
-
-    Names that differ only in upper and lower case count as one, because they would share a folder on some systems.
-    """
+    """The folder name that each input would have in an empty results folder, in order: :func:`free_name` of each."""
     taken: set[str] = set()
     names = []
     for path in inputs:
-        plain = name = case_name(path)
-        number = 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{plain}-{number}"
-        taken.add(name.casefold())
-        names.append(name)
+        names.append(free_name(case_name(path), taken))
+        taken.add(folder_key(names[-1]))
     return names
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """A name, or the first of ``name-2``, ``name-3``, ... whose :func:`folder_key` is not ``taken``."""
+    name, number = wanted, 1
+    while folder_key(name) in taken:
+        number += 1
+        name = f"{wanted}-{number}"
+    return name
+
+
+def folder_key(name: str) -> str:
+    """The same for names that would share a folder on some systems: those that differ only in upper and lower case."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:

@@ -12,8 +12,16 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.quiet_pydicom import import_pydicom
-from MyoScarSegLib.study.stack import numbers, usable_spacing
-from MyoScarSegLib.study.volumes import StoredVolume, cut_short, data_file, one_value_per_voxel, read_bytes, three_axes
+from MyoScarSegLib.study.stack import FileStack, numbers, usable_spacing
+from MyoScarSegLib.study.volumes import (
+    cut_short,
+    data_file,
+    one_value_per_voxel,
+    placed,
+    read_bytes,
+    three_axes,
+    unpacks_badly,
+)
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -27,7 +35,7 @@ _SHEARED = 1e-2
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}
 
 
-def read_nifti(path: Path) -> StoredVolume:
+def read_nifti(path: Path) -> FileStack:
     """The volume in a ``.nii`` or ``.nii.gz`` file (packed or not, whatever its name says), or a ``.hdr`` with its ``.img``.
 
     Raises:
@@ -45,9 +53,7 @@ def read_nifti(path: Path) -> StoredVolume:
             with _opened(image) as data:
                 return _volume(path, header, shape, image, data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise StudyError(
-            f"{path} is cut short or damaged: its compressed data cannot be unpacked. Copy or export it again."
-        ) from error
+        raise unpacks_badly(path) from error
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -97,7 +103,7 @@ def _check_shape(path: Path, shape: tuple[int, ...], header: Any) -> None:
     three_axes(path, shape)
 
 
-def _volume(path: Path, header: Any, shape: tuple[int, ...], data: Path, file: IO[bytes]) -> StoredVolume:
+def _volume(path: Path, header: Any, shape: tuple[int, ...], data: Path, file: IO[bytes]) -> FileStack:
     from nibabel.spatialimages import HeaderDataError
 
     try:
@@ -127,14 +133,8 @@ def _volume(path: Path, header: Any, shape: tuple[int, ...], data: Path, file: I
     if slope is not None:
         values = apply_read_scaling(values, slope, intercept)
     spacing, affine, notes = _forms(path, header)
-    return StoredVolume(
-        values.astype(values.dtype.newbyteorder("=")),
-        spacing,
-        affine[:, :3],
-        affine[:, 3],
-        "pixdim",
-        notes,
-    )
+    values = values.astype(values.dtype.newbyteorder("="))
+    return placed(path, "NIfTI", values, spacing, affine[:, :3], affine[:, 3], "pixdim", notes)
 
 
 def _forms(path: Path, header: Any) -> tuple[tuple[float, ...], np.ndarray, tuple[str, ...]]:
@@ -145,44 +145,20 @@ def _forms(path: Path, header: Any) -> tuple[tuple[float, ...], np.ndarray, tupl
     """
     unit = int(header["xyzt_units"]) & 7
     mm = _MM_PER_UNIT.get(unit, 1.0)
-    pixdim = np.array(header["pixdim"][1:4], dtype=np.float64) * mm
-    said = tuple(float(value) for value in pixdim)
-    codes = int(header["qform_code"]), int(header["sform_code"])
-    sform = np.array([header[f"srow_{axis}"] for axis in "xyz"], dtype=np.float64) * mm if codes[1] > 0 else None
-    if sform is not None and not _spans(sform[:, :3]):
-        sform = None
     notes: list[str] = []
     if unit not in _MM_PER_UNIT:
         notes.append(f"The NIfTI header's unit of length ({unit}) is unknown; millimeters were taken.")
-    spacing, sheared = pixdim, False
-    if sform is not None:
-        lengths = np.linalg.norm(sform[:, :3], axis=0)
-        cosines = sform[:, :3] / lengths
+    spacing = np.array(header["pixdim"][1:4], dtype=np.float64) * mm
+    codes = int(header["qform_code"]), int(header["sform_code"])
+    sform, sheared = np.zeros((3, 4)), False
+    if codes[1] > 0:
+        sform = np.array([header[f"srow_{axis}"] for axis in "xyz"], dtype=np.float64) * mm
+    if spans := _spans(sform[:, :3]):
+        cosines = sform[:, :3] / np.linalg.norm(sform[:, :3], axis=0)
         sheared = bool(np.abs(cosines.T @ cosines - np.eye(3)).max() > _SHEARED)
-        volume = abs(np.linalg.det(sform[:, :3]))
-        same = np.isclose(lengths, np.abs(pixdim), rtol=_SAME_SPACING)
-        if same.all():
-            spacing = lengths
-        elif not np.allclose(lengths, mm) and (not usable_spacing(said) or (pixdim == mm)[~same].all()):  # 1: never filled in
-            notes.append(
-                f"The NIfTI header's pixdim ({numbers(said)}) says nothing; the sform's spacing {numbers(lengths)} mm is used."
-            )
-            spacing = lengths
-        elif not usable_spacing(said):
-            pass
-        elif sheared and np.isclose(volume, np.prod(pixdim), rtol=_SAME_SPACING):
-            spacing = lengths
-        elif sheared:
-            raise StudyError(
-                f"{path}: the NIfTI header contradicts itself: its sform is sheared, with spacing {numbers(lengths)} mm, its "
-                f"pixdim {numbers(said)} mm. Export it again, or correct the header."
-            )
-        else:
-            notes.append(
-                f"The NIfTI header's sform has other scales ({numbers(lengths)}) than its pixdim ({numbers(said)} mm); "
-                "pixdim is used."
-            )
-    if sform is not None and (sheared or codes[1] == 1 or codes[0] <= 0):
+        spacing, more = _spacing(path, sform, spacing, mm, sheared)
+        notes += more
+    if spans and (sheared or codes[1] == 1 or codes[0] <= 0):
         affine = sform
     elif codes[0] > 0:
         affine, more = _qform(header, mm)
@@ -192,6 +168,32 @@ def _forms(path: Path, header: Any) -> tuple[tuple[float, ...], np.ndarray, tupl
     else:
         affine = np.column_stack([_RAS_TO_LPS, np.zeros(3)])  # as ITK places a file without either form
     return tuple(float(value) for value in spacing), _RAS_TO_LPS @ affine, tuple(notes)
+
+
+def _spacing(path: Path, sform: np.ndarray, pixdim: np.ndarray, mm: float, sheared: bool) -> tuple[np.ndarray, list[str]]:
+    """The sform's scales where pixdim agrees with them or says nothing, else pixdim; and notes.
+
+    Raises:
+        StudyError: they contradict each other in a sheared stack, where both cannot be right.
+    """
+    lengths = np.linalg.norm(sform[:, :3], axis=0)
+    same = np.isclose(lengths, np.abs(pixdim), rtol=_SAME_SPACING)
+    ours, theirs = numbers(lengths.tolist()), numbers(pixdim.tolist())
+    never_filled_in, usable = bool((pixdim == mm)[~same].all()), usable_spacing(pixdim.tolist())
+    if same.all():
+        return lengths, []
+    if not np.allclose(lengths, mm) and (not usable or never_filled_in):
+        return lengths, [f"The NIfTI header's pixdim ({theirs}) says nothing; the sform's spacing {ours} mm is used."]
+    if not usable:
+        return pixdim, []
+    if not sheared:
+        return pixdim, [f"The NIfTI header's sform has other scales ({ours}) than its pixdim ({theirs} mm); pixdim is used."]
+    if np.isclose(abs(np.linalg.det(sform[:, :3])), np.prod(pixdim), rtol=_SAME_SPACING):
+        return lengths, []
+    raise StudyError(
+        f"{path}: the NIfTI header contradicts itself: its sform is sheared, with spacing {ours} mm, its "
+        f"pixdim {theirs} mm. Export it again, or correct the header."
+    )
 
 
 def _spans(vectors: np.ndarray) -> bool:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import bz2
 import io
 import math
 import re
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.volumes import (
-    StoredVolume,
-    cut_short,
-    data_file,
-    mm_per_unit,
-    one_value_per_voxel,
-    read_bytes,
-    three_axes,
-)
+from MyoScarSegLib.study.stack import FileStack
+from MyoScarSegLib.study.volumes import data_names, mm_per_unit, one_value_per_voxel, placed, stored_values, three_axes
 
 #: What is read of a header; the many other fields that programs add say nothing of voxels and their places.
 _FIELDS = {
@@ -30,7 +21,9 @@ _FIELDS = {
     "units", "kinds", "endian", "encoding", "byte skip", "line skip", "data file",
 }  # fmt: skip
 _SPELLINGS = {"byteskip": "byte skip", "lineskip": "line skip", "datafile": "data file"}
-_TEXT = ("ascii", "text", "txt")
+_ENCODINGS = {
+    "raw": "raw", "ascii": "text", "text": "text", "txt": "text", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2",
+}  # fmt: skip
 _REQUIRED = ("type", "dimension", "sizes", "encoding")
 
 #: By what factors x, y, z of a space become LPS; others say nothing of the patient and are taken as they are, as ITK does.
@@ -42,7 +35,7 @@ _TO_LPS = {
 }  # fmt: skip
 
 
-def read_nrrd(path: Path) -> StoredVolume:
+def read_nrrd(path: Path) -> FileStack:
     """The volume in a ``.nrrd`` or ``.nhdr`` file, whose voxels may lie in one other file or in several.
 
     Raises:
@@ -50,24 +43,24 @@ def read_nrrd(path: Path) -> StoredVolume:
         OSError: a file cannot be read.
     """
     with path.open("rb") as file:
-        header, listed = _header(path, file)
+        header = _header(path, file)
         sizes = [int(size) for size in header["sizes"]]
         spatial = _spatial_axes(path, header, sizes)
-        array = _array(path, header, listed, file).reshape(sizes[::-1])
+        array = _array(path, header, file).reshape(sizes[::-1])
     # Axis n of the header is axis -1 - n of the array. The others have one entry each.
     order = [len(sizes) - 1 - n for n in (*[n for n in range(len(sizes)) if n not in spatial], *spatial[::-1])]
     array = np.transpose(array, order).reshape([sizes[n] for n in spatial[::-1]])
-    return StoredVolume(array, *_place(path, header, spatial))
+    return placed(path, "NRRD", array, *_place(path, header, spatial))
 
 
-def _header(path: Path, file: IO[bytes]) -> tuple[dict[str, Any], list[str]]:
-    """The fields, and the names of data files that a LIST at the end has."""
+def _header(path: Path, file: IO[bytes]) -> dict[str, Any]:
+    """The fields; the file stands behind them, and before a LIST of data files."""
     import nrrd
 
     magic = file.readline(80).decode("latin-1").strip()
     if not re.fullmatch(r"NRRD000[1-5]", magic):
         raise StudyError(f"{path} is no NRRD file, or its header is damaged.")
-    lines, listed = [magic], []
+    lines = [magic]
     for raw in file:
         line = raw.decode("utf-8", "replace").strip()
         if not line:
@@ -82,7 +75,7 @@ def _header(path: Path, file: IO[bytes]) -> tuple[dict[str, Any], list[str]]:
             value = re.sub(r"(?<=[\w)])\(", " (", value)
         lines.append(f"{name}: {value}")
         if name == "data file" and value.upper().startswith("LIST"):
-            listed = [name for name in (raw.decode("utf-8", "replace").strip() for raw in file) if name]
+            break
     try:
         header = dict(nrrd.read_header(lines))
         missing = [name for name in _REQUIRED if name not in header]
@@ -94,7 +87,7 @@ def _header(path: Path, file: IO[bytes]) -> tuple[dict[str, Any], list[str]]:
         raise StudyError(f"{path}: the NRRD header is damaged ({error}). Export it again.") from error
     if missing:
         raise StudyError(f"{path}: the NRRD header lacks {', '.join(missing)}. Export it again, or add what is missing.")
-    return header, listed
+    return header
 
 
 def _spatial_axes(path: Path, header: Mapping[str, Any], sizes: list[int]) -> list[int]:
@@ -119,8 +112,8 @@ def _spatial_axes(path: Path, header: Mapping[str, Any], sizes: list[int]) -> li
 
 def _place(
     path: Path, header: Mapping[str, Any], spatial: list[int]
-) -> tuple[tuple[float, ...] | None, np.ndarray, np.ndarray, str, tuple[str, ...]]:
-    """Spacing, cosines, origin, the name of the field and notes, as :class:`StoredVolume` has them."""
+) -> tuple[tuple[float, ...] | None, np.ndarray, np.ndarray, str]:
+    """Spacing, cosines, origin and the name of the field, as :func:`placed` takes them."""
     no_origin = np.zeros(3)
     if "space directions" in header:
         where, units = "space directions", header.get("space units", [])
@@ -135,14 +128,14 @@ def _place(
         spacings = [float(header["spacings"][n]) if n < len(header["spacings"]) else math.nan for n in spatial]
         vectors, origin = np.eye(3), no_origin
     else:
-        return None, np.eye(3), no_origin, "space directions", ()
+        return None, np.eye(3), no_origin, "space directions"
     scales = [mm_per_unit(unit) for unit in (*units, "", "", "")[:3]]
     unknown = next((unit for unit, mm in zip(units, scales, strict=False) if mm is None), None)
     if unknown is not None:
         where = f"the unit {unknown!r} of {where} is not known; it"
     factors = np.array([math.nan if mm is None else mm for mm in scales])
     if where == "spacings":
-        return tuple(float(s * mm) for s, mm in zip(spacings, factors, strict=True)), vectors, origin, where, ()
+        return tuple(float(s * mm) for s, mm in zip(spacings, factors, strict=True)), vectors, origin, where
     name = re.sub(r"[-\s]?time$", "", str(header.get("space", "")).lower())
     if name not in _TO_LPS:
         raise StudyError(f"{path}: the NRRD header's space {header['space']!r} is none that the format has. Export it again.")
@@ -151,77 +144,25 @@ def _place(
     lengths = np.linalg.norm(vectors, axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = vectors / lengths
-    return tuple(float(length) for length in lengths), cosines, to_lps @ (factors * origin), where, ()
+    return tuple(float(length) for length in lengths), cosines, to_lps @ (factors * origin), where
 
 
-def _array(path: Path, header: dict[str, Any], listed: list[str], file: IO[bytes]) -> np.ndarray:
+def _array(path: Path, header: dict[str, Any], file: IO[bytes]) -> np.ndarray:
     """The values in the order of the file, one after the other."""
     import nrrd
 
+    said, skip = str(header["encoding"]).lower(), int(header.get("byte skip", 0))
+    encoding = _ENCODINGS.get(said)
     plain = {"type": header["type"], "encoding": "raw"}
-    if "endian" in header or str(header["encoding"]).lower() in _TEXT:
+    if "endian" in header or encoding == "text":
         plain["endian"] = str(header.get("endian", "little")).lower()
-    sizes = header["sizes"]
     try:
-        # Also tells the type, as its number of bytes is needed before the voxels are read.
+        # Only tells the type, as its number of bytes is needed before the voxels are read.
         kind = nrrd.read_data({**plain, "dimension": 1, "sizes": np.array([1])}, io.BytesIO(bytes(64)), index_order="C").dtype
     except (nrrd.NRRDError, KeyError, TypeError, ValueError) as error:
         raise StudyError(f"{path}: the NRRD header does not say of what type the voxels are ({error}).") from error
-    files = list(_data_files(path, str(header.get("data file", "")), listed))
-    wanted = math.prod(int(size) for size in sizes) * kind.itemsize
-    if not files:
-        return np.frombuffer(_values(path, path, header, file, kind, wanted), kind)
-    if wanted % len(files):
-        raise StudyError(f"{path}: its {len(files)} data files cannot hold {' x '.join(map(str, sizes))} voxels in equal parts.")
-    parts = []
-    for one in files:
-        with one.open("rb") as data:
-            parts.append(_values(path, one, header, data, kind, wanted // len(files)))
-    return np.frombuffer(b"".join(parts), kind)
-
-
-def _data_files(path: Path, said: str, listed: list[str]) -> Iterator[Path]:
-    """The files that hold the voxels, in order; none if they follow the header."""
-    if listed or said.upper().startswith("LIST"):
-        yield from (data_file(path, name) for name in listed)
-        return
-    counted = re.fullmatch(r"(.*%0?\d*d.*?)\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)(?:\s+\d+)?", said)
-    if counted and int(counted[4]) != 0:
-        first, last, step = (int(counted[n]) for n in (2, 3, 4))
-        for number in range(first, last + (1 if step > 0 else -1), step):
-            yield data_file(path, counted[1] % number)
-    elif said:
-        yield data_file(path, said)
-
-
-def _values(path: Path, data: Path, header: Mapping[str, Any], file: IO[bytes], kind: np.dtype, wanted: int) -> bytes:
-    """The bytes of the voxels in one file, unpacked."""
-    for _ in range(int(header.get("line skip", 0))):
-        file.readline()
-    skip = int(header.get("byte skip", 0))
-    encoding = str(header["encoding"]).lower()
-    if encoding == "raw":
-        if skip < 0:
-            file.seek(max(0, file.seek(0, io.SEEK_END) - wanted))
-        else:
-            file.seek(skip, io.SEEK_CUR)
-        values = read_bytes(file, wanted)
-    elif encoding in _TEXT:
-        try:
-            values = np.array(file.read().split(), dtype=np.float64).astype(kind).tobytes()
-        except ValueError as error:
-            raise StudyError(f"{path}: its text is no list of numbers ({error}). Export it again.") from error
-    elif encoding in ("gzip", "gz", "bzip2", "bz2"):
-        unpacker: Any = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding.startswith("g") else bz2.BZ2Decompressor()
-        try:
-            values = unpacker.decompress(file.read())
-        except (zlib.error, OSError, EOFError) as error:
-            raise StudyError(
-                f"{path} is cut short or damaged: its compressed data cannot be unpacked. Copy or export it again."
-            ) from error
-        values = values[-wanted:] if skip < 0 else values[skip:]
-    else:
-        raise StudyError(f"{path}: its encoding {encoding!r} cannot be read. Save it as raw or gzip.")
-    if len(values) < wanted:
-        raise cut_short(path, data, len(values), wanted)
-    return values[:wanted]
+    if encoding is None:
+        raise StudyError(f"{path}: its encoding {said!r} cannot be read. Save it as raw or gzip.")
+    names = data_names(str(header["data file"]), file) if header.get("data file") else None
+    skips = {"raw": {"skip": skip}, "text": {}}.get(encoding, {"unpacked_skip": skip})
+    return stored_values(path, file, names, header["sizes"], kind, encoding, lines=int(header.get("line skip", 0)), **skips)

@@ -10,6 +10,7 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.names import PICTURE_EXTENSIONS, has_extension, natural_order
 from MyoScarSegLib.study.stack import FileStack
 from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.utils.words import first_line
 
 NO_SPACING = "Pictures carry no pixel spacing: areas are in pixels; mL and g need --spacing."
 
@@ -38,7 +39,7 @@ def read_pictures(path: Path) -> FileStack:
             slices.append(read_grey(file))
         except OSError as error:
             slices.append(None)
-            bad[index] = f"{file.name} cannot be decoded ({_short(error)})"
+            bad[index] = f"{file.name} cannot be decoded ({first_line(error)})"
     first = next((image for image in slices if image is not None), None)
     if first is None:
         raise StudyError(
@@ -98,7 +99,3 @@ def read_grey(file: Path, *, mask: bool = False) -> np.ndarray:
     if pixels.dtype == np.bool_:
         return pixels.astype(np.uint8)
     return pixels
-
-
-def _short(error: Exception) -> str:
-    return str(error).split("\n")[0][:100] or type(error).__name__

@@ -18,6 +18,7 @@ from MyoScarSegLib.study.series import Series
 from MyoScarSegLib.study.stack import FileStack, study_from
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.volumes import read_volume
+from MyoScarSegLib.utils.words import listed
 
 
 def read_study(
@@ -111,17 +112,13 @@ def _kind_of_folder(path: Path) -> str:
     volumes = [name for name in names if has_extension(Path(name), VOLUME_EXTENSIONS)]
     if volumes:
         raise StudyError(
-            f"The folder {path} holds volume files ({_some(volumes)}): give the file, or several, instead of the folder."
+            f"The folder {path} holds volume files ({listed(volumes, 3)}): give the file, or several, instead of the folder."
         )
     raise StudyError(
-        f"The folder {path} holds no DICOM file and no PNG or JPEG slice (it has {_some(names)}). "
+        f"The folder {path} holds no DICOM file and no PNG or JPEG slice (it has {listed(names, 3)}). "
         "Give the folder or the file of one study; myoscarseg batch does all studies below a folder."
     )
 
 
 def _read_other(path: Path, kind: str) -> FileStack:
     return read_volume(path) if kind == "volume" else read_pictures(path)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

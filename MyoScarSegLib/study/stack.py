@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
     notes = [*stack.notes, *notes]
     problems = [*stack.problems]
     array = np.transpose(stack.array, axes)
-    geometry = _permuted(stack.geometry, axes)
+    geometry = stack.geometry.transposed(axes)
     if array.shape[0] < 2 and not stack.one_slice_is_enough:
         raise StudyError(
             f"{case}: the study has only one slice ({array.shape[1]} rows, {array.shape[2]} columns); scar is measured on a "
@@ -86,7 +86,7 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
             f"{case}: its slices are {array.shape[1]} x {array.shape[2]} pixels, which is no image. Try another --axis."
         )
     if spacing_mm is not None:
-        geometry = replace(geometry, spacing_mm=checked_spacing(spacing_mm), slice_positions_mm=None, slice_origins_mm=None)
+        geometry = geometry.even(checked_spacing(spacing_mm))
         if stack.geometry.spacing_mm is not None:
             notes.append(f"The spacing {numbers(spacing_mm)} mm was given by the user instead of the file's.")
     elif stack.spacing_problem:
@@ -97,7 +97,7 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
         odd = implausible_size(array.shape, geometry.pixel_spacing_mm, geometry.slice_distance_mm or 0.0)
         if odd and spacing_mm is None:
             # No number is better than one that is wrong a thousandfold.
-            geometry = replace(geometry, spacing_mm=None, slice_positions_mm=None, slice_origins_mm=None)
+            geometry = geometry.even(None)
             problems.append(
                 f"The spacing cannot be a heart's: {odd}, so its unit is probably not mm. "
                 "Areas are in pixels, without mL or g; --spacing supplies the right one."
@@ -213,16 +213,3 @@ def slice_axis(stack: FileStack, axis: str = "auto") -> tuple[tuple[int, int, in
 def _with_first(file_axis: int) -> tuple[int, int, int]:
     rest = [other for other in (0, 1, 2) if other != file_axis]
     return file_axis, rest[0], rest[1]
-
-
-def _permuted(geometry: Geometry, axes: tuple[int, int, int]) -> Geometry:
-    """The geometry after its array was transposed by ``axes``; the origin, the center of voxel (0, 0, 0), stays."""
-    if axes == (0, 1, 2):
-        return geometry
-    columns = [2 - file_axis for file_axis in reversed(axes)]
-    spacing = geometry.spacing_mm
-    return Geometry(
-        spacing_mm=None if spacing is None else (spacing[columns[0]], spacing[columns[1]], spacing[columns[2]]),
-        origin_mm=geometry.origin_mm,
-        direction=geometry.direction[:, columns],
-    )

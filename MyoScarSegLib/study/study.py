@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -52,13 +53,17 @@ class Geometry:
         return float(np.linalg.norm(np.cross(i, j)))
 
     @property
+    def normal(self) -> np.ndarray:
+        """Unit vector perpendicular to the slices, right-handed with rows and columns."""
+        normal = np.cross(self.direction[:, 0], self.direction[:, 1])
+        return np.asarray(normal / np.linalg.norm(normal))
+
+    @property
     def slice_distance_mm(self) -> float | None:
         """Nominal distance between slice planes along their normal; below ``spacing_mm[2]`` in a sheared stack."""
         if self.spacing_mm is None:
             return None
-        normal = np.cross(self.direction[:, 0], self.direction[:, 1])
-        normal = normal / np.linalg.norm(normal)
-        return float(abs(np.dot(normal, self.direction[:, 2])) * self.spacing_mm[2])
+        return float(abs(np.dot(self.normal, self.direction[:, 2])) * self.spacing_mm[2])
 
     def positions_mm(self, slices: int) -> np.ndarray | None:
         """Position of each of ``slices`` slice centers along the stack's normal; None without spacing."""
@@ -66,6 +71,31 @@ class Geometry:
             return np.asarray(self.slice_positions_mm)
         distance = self.slice_distance_mm
         return None if distance is None else distance * np.arange(slices)
+
+    def origins_mm(self, slices: int) -> np.ndarray:
+        """``[slices, 3]`` center of the first pixel of each of ``slices`` slices; 1 mm apart without spacing."""
+        if self.slice_origins_mm is not None:
+            return np.asarray(self.slice_origins_mm, dtype=float)
+        along = self.direction[:, 2]
+        if self.slice_positions_mm is None:
+            steps = np.arange(slices) * (1.0 if self.spacing_mm is None else self.spacing_mm[2])
+        else:
+            # Positions are along the normal; a sheared stack goes further.
+            steps = np.abs(np.asarray(self.slice_positions_mm) - self.slice_positions_mm[0]) / abs(along @ self.normal)
+        return np.asarray(self.origin_mm, dtype=float) + np.outer(steps, along)
+
+    def even(self, spacing_mm: tuple[float, float, float] | None) -> Geometry:
+        """The same with another spacing, even between slices."""
+        return replace(self, spacing_mm=spacing_mm, slice_positions_mm=None, slice_origins_mm=None)
+
+    def transposed(self, axes: Sequence[int]) -> Geometry:
+        """That of the array ``[k, j, i]`` transposed by ``axes``; the origin stays. Uneven slices stay only where the axes do."""
+        if tuple(axes) == (0, 1, 2):
+            return self
+        columns = [2 - axis for axis in reversed(axes)]
+        spacing = self.spacing_mm
+        turned = None if spacing is None else (spacing[columns[0]], spacing[columns[1]], spacing[columns[2]])
+        return Geometry(turned, self.origin_mm, self.direction[:, columns])
 
     def slice_extents_mm(self, slices: int) -> np.ndarray | None:
         """Length along the stack's normal that each of ``slices`` slices stands for; None without spacing.
@@ -147,7 +177,11 @@ class Study:
         """An array shaped like ``voxels``, with its axes put back into the order of the input file."""
         return np.transpose(array, np.argsort(self.file_axes))
 
+    @property
+    def file_geometry(self) -> Geometry:
+        """That of the input file, in its order of axes."""
+        return self.geometry.transposed(tuple(int(axis) for axis in np.argsort(self.file_axes)))
+
     def with_spacing(self, spacing_mm: tuple[float, float, float]) -> Study:
         """A copy with ``(i, j, k)`` spacing in millimetres, even between slices."""
-        geometry = replace(self.geometry, spacing_mm=spacing_mm, slice_positions_mm=None, slice_origins_mm=None)
-        return replace(self, geometry=geometry)
+        return replace(self, geometry=self.geometry.even(spacing_mm))

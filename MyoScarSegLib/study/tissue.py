@@ -207,7 +207,7 @@ def border_named(name: str) -> str | None:
     Returns:
         ``"endocardium"``, ``"epicardium"``, or None if it says neither, or means scar, fat or another chamber.
     """
-    words = set(re.findall(r"[^\W\d_]+", _plain(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))))
+    words = _words(name)
     if words & _NO_BORDER or words & _SCAR_WORDS:
         return None
     for border, pattern in _BORDERS.items():
@@ -223,7 +223,7 @@ def says_scar(name: str, *, image: bool = False) -> bool | None:
         name: of a segment, file or folder.
         image: whether ``LGE``, which says what image it is, counts, too, where no other tissue is named.
     """
-    words = set(re.findall(r"[^\W\d_]+", _plain(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))))
+    words = _words(name)
     if words & _OTHER_WORDS:
         return False
     if words & _SCAR_WORDS or any(word in name for word in _SCAR_WORDS if not word.isascii()):
@@ -272,6 +272,10 @@ def _called(number: int) -> str:
 
 def _scheme_and_value(part: str) -> str:
     return "^".join(part.split("^")[:2]).strip("^")
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall(r"[^\W\d_]+", _plain(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))))
 
 
 def _plain(name: str) -> str:

@@ -8,7 +8,7 @@ on that is understood too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -91,31 +91,17 @@ def mean_grid(geometry: Geometry) -> Geometry | None:
         return None
     origins, normal = _places(geometry)
     distance = float(np.linalg.norm(origins[-1] - origins[0])) / (len(origins) - 1)
-    return replace(
-        geometry,
-        spacing_mm=(geometry.spacing_mm[0], geometry.spacing_mm[1], distance),
-        origin_mm=(float(origins[0, 0]), float(origins[0, 1]), float(origins[0, 2])),
-        direction=np.column_stack([geometry.direction[:, :2], normal]),
-        slice_positions_mm=None,
-        slice_origins_mm=None,
+    return Geometry(
+        (geometry.spacing_mm[0], geometry.spacing_mm[1], distance),
+        (float(origins[0, 0]), float(origins[0, 1]), float(origins[0, 2])),
+        np.column_stack([geometry.direction[:, :2], normal]),
     )
-
-
-def slice_origins(geometry: Geometry) -> np.ndarray:
-    """``[slices, 3]`` LPS of the first pixel of each slice of an uneven stack."""
-    return _places(geometry)[0]
 
 
 def _places(geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
     """``[slices, 3]`` of the first pixel of each slice, and the unit normal towards the last slice."""
-    normal = np.cross(geometry.direction[:, 0], geometry.direction[:, 1])
-    normal = normal / np.linalg.norm(normal)
-    if geometry.slice_origins_mm is not None:
-        origins = np.asarray(geometry.slice_origins_mm, dtype=float)
-        return origins, normal * np.sign((origins[-1] - origins[0]) @ normal)
-    normal = normal * np.sign(geometry.direction[:, 2] @ normal)
-    positions = np.asarray(geometry.slice_positions_mm, dtype=float)
-    return np.asarray(geometry.origin_mm) + np.outer(np.abs(positions - positions[0]), normal), normal
+    origins = geometry.origins_mm(len(geometry.slice_positions_mm))  # type: ignore[arg-type] # uneven stacks have positions
+    return origins, geometry.normal * np.sign((origins[-1] - origins[0]) @ geometry.normal)
 
 
 def _layers(bounds: np.ndarray) -> int:

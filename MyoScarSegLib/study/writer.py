@@ -121,24 +121,14 @@ def _image(array: np.ndarray, study: Study) -> Any:
         array = array.astype(np.float32)
     grid = regular_grid(study.geometry, array.shape)
     if grid is None:
-        array, origin = study.file_array(array), study.geometry.origin_mm
-        spacing, direction = file_geometry(study)
+        array, geometry = study.file_array(array), study.file_geometry
     else:
-        array, origin = grid.spread(array), grid.geometry.origin_mm
-        spacing, direction = grid.geometry.spacing_mm or (), grid.geometry.direction
+        array, geometry = grid.spread(array), grid.geometry
     image = sitk.GetImageFromArray(np.ascontiguousarray(array))
-    image.SetOrigin([float(value) for value in origin])
-    image.SetSpacing([float(value) for value in spacing])
-    image.SetDirection([float(value) for value in direction.ravel()])
+    image.SetOrigin([float(value) for value in geometry.origin_mm])
+    image.SetSpacing([float(value) for value in geometry.spacing_mm or (1.0, 1.0, 1.0)])
+    image.SetDirection([float(value) for value in geometry.direction.ravel()])
     return image
-
-
-def file_geometry(study: Study) -> tuple[tuple[float, ...], np.ndarray]:
-    """Spacing (1 mm where unknown) and 3 x 3 direction in the axis order of the input file."""
-    back = np.argsort(study.file_axes)
-    columns = [2 - axis for axis in reversed(back)]
-    spacing = study.geometry.spacing_mm or (1.0, 1.0, 1.0)
-    return tuple(spacing[column] for column in columns), study.geometry.direction[:, columns]
 
 
 def _write(path: Path, image: Any) -> None:

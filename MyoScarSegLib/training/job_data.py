@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED
+from MyoScarSegLib import __version__
+from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED, write_card
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
 from MyoScarSegLib.utils.json_fields import to_json
@@ -76,25 +78,45 @@ def _new_split(job: TrainJob, strata: Mapping[str, str]) -> tuple[Split, list[st
     return split, [f"There are fewer patients than {job.folds} folds: one of {patients} validates."]
 
 
-def provenance(job: TrainJob, used: JobData, limits: Sequence[str]) -> dict[str, Any]:
-    """What a model card says of the data, the job, the license and the limits."""
-    data = used.data
-    known = data.kind == "emidec"
-    return {
-        "data": {
-            "kind": data.kind,
-            "patients": len(data.patients),
-            "slices": len(data.slices),
-            "slices_with_scar": sum(bool(s.scar.any()) for s in data.slices),
-            "skipped": dict(data.skipped),
-            "notes": list(used.notes),
-        },
-        "command": job.command(),
-        "job": {"version": 1, **_without_places(job)},
-        "licence": job.licence or (EMIDEC_LICENCE if known else NOT_STATED),
-        "citation": job.citation or (EMIDEC_CITATION if known else NOT_STATED),
-        "limits": list(limits),
-    }
+class JobCard:
+    """The card of the model that a job makes. Whatever ends the training, each model that is kept has its own."""
+
+    def __init__(self, job: TrainJob, used: JobData, settings: Any, limits: Sequence[str], stopped: str) -> None:
+        """``limits`` are sentences, before which ``stopped`` is said as long as the training is not complete."""
+        self._job, self._used, self._settings = job, used, settings
+        self._limits, self._stopped = limits, stopped
+
+    @property
+    def license(self) -> str:
+        """Of the data."""
+        return self._job.licence or (EMIDEC_LICENCE if self._used.data.kind == "emidec" else NOT_STATED)
+
+    def write(self, model: Path, facts: Mapping[str, Any], *, complete: bool) -> None:
+        """Write the card beside the model as it now is, with the ``facts`` that are its own."""
+        job, data = self._job, self._used.data
+        record = {
+            "name": job.name,
+            **facts,
+            "program": __version__,
+            "cores": os.cpu_count(),
+            "seed": self._settings.seed,
+            "settings": to_json(self._settings),
+            "split": self._used.split.to_json(),
+            "data": {
+                "kind": data.kind,
+                "patients": len(data.patients),
+                "slices": len(data.slices),
+                "slices_with_scar": sum(bool(s.scar.any()) for s in data.slices),
+                "skipped": dict(data.skipped),
+                "notes": list(self._used.notes),
+            },
+            "command": job.command(),
+            "job": {"version": 1, **_without_places(job)},
+            "licence": self.license,
+            "citation": job.citation or (EMIDEC_CITATION if data.kind == "emidec" else NOT_STATED),
+            "limits": list(self._limits if complete else (self._stopped, *self._limits)),
+        }
+        write_card(model, record)
 
 
 def _without_places(job: TrainJob) -> dict[str, Any]:

@@ -14,12 +14,12 @@ that are averaged for each sample by itself, nor samples of which only the scar 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.training.augmentation.intensity import smooth
 from MyoScarSegLib.utils.json_fields import Limits, check
 
 if TYPE_CHECKING:
@@ -83,20 +83,11 @@ def soft_labels(target: torch.Tensor, blur_px: float) -> torch.Tensor:
     Scar that reaches the border of the picture goes on behind it: the border itself does not soften it.
     """
     import torch
-    from torch.nn import functional
 
     target = target.float()
     if blur_px <= 0:
         return target
-    reach = max(1, math.ceil(3 * blur_px))
-    steps = torch.arange(-reach, reach + 1, dtype=target.dtype, device=target.device)
-    kernel = torch.exp(-0.5 * (steps / blur_px) ** 2)
-    kernel = kernel / kernel.sum()
-    # Convolutions are what autocast would do in half precision.
-    with torch.autocast(target.device.type, enabled=False):
-        padded = functional.pad(target[:, None], (reach, reach, reach, reach), mode="replicate")
-        blurred = functional.conv2d(padded, kernel.view(1, 1, -1, 1))
-        blurred = functional.conv2d(blurred, kernel.view(1, 1, 1, -1))[:, 0]
+    blurred = smooth(target, (blur_px, blur_px))
     peak = blurred.amax(dim=(1, 2), keepdim=True)
     return torch.where(peak > 0, blurred / peak.clamp(min=1e-6), blurred).clamp(0, 1)
 

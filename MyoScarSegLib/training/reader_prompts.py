@@ -89,11 +89,9 @@ def smaller_part(generator: np.random.Generator, lesion: np.ndarray) -> np.ndarr
 
 
 def tight(mask: np.ndarray) -> Corners | None:
-    """The tight box of a mask in pixel edges."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
-        return None
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    """The tight box of a mask in pixel edges; None if it is empty."""
+    rows, columns = window_of(mask)
+    return (float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)) if rows.stop else None
 
 
 def inside(box: Corners, shape: tuple[int, ...]) -> np.ndarray:

@@ -54,7 +54,7 @@ class Split:
     def extended(self, patients: Iterable[str]) -> Split:
         """The split with everybody on their side, and those of ``patients`` that it does not know among the training ones."""
         new = set(patients) - set(self.training) - set(self.validation)
-        return replace(self, training=_sorted({*self.training, *new}))
+        return replace(self, training=tuple(sorted({*self.training, *new})))
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as a JSON object."""
@@ -95,13 +95,9 @@ def split_patients(strata: Mapping[str, str], *, seed: int = 0, folds: int = 5, 
         generator.shuffle(patients)
         dealt += patients
     # One deal over all strata in a row, so that the folds' sizes differ by at most one.
-    validation = _sorted(p for n, p in enumerate(dealt) if n % folds == held_out)
-    training = _sorted(p for n, p in enumerate(dealt) if n % folds != held_out)
-    return Split(training, validation, seed, folds, held_out)
-
-
-def _sorted(patients: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(patients))
+    validation = sorted(dealt[held_out::folds])
+    training = sorted(set(dealt) - set(validation))
+    return Split(tuple(training), tuple(validation), seed, folds, held_out)
 
 
 def check_split(split: Split, slices: Iterable[LabeledSlice]) -> list[str]:
@@ -112,28 +108,22 @@ def check_split(split: Split, slices: Iterable[LabeledSlice]) -> list[str]:
     """
     slices = list(slices)
     found = {labeled.patient for labeled in slices}
-    for part, patients in (("training", split.training), ("validation", split.validation)):
+    for part, patients in ((TRAINING, split.training), (VALIDATION, split.validation)):
         if not found & set(patients):
             raise StudyError(
                 f"The data has none of the split's {len(patients)} {part} patients{_some(patients)}; its own are{_some(found)}. "
                 "The split is of other data, or patients are named otherwise there. Draw a split of this data."
             )
     check_leakage(split, slices)
-    warnings = []
-    unknown = _sorted(found - set(split.training) - set(split.validation))
-    if unknown:
-        warnings.append(
-            f"{counted(len(unknown), 'patient of the data is', 'patients of the data are')} on neither side of the split and "
-            f"left out{_some(unknown)}. "
-            "Extend the split, or draw a new one, to use them."
-        )
-    missing = _sorted({*split.training, *split.validation} - found)
-    if missing:
-        warnings.append(
-            f"{counted(len(missing), 'patient of the split is', 'patients of the split are')} not in the "
-            f"data{_some(missing)}. Figures do not compare with those of the "
-            "whole data; bring them back, or draw a new split."
-        )
+    warnings, known = [], {*split.training, *split.validation}
+    if unknown := found - known:
+        are = counted(len(unknown), "patient of the data is", "patients of the data are")
+        left_out = f"on neither side of the split and left out{_some(unknown)}."
+        warnings.append(f"{are} {left_out} Extend the split, or draw a new one, to use them.")
+    if missing := known - found:
+        are = counted(len(missing), "patient of the split is", "patients of the split are")
+        do = "Figures do not compare with those of the whole data; bring them back, or draw a new split."
+        warnings.append(f"{are} not in the data{_some(missing)}. {do}")
     return warnings
 
 

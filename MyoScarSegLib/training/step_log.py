@@ -28,8 +28,8 @@ class StepLog:
         self.path = Path(path)
         # What a crash left of its last line would spoil the next one.
         self._rewrite(self._entries() if keep else [])
-        self._step = 0
         self._listener = listener
+        self._begin(0)
 
     def continue_at(self, phase: str, step: int, epochs: int | None = None) -> None:
         """Drop what this phase will do again: after this step, and after as many epochs (None: that ended by it)."""
@@ -42,32 +42,30 @@ class StepLog:
             return bool(entry.get("step", 0) <= step)
 
         self._rewrite([entry for entry in self._entries() if holds(entry)])
-        self._step = step
+        self._begin(step)
+
+    def _begin(self, step: int) -> None:
+        self._step = self._first = step
+        self._began = time.monotonic()
 
     def event(self, **entry: Any) -> None:
         """Any other line."""
         self._append(entry)
 
     def step(
-        self,
-        phase: str,
-        step: int,
-        steps: int,
-        epoch: int,
-        figures: Mapping[str, float],
-        *,
-        rate: float,
-        seconds_left: float,
-        epochs: int = 0,
-    ) -> None:
-        """One step: its losses, the share of the peak learning rates, and the time left in the phase, which has ``epochs``."""
+        self, phase: str, step: int, steps: int, epoch: int, epochs: int, figures: Mapping[str, float], *, rate: float
+    ) -> float:
+        """One step: its losses, and the share of the peak learning rates. Returns the seconds left in the phase, by the steps
+        since it was begun or gone on with.
+        """
         self._step = step
+        left = (time.monotonic() - self._began) / max(1, step - self._first) * (steps - step)
         self._append(
-            {"event": "step", "phase": phase, "step": step, "steps": steps, "epoch": epoch}
-            | ({"epochs": epochs} if epochs else {})
+            {"event": "step", "phase": phase, "step": step, "steps": steps, "epoch": epoch, "epochs": epochs}
             | {name: _short(value) for name, value in figures.items()}
-            | {"rate": _short(rate), "seconds_left": round(seconds_left, 1)}
+            | {"rate": _short(rate), "seconds_left": round(left, 1)}
         )
+        return left
 
     def epoch(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
         """One epoch: mean losses, and the figures of the validation patients where they were looked at."""

@@ -148,8 +148,8 @@ class Hooks:
         note: given sentences on what is worth knowing, such as memory that ran short.
         looked: called in a segmenter's training after each look at the validation patients, with the number of the epoch, the
             slices, and the masks ``[rows, columns]`` drawn on them end to end.
-        of_run: look with the reference's tight boxes, too; write a card with each model that is kept on the way, so that whenever
-            the training ends the last one has its; and leave what an interrupted training goes on from where it is at the end.
+        of_run: look with the reference's tight boxes, too, and leave what an interrupted training goes on from where it is at
+            the end.
         files: held while a model and its card are replaced.
     """
 
@@ -179,12 +179,12 @@ def run(
         OutputError: a file cannot be written.
         Cancelled: the token was set; the message says what was kept.
     """
+    # Of the optional extra ``train``; said before the data is read, which may take minutes.
+    if importlib.util.find_spec("accelerate") is None:
+        raise ModelError("Training needs accelerate: pip install 'myoscarseg[train]'.")
     if job.kind == "yolo":
-        from MyoScarSegLib.training.yolo.detector_job import run_yolo as train
+        from MyoScarSegLib.training.yolo.detector_training import run_yolo as train
     else:
-        # Of the optional extra ``train``; said before the data is read, which may take minutes.
-        if importlib.util.find_spec("accelerate") is None:
-            raise ModelError("Training a segmenter needs accelerate: pip install 'myoscarseg[train]'.")
         from MyoScarSegLib.training.finetune.finetune_job import run_sam as train
     model, metrics = train(job, progress, cancel, hooks)
     places = {"model": model, "card": model.with_suffix(".json"), "log": job.out / "log.jsonl", "split": job.out / "split.json"}

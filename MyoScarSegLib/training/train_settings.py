@@ -16,6 +16,7 @@ from MyoScarSegLib.training.start_models import knows_scar, start_names
 from MyoScarSegLib.training.train_job import DECODER, FRESH, FULL, Augmentation, Mode, ModelName, Option, TrainJob, with_options
 from MyoScarSegLib.utils.device import DeviceName
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, Text, check, read, to_json
+from MyoScarSegLib.utils.words import counted
 
 VERSION = 2
 SEGMENTER, DETECTOR, BOTH = "segmenter", "detector", "both"
@@ -248,12 +249,10 @@ class TrainSettings:
         for part in self.parts:
             begun = "from fresh weights" if self.start(part) == FRESH else f"from {start_names(part, self.start(part))}"
             how = f", {choice('mode', self.mode).title.lower()}" if part == SEGMENTER else ""
-            many = "" if training_patients is None else f", at most {_epochs(self.planned_epochs(part, training_patients))}"
+            many = (
+                "" if training_patients is None else f", at most {counted(self.planned_epochs(part, training_patients), 'epoch')}"
+            )
             trainings.append(f"the {part} {begun}{how}{many}")
         where = "on the best device here" if self.device == "auto" else f"on {self.device}"
         end = [f"preset {self.preset}", f"augmentation {self.augmentation}", where, f"seed {self.seed}"]
         return f"Trains {' and '.join(trainings)}; {', '.join(end)}."
-
-
-def _epochs(number: int) -> str:
-    return f"{number} epoch" if number == 1 else f"{number} epochs"

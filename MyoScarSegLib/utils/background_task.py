@@ -21,7 +21,7 @@ from typing import Any
 from MyoScarSegLib.errors import Cancelled, EngineError, MyoScarSegError
 from MyoScarSegLib.utils.exit_status import how_it_ended
 from MyoScarSegLib.utils.progress import CancelToken, Progress
-from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, WAITING, Task, TaskProgress
+from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task, TaskProgress
 from MyoScarSegLib.utils.transport import SubprocessTransport, Transport, TransportFactory, ignore_bytes, ignore_exit
 
 Work = Callable[[dict[str, Any], Progress, CancelToken], Any]
@@ -123,20 +123,12 @@ class BackgroundTask(Task):
 
     def kill(self) -> None:
         """End the process, and the task with it, at once."""
-        self._end_process()
-        self.finish(CANCELLED)
-
-    def put_back(self) -> None:
-        """End the process at once; the task waits to be started anew."""
-        self._end_process()
-        self.state, self.progress, self._unread, self._answer = WAITING, TaskProgress(), b"", None
-
-    def _end_process(self) -> None:
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.on_bytes, transport.on_exit = ignore_bytes, ignore_exit
             transport.close()
             transport.kill()
+        self.finish(CANCELLED)
 
     def _received(self, data: bytes) -> None:
         *lines, self._unread = (self._unread + data).split(b"\n")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.utils.files import cache_folder
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 _POLL_S = 0.1
@@ -36,11 +37,14 @@ def _taken(handle: int, path: Path) -> bool:
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
             return False
-        raise OutputError(
-            f"Cannot lock {path}: {error.strerror}. Its folder (set by MYOSCARSEG_CACHE, if it is the program's own) must be on "
-            "a disk with locks."
-        ) from error
+        raise _error("lock", path, error) from error
     return True
+
+
+def _error(verb: str, path: Path, error: OSError) -> OutputError:
+    own = " (MYOSCARSEG_CACHE sets the program's own)" if path.is_relative_to(cache_folder()) else ""
+    do = f"Free some space, or choose another folder{own} on a disk that can be written and that has locks."
+    return OutputError(f"Cannot {verb} {path}: {error.strerror}. {do}")
 
 
 @contextmanager
@@ -57,10 +61,7 @@ def locked(path: Path, cancel: CancelToken | None = None) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise OutputError(
-            f"Cannot write {path}: {error.strerror}. Free some space, or choose another folder (MYOSCARSEG_CACHE sets the "
-            "program's own)."
-        ) from error
+        raise _error("write", path, error) from error
     try:
         check_cancel(cancel)
         while not _taken(handle, path):

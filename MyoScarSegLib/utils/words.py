@@ -14,3 +14,13 @@ def listed(names: Iterable[object], most: int) -> str:
     """Names for a sentence, the first of many: ``a, b and 3 more``."""
     shown = [str(name) for name in names]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in a line of at most 100 characters; its kind if it says nothing."""
+    return (str(error).split("\n")[0] or type(error).__name__)[:100]
+
+
+def shortened(words: str, most: int) -> str:
+    """At most so many characters, the middle left out: a name's beginning and its number stay."""
+    return words if len(words) <= most else f"{words[: most - most // 2 - 1]}…{words[-(most // 2) :]}"

@@ -16,6 +16,7 @@ from MyoScarSegLib.installation.pip_output import STEPS
 from MyoScarSegLib.installation.requirements import missing_now, other_installation, pytorch_extension_present
 from MyoScarSegLib.utils.task import DONE, FAILED
 from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer
+from MyoScarSegLib.widgets.section import load_form
 from MyoScarSegLib.widgets.text import _, in_words
 
 
@@ -138,7 +139,7 @@ class InstallDialog:
             self._asked = True
             self.installer.install(self._action)
         except MyoScarSegError as error:
-            self.text.text = str(error)
+            self.ui.installText.text = str(error)
 
     def cancel(self) -> None:
         """Stop the installation; without one, close the window."""
@@ -153,52 +154,21 @@ class InstallDialog:
         self._choose(wheel_folder=Path(str(folder)) if folder else None)
 
     def _build(self, parent: Any) -> None:
-        dialog = self.dialog = qt.QDialog(parent)
-        dialog.name = "MyoScarSegInstall"
-        dialog.windowTitle = (
+        self.dialog = qt.QDialog(parent)
+        self.dialog.name = "MyoScarSegInstall"
+        self.dialog.windowTitle = (
             _("MyoScarSeg: packages for training") if self._training else _("MyoScarSeg: packages for segmentation")
         )
-        dialog.minimumWidth = 460
-        layout = qt.QVBoxLayout(dialog)
-        self.text = qt.QLabel()
-        self.text.name = "installText"
-        self.text.wordWrap = True
-        self.text.textInteractionFlags = qt.Qt.TextSelectableByMouse
-        layout.addWidget(self.text)
-        self.cpu_only = qt.QCheckBox(_("Without graphics card support (much smaller download)"))
-        self.cpu_only.name = "cpuOnlyCheckBox"
-        self.cpu_only.checked = self._choices.cpu_only
-        layout.addWidget(self.cpu_only)
-        self.bar = qt.QProgressBar()
-        self.bar.name = "installBar"
-        self.bar.maximum = STEPS
-        self.bar.textVisible = False
-        layout.addWidget(self.bar)
-        self.log = qt.QPlainTextEdit()
-        self.log.name = "installLog"
-        self.log.readOnly = True
-        self.log.minimumHeight = 140
-        layout.addWidget(self.log)
-        row = qt.QHBoxLayout()
-        layout.addLayout(row)
-        self.folder_button = qt.QPushButton(_("Wheel folder ..."))
-        self.folder_button.toolTip = _("Install from a folder of wheels, on a computer without network")
-        self.copy_button = qt.QPushButton(_("Copy log"))
-        self.install_button = qt.QPushButton(_("Install"))
-        self.install_button.name = "installStartButton"
-        self.install_button.default = True
-        self.cancel_button = qt.QPushButton(_("Close"))
-        self.cancel_button.name = "installCancelButton"
-        row.addWidget(self.folder_button)
-        row.addWidget(self.copy_button)
-        row.addStretch(1)
-        row.addWidget(self.install_button)
-        row.addWidget(self.cancel_button)
-        self.cpu_only.connect("toggled(bool)", lambda on: self._choose(cpu_only=bool(on)))
-        self.folder_button.connect("clicked()", self.choose_folder)
-        self.copy_button.connect("clicked()", lambda: qt.QApplication.clipboard().setText(self.installer.log))
-        self.install_button.connect("clicked()", self.start)
-        self.cancel_button.connect("clicked()", self.cancel)
+        self.dialog.minimumWidth = 460
+        form, self.ui = load_form("Install")
+        qt.QVBoxLayout(self.dialog).addWidget(form)
+        self.ui.cpuOnlyCheckBox.checked = self._choices.cpu_only
+        self.ui.installBar.maximum = STEPS
+        self.ui.cpuOnlyCheckBox.connect("toggled(bool)", lambda on: self._choose(cpu_only=bool(on)))
+        self.ui.wheelFolderButton.connect("clicked()", self.choose_folder)
+        self.ui.copyInstallLogButton.connect("clicked()", lambda: qt.QApplication.clipboard().setText(self.installer.log))
+        self.ui.installStartButton.connect("clicked()", self.start)
+        self.ui.installCancelButton.connect("clicked()", self.cancel)
 
     def _choose(self, **changes: Any) -> None:
         self._choices = replace(self._choices, **changes)
@@ -209,35 +179,36 @@ class InstallDialog:
         try:
             self.installer.look(self._choices)
         except MyoScarSegError as error:
-            self.text.text = str(error)
+            self.ui.installText.text = str(error)
 
     def _refresh(self) -> None:
-        installer = self.installer
+        ui, installer = self.ui, self.installer
         working = installer.phase in (INSTALLING, CHECKING)
         progress = installer.progress
         plan = installer.plan
-        self.bar.visible = installer.running
-        self.bar.value = progress.done
-        self.log.visible = working or installer.state == FAILED
-        self.copy_button.visible = bool(installer.log)
-        self.cpu_only.visible = self.folder_button.visible = not working and bool(plan is None or plan.missing)
-        self.install_button.visible = not working and installer.state != DONE
-        self.install_button.enabled = plan is not None and not plan.problems and not installer.running and installer.state != DONE
-        self.cancel_button.text = _("Cancel") if working else _("Close")
+        ui.installBar.visible = installer.running
+        ui.installBar.value = progress.done
+        ui.installLog.visible = working or installer.state == FAILED
+        ui.copyInstallLogButton.visible = bool(installer.log)
+        ui.cpuOnlyCheckBox.visible = ui.wheelFolderButton.visible = not working and bool(plan is None or plan.missing)
+        idle = not installer.running and installer.state != DONE
+        ui.installStartButton.visible = not working and installer.state != DONE
+        ui.installStartButton.enabled = idle and plan is not None and not plan.problems
+        ui.installCancelButton.text = _("Cancel") if working else _("Close")
         if installer.phase == LOOKING:
-            self.text.text = _("Looking at what is installed ...")
+            ui.installText.text = _("Looking at what is installed ...")
         elif working:
             left = "" if progress.seconds_left is None else _("{time} left").format(time=in_words(progress.seconds_left))
-            self.text.text = " · ".join(part for part in (progress.message, left) if part)
+            ui.installText.text = " · ".join(part for part in (progress.message, left) if part)
         elif installer.error:
-            self.text.text = installer.error
+            ui.installText.text = installer.error
         elif plan is not None:
             restart = _("Restart Slicer to use them.") if installer.restart_for else ""
             done = _("Everything is installed.") if installer.state == DONE and self._asked else plan.text()
-            self.text.text = f"{done} {restart}".strip()
-        if self.log.visible:
-            self.log.setPlainText(installer.log)
-            self.log.moveCursor(qt.QTextCursor.End)
+            ui.installText.text = f"{done} {restart}".strip()
+        if ui.installLog.visible:
+            ui.installLog.setPlainText(installer.log)
+            ui.installLog.moveCursor(qt.QTextCursor.End)
         if installer.state == DONE and self._asked:
             self._asked = False
             self._after(not installer.restart_for)

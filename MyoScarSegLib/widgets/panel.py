@@ -34,12 +34,8 @@ class Panel:
 
     Attributes:
         form: the widget to be put into the module's place: the tabs' headings, and under them the form of one tab.
-        tabs: the headings.
-        segment, training: the tabs.
-        backend: what works; workflow and engine: its own.
+        tabs: the headings; segment, training: the tabs.
         settings: what outlives the application.
-        views: the slice views.
-        help: the pages that come with the program.
         unexpected: what was raised and reached nobody.
         entered: whether the module is shown.
     """

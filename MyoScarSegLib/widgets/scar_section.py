@@ -109,7 +109,8 @@ class ScarSection(SegmentSection):
             return
         if self.workflow.views is not None:
             self.workflow.views.set_visible(not hidden and self.tab.view.show_boxes)
-        session.show_points(not hidden)
+        for points in (session.nodes.points, session.nodes.landmarks):
+            points.set_visible(not hidden)
         display = self._display()
         if display is not None:
             display.SetVisibility2D(not hidden)

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qt
+import slicer
+
+from MyoScarSegLib.utils.resources import resources_folder
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
@@ -102,6 +105,12 @@ class TrainingSection(Section):
 
     tab: TrainingTab
     workflow: TrainingWorkflow
+
+
+def load_form(name: str) -> tuple[Any, Any]:
+    """A form of ``Resources/UI`` by its name without ending, and its widgets by their names."""
+    form = slicer.util.loadUI(str(resources_folder() / "UI" / f"{name}.ui"))
+    return form, slicer.util.childWidgetVariables(form)
 
 
 def show_text(label: Any, text: str) -> None:

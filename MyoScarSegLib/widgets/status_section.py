@@ -192,9 +192,6 @@ def _tip(what: str, label: str | None, keys: str) -> str:
 def _tail(path: Path) -> str:
     """The end of a text file; empty if there is none."""
     try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(file.tell() - _LOG_TAIL_BYTES, 0))
-            return file.read().decode(errors="replace")
+        return path.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
     except OSError:
         return ""

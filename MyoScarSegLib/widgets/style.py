@@ -68,13 +68,9 @@ def fit_height(table: Any, rows: int, most: int) -> None:
 def fill_table(
     table: Any, rows: Sequence[Sequence[str]], *, numbers: Collection[int] = (), tips: Sequence[str] | None = None
 ) -> None:
-    """Show these cells; only those that have changed are touched, so that a table can follow every edit.
+    """Show these cells in a ``QTableWidget``, with a tooltip for each row; columns of ``numbers`` are aligned to the right.
 
-    Args:
-        table: a ``QTableWidget``.
-        rows: a text for each column.
-        numbers: columns that are aligned to the right.
-        tips: a tooltip for each row.
+    Only cells that have changed are touched, so that a table can follow every edit.
     """
     quietly(table, lambda: _fill(table, rows, numbers, tips))
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-import slicer
-
-from MyoScarSegLib.utils.resources import resources_folder
 from MyoScarSegLib.widgets.packages import Packages
-from MyoScarSegLib.widgets.section import Section
+from MyoScarSegLib.widgets.section import Section, load_form
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.panel import Panel
@@ -33,8 +30,7 @@ class Tab:
     def __init__(self, panel: Panel, form: str, workflow: Any, changes: Iterable[Any]) -> None:
         """Of a ``.ui`` file, by its name without ending; ``changes`` are all that the workflow's signal ``changed`` may tell."""
         self.panel = panel
-        self.form = slicer.util.loadUI(str(resources_folder() / "UI" / f"{form}.ui"))
-        self.ui = slicer.util.childWidgetVariables(self.form)
+        self.form, self.ui = load_form(form)
         self.workflow = workflow
         self.sections: tuple[Section, ...] = ()
         self.shown = False

@@ -841,6 +841,136 @@
     </message>
   </context>
   <context>
+    <name>MyoScarSegAddStudyForm</name>
+    <message>
+      <source>Patient code</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Code of the patient, never the name. Exams of one patient have one code.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Reader</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Your code, so that it is known later who corrected the study</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The segment that is scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Myocardium</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The segment of the heart's wall, if it was drawn: scar lies nowhere else</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Blood pool</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The segment of the left ventricle's cavity, if it was drawn</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No-reflow</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The segment of the dark core in the scar (MVO), if it is one of its own</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Slices</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>All slices are reviewed</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Only these:</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Slices that are right, as 2-9, 11. The others are not learned from.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Tags</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Words by which you will find the case again, separated by commas</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>none</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Without this a study that is in the library already is refused</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Replace the case of this patient if the library has it</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>MyoScarSegInstallForm</name>
+    <message>
+      <source>For a computer without a graphics card that PyTorch can use</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Without graphics card support (much smaller download)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Install from a folder of wheels, on a computer without network</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wheel folder ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Put what pip has said on the clipboard</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Copy log</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Install what is missing, in a process of its own</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Install</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Stop the installation, or close this window</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Close</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>MyoScarSegSubjectHierarchyPlugin</name>
     <message>
       <source>Segment scar...</source>
@@ -1785,6 +1915,21 @@
     </message>
   </context>
   <context>
+    <name>scene.model_steps</name>
+    <message>
+      <source>Propose boxes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Suggest boxes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Segment scar</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>scene.notices</name>
     <message>
       <source>Slices {slices} were kept as you painted them.</source>
@@ -2105,18 +2250,6 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Propose boxes</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Suggest boxes</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Segment scar</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>The volume was deleted. Choose another one.</source>
       <translation type="unfinished" />
     </message>
@@ -2304,90 +2437,6 @@
     </message>
     <message>
       <source>Add</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Code of the patient, never the name. Exams of one patient have one code.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Patient code</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Your code, so that it is known later who corrected the study</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Reader</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Scar</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The segment that is scar</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Myocardium</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The segment of the heart's wall, if it was drawn: scar lies nowhere else</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Blood pool</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The segment of the left ventricle's cavity, if it was drawn</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>No-reflow</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The segment of the dark core in the scar (MVO), if it is one of its own</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>All slices are reviewed</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Only these:</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Slices that are right, as 2-9, 11. The others are not learned from.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Slices</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Words by which you will find the case again, separated by commas</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>none</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Tags</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Replace the case of this patient if the library has it</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Without this a study that is in the library already is refused</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3758,31 +3807,11 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Without graphics card support (much smaller download)</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Wheel folder ...</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Install from a folder of wheels, on a computer without network</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Copy log</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Install</source>
+      <source>Cancel</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>Close</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Cancel</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -29,7 +29,7 @@ def test_a_fresh_installation_invites_and_reports_no_error(tmp_path):
         assert slicer.ask("panel().engine.state") == "stopped"
         slicer.press("proposeButton")
         slicer.until("panel().segment.packages._dialog is not None and panel().segment.packages._dialog.dialog.visible")
-        slicer.until("'torch' in panel().segment.packages._dialog.text.text", 60)
+        slicer.until("'torch' in panel().segment.packages._dialog.ui.installText.text", 60)
         slicer.shot("first-use-install")
         assert slicer.ask("panel().segment.status.error") == ""
         assert slicer.tracebacks() == ""

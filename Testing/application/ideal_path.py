@@ -336,7 +336,7 @@ def test_studies_are_imported_into_a_library(slicer, tmp_path_factory):
     look(slicer, "14-library")
     slicer.click(f"{TRAIN}.addStudyButton")
     slicer.until("panel().training.library.dialog is not None and panel().training.library.dialog.dialog.visible")
-    slicer.click("panel().training.library.dialog.reader")
+    slicer.click("panel().training.library.dialog.ui.addReaderEdit")
     slicer.type("AB")
     slicer.shot("15-add")
     slicer.click("panel().training.library.dialog.add_button")

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.engine.burden_messages import BurdenJob
-from MyoScarSegLib.engine.burden_work import PANEL_INCHES, draw_picture
+from MyoScarSegLib.engine.burden_work import draw_picture
+from MyoScarSegLib.outputs.burden_pictures import PICTURES
 from MyoScarSegLib.quantification.measurements import measure as measure_burden
 from MyoScarSegLib.quantification.reference import reference_masks, reference_table
 from MyoScarSegLib.result import Result
@@ -54,7 +55,7 @@ def measure() -> dict[str, Any]:
     job = BurdenJob(result, ventricle, None, insertions)
     draw_picture(job, "bars", WIDTH_PX)  # imports what draws
     pictures = {}
-    for name in PANEL_INCHES:
+    for name in PICTURES:
         taken = []
         for _ in range(3):
             began = time.perf_counter()

@@ -12,10 +12,11 @@ import pydicom
 import pytest
 
 from MyoScarSegLib.engine.burden_messages import BurdenJob, burden_job_of, burden_message
-from MyoScarSegLib.engine.burden_work import PANEL_INCHES, draw_picture, write_report_of
+from MyoScarSegLib.engine.burden_work import draw_picture, write_report_of
 from MyoScarSegLib.engine.messages import read_message, study_message
 from MyoScarSegLib.engine.protocol import FrameReader, pack
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.outputs.burden_pictures import PICTURES
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.quantification.measurements import measure
@@ -83,7 +84,7 @@ def test_a_proposed_wall_comes_out_as_it_went_in():
     assert (came.source, came.failed_slices, came.provenance) == ("model", {3: "why"}, found.provenance)
 
 
-@pytest.mark.parametrize("name", PANEL_INCHES)
+@pytest.mark.parametrize("name", PICTURES)
 def test_every_picture_is_drawn_with_a_wall_and_without(job, name):
     for one in (job, BurdenJob(job.result)):
         assert draw_picture(one, name, 240).startswith(b"\x89PNG")

@@ -17,7 +17,7 @@ from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.quantification.burden import Extent
 from MyoScarSegLib.quantification.measurements import Measurements, SegmentMeasurement, SliceMeasurement
 from MyoScarSegLib.quantification.wall import Transmurality
-from MyoScarSegLib.study.dicom_sources import slice_places, with_files
+from MyoScarSegLib.study.dicom_sources import with_files
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.tissue import AHA_SITES, BLOOD_POOL, MVO, SCAR, WALL
 from Testing.support.dicom_factory import write_enhanced, write_series
@@ -51,7 +51,7 @@ def study(tmp_path):
 def on_study(segmentation, number, study):
     """The mask of a segment on the study's grid, each pixel through the frame's own affine: world of its center to [k, j, i]."""
     found = np.zeros(study.voxels.shape, bool)
-    places, direction = slice_places(study), study.geometry.direction
+    places, direction = study.geometry.origins_mm(study.slices), study.geometry.direction
     pixels = segmentation.pixel_array
     for frame, group in enumerate(segmentation.PerFrameFunctionalGroupsSequence):
         if group.SegmentIdentificationSequence[0].ReferencedSegmentNumber != number:
@@ -291,7 +291,7 @@ def test_the_images_of_a_study_from_a_copy_are_found_by_their_place(study, tmp_p
         files=(),
         geometry=replace(
             study.geometry,
-            origin_mm=tuple(slice_places(study)[-1]),
+            origin_mm=tuple(study.geometry.origins_mm(study.slices)[-1]),
             direction=study.geometry.direction * (1, 1, -1),
         ),
     )

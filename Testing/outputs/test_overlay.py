@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from MyoScarSegLib.outputs.overlay import _chosen_slices, _headline, write_overlay
-from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.outputs.montage import shown_slices
+from MyoScarSegLib.outputs.overlay import _headline, write_overlay
+from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import MASS_ERROR, Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
@@ -18,18 +21,18 @@ def study(slices: int) -> Study:
 
 
 def test_every_slice_of_a_usual_stack_is_shown():
-    assert _chosen_slices(60, [], [], []) == list(range(60))
+    assert shown_slices(study(60), [], 60, filled=True) == list(range(60))
 
 
 def test_large_stack_shows_all_slices_with_something_on_them_first():
+    large = replace(study(1), voxels=np.zeros((200, 4, 4), dtype=np.float32))
     mask = np.zeros((200, 4, 4), dtype=bool)
-    mask[150, 1, 1] = True
-    chosen = _chosen_slices(200, [Box(7, 0, 0, 2, 2)], [Point(33, 1, 1)], [mask])
+    mask[[7, 33, 150], 1, 1] = True
+    chosen = shown_slices(large, [mask], 60, filled=True)
     assert {7, 33, 150} <= set(chosen)
     assert len(chosen) == 60
     assert chosen == sorted(set(chosen))
-    full = np.ones((200, 1, 1), dtype=bool)
-    assert len(_chosen_slices(200, [], [], [full])) == 60
+    assert len(shown_slices(large, [np.ones((200, 1, 1), dtype=bool)], 60, filled=True)) == 60
 
 
 @pytest.mark.parametrize("slices", [2, pytest.param(75, marks=pytest.mark.slow)])

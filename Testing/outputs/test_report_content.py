@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.measurement_files import document_of, write_burden_tables
 from MyoScarSegLib.outputs.report_content import Patient, Report, make_report
 from MyoScarSegLib.outputs.report_files import write_report
@@ -32,6 +33,12 @@ def made(*, scar: bool = True, wall: bool = True, **more) -> Report:
     mask = mask if scar else np.zeros_like(mask)
     result = more.pop("result", None) or Result(study, mask * np.float32(0.9), 0.5, provenance=PROVENANCE)
     return make_report(result, ventricle if wall else None, insertions=insertions if wall else None, **more)
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """For tests of words: the pictures take most of the time."""
+    monkeypatch.setattr("MyoScarSegLib.outputs.report_html.picture", lambda *_: b"png")
 
 
 def tile(report: Report, name: str) -> str:
@@ -75,14 +82,19 @@ def test_html_stands_alone_and_says_everything():
     assert page.count("data:image/png;base64,") == 5
 
 
-def test_pdf_is_one_a4_page_and_the_same_for_the_same_report():
-    first = pdf_page(made())
-    assert first == pdf_page(made())
-    assert first.startswith(b"%PDF") and first.count(b"/Type /Page ") + first.count(b"/Type /Page\n") == 1
-    width, height = map(float, re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+)", first).groups())
+def test_pdf_is_one_a4_page():
+    page = pdf_page(made())
+    assert page.startswith(b"%PDF") and page.count(b"/Type /Page ") + page.count(b"/Type /Page\n") == 1
+    width, height = map(float, re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+)", page).groups())
     assert abs(width - 595.3) < 1 and abs(height - 841.9) < 1
 
 
+@pytest.mark.slow
+def test_the_same_report_is_the_same_file():
+    assert pdf_page(made()) == pdf_page(made())
+
+
+@pytest.mark.usefixtures("without_pictures")
 def test_the_patient_is_named_only_on_demand_and_never_in_the_measurements():
     patient = Patient("Doe^Jane", "4711", "1950-01-02", "2024-05-06")
     report = made(patient=patient)
@@ -93,44 +105,63 @@ def test_the_patient_is_named_only_on_demand_and_never_in_the_measurements():
     assert (made().title, made(name="P-17").title) == ("round", "P-17")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_names_from_files_are_text_and_no_markup():
     page = html_page(made(name='<img src=x onerror="alert(1)">'))
     assert "<img src=x" not in page
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_without_myocardium_there_is_no_percentage_and_a_reason():
     report = made(wall=False)
     assert tile(report, "Scar, %").startswith("–")
     assert "%" not in tile(report, "Scar, %")
     assert report.segment_rows == [] and report.method_rows == []
-    words = words_of(html_page(report))
-    assert "The left ventricular myocardium is not segmented" in words
-    assert pdf_page(report)
+    assert "The left ventricular myocardium is not segmented" in words_of(html_page(report))
 
 
 def test_an_empty_segmentation_has_a_report_of_zeros_that_were_measured():
     report = made(scar=False)
     assert tile(report, "Scar").startswith("0.0 g") and tile(report, "Lesions").startswith("none")
     assert tile(report, "Core").startswith("–")
-    assert pdf_page(report) and html_page(report)
+
+
+def without_myocardium() -> Report:
+    study, _, mask, _ = round_ventricle()
+    nothing = Ventricle(np.zeros_like(mask), np.zeros_like(mask), "labels")
+    return make_report(Result(study, mask.astype(np.float32), 0.5), nothing)
+
+
+def of_one_slice() -> Report:
+    study, ventricle, mask, _ = round_ventricle()
+    alone = Ventricle(ventricle.myocardium[4:5], ventricle.cavity[4:5], "labels")
+    return make_report(Result(replace(study, voxels=study.voxels[4:5]), mask[4:5].astype(np.float32), 0.5), alone)
+
+
+def without_spacing() -> Report:
+    study, ventricle, mask, _ = round_ventricle()
+    return make_report(Result(replace(study, geometry=Geometry(None)), mask.astype(np.float32), 0.5), ventricle)
 
 
 def test_an_empty_myocardium_is_none():
-    study, _, mask, _ = round_ventricle()
-    nothing = Ventricle(np.zeros_like(mask), np.zeros_like(mask), "labels")
-    report = make_report(Result(study, mask.astype(np.float32), 0.5), nothing)
+    report = without_myocardium()
     assert tile(report, "LV myocardium").startswith("–") and tile(report, "Scar, %").startswith("–")
-    assert pdf_page(report)
 
 
 def test_one_slice_is_reported():
-    study, ventricle, mask, _ = round_ventricle()
-    one = replace(study, voxels=study.voxels[4:5])
-    alone = Ventricle(ventricle.myocardium[4:5], ventricle.cavity[4:5], "labels")
-    report = make_report(Result(one, mask[4:5].astype(np.float32), 0.5), alone)
-    assert tile(report, "Scar").startswith(f"{mask[4].sum() * 2.25 * 10 / 1000 * 1.05:.1f} g")
+    report = of_one_slice()
+    assert tile(report, "Scar").startswith(f"{round_ventricle()[2][4].sum() * 2.25 * 10 / 1000 * 1.05:.1f} g")
     assert any(row[6] == "not imaged" for row in report.segment_rows)
-    assert pdf_page(report) and html_page(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "odd",
+    [partial(made, wall=False), partial(made, scar=False), without_myocardium, of_one_slice, without_spacing],
+    ids=["no wall", "no scar", "empty wall", "one slice", "no spacing"],
+)
+def test_both_pages_are_made_whatever_is_missing(odd):
+    assert pdf_page(odd()) and html_page(odd())
 
 
 def test_missing_landmarks_are_proposed_and_that_is_said():
@@ -141,21 +172,12 @@ def test_missing_landmarks_are_proposed_and_that_is_said():
 
 
 def test_without_spacing_there_are_pixels_and_no_grams():
-    study, ventricle, mask, _ = round_ventricle()
-    bare = replace(study, geometry=Geometry(None))
-    report = make_report(Result(bare, mask.astype(np.float32), 0.5), ventricle)
-    assert tile(report, "Scar").startswith(f"{mask.sum()} pixels")
+    report = without_spacing()
+    assert tile(report, "Scar").startswith(f"{round_ventricle()[2].sum()} pixels")
     assert " g" not in tile(report, "LV myocardium") and "no spacing" in report.subtitle
-    assert pdf_page(report) and html_page(report)
 
 
-def test_another_geometry_is_refused():
-    study, ventricle, mask, _ = round_ventricle()
-    other = Ventricle(ventricle.myocardium[:-1], ventricle.cavity[:-1], "labels")
-    with pytest.raises(StudyError, match="shape"):
-        make_report(Result(study, mask.astype(np.float32), 0.5), other)
-
-
+@pytest.mark.usefixtures("without_pictures")
 def test_what_needs_a_look_stands_above_the_numbers():
     study, ventricle, mask, insertions = round_ventricle()
     outside = mask.copy()
@@ -170,7 +192,8 @@ def test_what_needs_a_look_stands_above_the_numbers():
     assert "likely to be wrong" in said
     assert "Slice 2: too dark" in said
     assert "go all round" in said
-    assert words_of(html_page(report)).index("likely to be wrong") < words_of(html_page(report)).index("LV myocardium")
+    words = words_of(html_page(report))
+    assert words.index("likely to be wrong") < words.index("LV myocardium")
 
 
 def test_hand_edits_are_listed():
@@ -185,9 +208,7 @@ def test_measurements_keep_to_the_published_schema():
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((REPOSITORY / "docs" / "measurements.schema.json").read_text())
     validator = jsonschema.Draft202012Validator(schema)
-    study, ventricle, mask, _ = round_ventricle()
-    bare = Result(replace(study, geometry=Geometry(None)), mask.astype(np.float32), 0.5)
-    for report in (made(), made(scar=False), made(wall=False), make_report(bare, ventricle)):
+    for report in (made(), made(scar=False), made(wall=False), without_spacing()):
         document = json.loads(json.dumps(document_of(report), allow_nan=False))
         assert [error.message for error in validator.iter_errors(document)] == []
     document["scar"]["mass_kg"] = 1
@@ -219,6 +240,7 @@ def test_tables_have_a_row_per_case_units_in_their_names_and_the_same_columns_wh
                     assert name.endswith(UNITS) or name in NO_UNIT or name in ("slices", "segments", "slice"), (file.name, name)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     from pathlib import Path
 
@@ -241,6 +263,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_format_that_is_not_written_again_does_not_stay(tmp_path):
     (tmp_path / "report.pdf").write_bytes(b"%PDF of before")
     assert [file.name for file in write_report(tmp_path, made(scar=False), ("html",))] == ["measurements.json", "report.html"]

@@ -106,8 +106,3 @@ def test_interval_of_the_percentage_is_that_of_the_mass_over_the_wall(phantom):
 def test_what_does_not_belong_together_is_refused(scar, arguments, words):
     with pytest.raises(StudyError, match=words):
         measure(scar, GEOMETRY, **arguments)
-
-
-def test_mask_of_another_stack_is_refused():
-    with pytest.raises(StudyError, match="3 slices"):
-        measure(np.zeros((3, 4, 4), dtype=bool), Geometry((1.0, 1.0, 8.0), slice_positions_mm=np.array([0.0, 8.0])))

@@ -8,14 +8,17 @@ import signal
 
 import pytest
 
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
+from MyoScarSegLib.training.datasets.training_library import Library
+from MyoScarSegLib.training.runs.run_status import RunState
 from Testing.support.run_factory import environment, write_library
+from Testing.support.training_workflow_factory import Pumped, idle_workflow
 
 
 @pytest.fixture
 def session(volume):
     """The study of a test file's ``volume``."""
-    from MyoScarSegLib.scene.study_session import StudySession
-
     session = StudySession.open(volume)
     yield session
     session.close()
@@ -24,10 +27,6 @@ def session(volume):
 @pytest.fixture
 def training(scene, tmp_path, monkeypatch):
     """A training workflow whose first tab's engine does nothing."""
-    from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
-    from MyoScarSegLib.training.runs.run_status import RunState
-    from Testing.support.training_workflow_factory import idle_workflow
-
     models = str(tmp_path / "models")
     monkeypatch.setenv("MYOSCARSEG_MODELS", models)
     workflow = idle_workflow(scene)
@@ -43,8 +42,6 @@ def training(scene, tmp_path, monkeypatch):
 @pytest.fixture
 def pumped(training):
     """What pumps it until something is so."""
-    from Testing.support.training_workflow_factory import Pumped
-
     return Pumped(training)
 
 
@@ -57,6 +54,4 @@ def filled(tmp_path_factory):
 @pytest.fixture
 def library(filled, tmp_path):
     """A library of five patients of one's own."""
-    from MyoScarSegLib.training.datasets.training_library import Library
-
     return Library.open(shutil.copytree(filled, tmp_path / "library"))

@@ -9,15 +9,15 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.attributes import ROLE, node_of, nodes_by_class
 from MyoScarSegLib.scene.burden_plots import BARS, INTENSITIES, PLOTS, WALL, BurdenChart
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.prompt_steps import add_box
 from MyoScarSegLib.scene.result_tables import ROLE_BURDEN, ROLE_METHODS, ROLE_SEGMENTS
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, turn_septum
 from Testing.scene.test_results import cells, items_of
 from Testing.support.scene_ventricle_factory import ring_wall
-from Testing.support.session_factory import add_volume, fresh_scene, masks, paint, save_folder, save_mrb
-
-slicer = pytest.importorskip("slicer")
+from Testing.support.session_factory import fresh_scene, masks, paint, save_folder, save_mrb
+from Testing.support.volume_factory import add_volume
 
 SHAPE = (6, 40, 48)
 OPTIONS = {"specks_px": 0, "fill_no_reflow": True}
@@ -31,7 +31,7 @@ def volume(scene):
 @pytest.fixture
 def walled(session):
     """A study with scar, wall and insertion points."""
-    session.apply_masks(masks(1, 2, 3, x=34.0))
+    apply_masks(session, masks(1, 2, 3, x=34.0))
     apply_ventricle(session, ring_wall())
     turn_septum(session, 10.0)
     return session
@@ -103,7 +103,7 @@ def test_tables_lie_in_the_folder_of_their_study_and_are_used_again_when_the_sce
     walled.follow_methods(OPTIONS)
     roles = (ROLE_BURDEN, ROLE_SEGMENTS, ROLE_METHODS)
     names = [node_of(walled.volume_node, role).GetName() for role in roles]
-    assert [items_of(scene, walled.volume_node)[name] for name in names] == ["LGE scar"] * 3
+    assert [items_of(scene)[name] for name in names] == ["LGE scar"] * 3
     before = [table(walled, role) for role in roles]
     load, into = save(scene, tmp_path), fresh_scene(tmp_path_factory)
     load(into)
@@ -113,7 +113,6 @@ def test_tables_lie_in_the_folder_of_their_study_and_are_used_again_when_the_sce
     paint(again, 4)
     assert value(again, "Scar", "g") == pytest.approx(again.measurements.scar.mass_g, abs=0.005)
     assert into.GetNumberOfNodesByClass("vtkMRMLTableNode") == count
-    again.close()
 
 
 def points(chart: BurdenChart, name: str) -> np.ndarray:
@@ -166,7 +165,7 @@ def test_histogram_counts_the_wall_and_has_a_line_for_each_threshold(walled, sce
 
 
 def test_a_plot_says_that_the_wall_is_missing_and_the_next_one_leaves_nothing_of_it(session, scene):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     chart = BurdenChart(scene)
     chart.show(session, WALL)
     assert "wall is missing" in chart.node.GetTitle() and series_names(chart) == []
@@ -185,13 +184,12 @@ def test_a_plot_says_that_the_wall_is_missing_and_the_next_one_leaves_nothing_of
 
 def test_a_plot_is_of_the_study_that_it_is_asked_for(walled, scene):
     other = StudySession.open(add_volume(scene, SHAPE, name="other"))
-    other.apply_masks(masks(4, radius=4.0))
+    apply_masks(other, masks(4, radius=4.0))
     chart = BurdenChart(scene)
     node = chart.show(walled, BARS)
     first = points(chart, BARS)
     assert chart.show(other, BARS) is node
     assert np.flatnonzero(points(chart, BARS)[:, 1]).tolist() == [4] and first[4, 1] == 0
-    other.close()
 
 
 @pytest.fixture
@@ -213,7 +211,7 @@ def test_the_mask_of_an_edit_does_not_wait_for_the_tables_of_burden_which_come_w
     for k in (1, 2, 3):
         seconds[0] += 0.2
         add_box(session, Box(k, 10, 8, 30, 30))
-        session.apply_masks(masks(k, radius=3.0), with_latest=True)
+        apply_masks(session, masks(k, radius=3.0), with_latest=True)
         session.set_threshold(0.4 + k / 100, dragging=True)
         assert session.pump(), "it is to be called again soon"
     assert measured == [] and table(session, ROLE_BURDEN) == before
@@ -225,9 +223,9 @@ def test_the_mask_of_an_edit_does_not_wait_for_the_tables_of_burden_which_come_w
 @pytest.mark.parametrize("end", ["another step", "let go", "closed"])
 def test_tables_of_burden_are_not_behind_after_the_next_step_or_when_the_study_is_let_go(in_hand, end):
     session, _ = in_hand
-    session.apply_masks(masks(4, radius=3.0), with_latest=True)
+    apply_masks(session, masks(4, radius=3.0), with_latest=True)
     before = table(session, ROLE_BURDEN)
-    {"another step": lambda: session.apply_masks(masks(1)), "let go": lambda: session.detach("over"), "closed": session.close}[
+    {"another step": lambda: apply_masks(session, masks(1)), "let go": lambda: session.detach("over"), "closed": session.close}[
         end
     ]()
     assert value(session, "Scar", "g") == pytest.approx(session.burden.mass_g, abs=0.005)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.drawn_walls import CURVE
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.plain_segments import add_segment
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.ventricle_steps import take_curves, take_wall
 from MyoScarSegLib.study.tissue import WALL
 from Testing.support.scene_ventricle_factory import ring_wall, segment_mask
-from Testing.support.session_factory import add_volume, masks, random_matrix
-
-slicer = pytest.importorskip("slicer")
+from Testing.support.session_factory import masks
+from Testing.support.volume_factory import add_volume, random_matrix
 
 SHAPE = (6, 40, 48)
 
@@ -65,7 +66,7 @@ def test_a_label_map_is_taken_by_its_numbers(session):
 def test_what_has_no_wall_is_refused_and_nothing_changes(session):
     with pytest.raises(SceneError, match="LV myocardium"):
         take_wall(session, add_segments(session, Scar=ring_wall().cavity))
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     with pytest.raises(SceneError, match="own segmentation"):
         take_wall(session, session.segmentation.node)
     with pytest.raises(SceneError, match="Choose"):

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
+import vtk
 
 from MyoScarSegLib.prompts import Box, Point
-from Testing.support.volume_factory import KINDS, add_volume, random_ijk_to_ras, random_parents
-
-pytest.importorskip("slicer")
-
-import slicer
-
 from MyoScarSegLib.scene.lge_volumes import study_of
 from MyoScarSegLib.scene.point_lists import PointLists
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from Testing.support.volume_factory import KINDS, add_volume, random_ijk_to_ras, random_parents
 
 GEOMETRIES = 200
 
 
 def world_of_voxel(volume, i: float, j: float, k: float) -> np.ndarray:
     """RAS of voxel indices by MRML alone, without anything of ours."""
-    import vtk
-
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     local = matrix.MultiplyPoint((i, j, k, 1.0))[:3]
@@ -153,8 +148,6 @@ def test_a_position_in_a_view_is_the_pixel_that_is_drawn_there(scene):
     geometry.align_view(view)
     geometry.show_slice(view, 2)
     ras = geometry.to_world(np.array([[12.25, 20.75, 2.0]]))[0]
-    import vtk
-
     to_xy = vtk.vtkMatrix4x4()
     vtk.vtkMatrix4x4.Invert(view.GetXYToRAS(), to_xy)
     x, y = to_xy.MultiplyPoint((*ras, 1.0))[:2]

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from MyoScarSegLib.engine.client import Engine
-from MyoScarSegLib.prompts import Box, BoxState, Point
-from MyoScarSegLib.scene.prompt_steps import add_box, add_point, remove_box
-from Testing.support.session_factory import reload
-from Testing.support.volume_factory import add_gaps, add_transform, add_volume
-
-pytest.importorskip("slicer")
-
 import slicer
 import vtk
 
+from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.box_table import BoxTable
 from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.point_lists import PointLists
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, remove_box
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.study_state import BoxRow
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from Testing.support.session_factory import reload
+from Testing.support.training_workflow_factory import idle_workflow
+from Testing.support.volume_factory import add_gaps, add_transform, add_volume
 
 SHAPE = (6, 30, 40)
 PLACE = np.diag([-1.5, -1.25, 8.0, 1.0])
@@ -36,7 +31,7 @@ PUSH = np.array([[1.0, 0, 0, 6], [0, 1, 0, -5], [0, 0, 1, 0], [0, 0, 0, 1]])
 
 @pytest.fixture
 def volume(scene):
-    return add_volume(scene, np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE")
+    return add_volume(scene, SHAPE, PLACE)
 
 
 def add(session: StudySession, *boxes: Box) -> list[int]:
@@ -223,22 +218,11 @@ def test_a_box_of_a_study_is_not_one_of_the_volumes_copy(scene, volume, session)
     assert StudySession.open(volume).state.boxes == session.state.boxes
 
 
-class IdleEngine(Engine):
-    """An engine whose worker never answers: nothing here needs a network."""
-
-    def command(self) -> list[str]:
-        return [sys.executable, "-c", "import sys; sys.stdin.buffer.read()"]
-
-
 @pytest.fixture
 def workflow(scene):
-    from MyoScarSegLib.scene.workflow import Workflow
-
-    engine = IdleEngine()
-    workflow = Workflow(scene, engine)
+    workflow = idle_workflow(scene)
     yield workflow
     workflow.close()
-    engine.stop()
 
 
 def visible(scene) -> int:
@@ -246,7 +230,7 @@ def visible(scene) -> int:
 
 
 def test_prompts_of_another_study_are_not_shown_over_this_one(scene, volume, workflow):
-    other = add_volume(scene, np.random.default_rng(1).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE 2")
+    other = add_volume(scene, SHAPE, PLACE, "LGE 2", seed=1)
     workflow.select(volume)
     add_box(workflow.session, BOX)
     add_point(workflow.session, Point(2, 7.5, 6.5))

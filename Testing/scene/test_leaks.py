@@ -5,19 +5,20 @@ from __future__ import annotations
 import gc
 
 import pytest
+import slicer
 
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene import attributes
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.prompt_steps import add_box, update_box
 from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.workflow import Workflow
-from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
-
-slicer = pytest.importorskip("slicer")
+from Testing.support.session_factory import blob
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 BOX = Box(2, 10, 8, 30, 30)
 STEPS = 30
@@ -98,7 +99,7 @@ def test_at_rest_nothing_is_to_be_pumped_and_a_pump_does_not_go_through_the_scen
     for has_masks in (False, True):
         if has_masks:
             probability = {2: blob((40, 48), 24.0, 20.0, 6.0)}
-            workflow.session.apply_masks(SliceMasks(probability=probability, scores={}, provenance={}))
+            apply_masks(workflow.session, SliceMasks(probability=probability, scores={}, provenance={}))
             while workflow.pump():
                 pass
         scans.clear()
@@ -174,7 +175,7 @@ def test_a_slider_writes_only_slices_whose_pixels_change_and_the_surface_follows
     assert workflow.select(volume)
     sure = (blob((40, 48), 24.0, 20.0, 6.0) > 0.5).astype("float32")  # the same mask at each threshold
     probability = {1: sure, 2: blob((40, 48), 24.0, 20.0, 6.0), 4: sure}
-    workflow.session.apply_masks(SliceMasks(probability=probability, scores={}, provenance={}))
+    apply_masks(workflow.session, SliceMasks(probability=probability, scores={}, provenance={}))
     node, kind = workflow.session.segmentation.node, "Closed surface"
     node.CreateClosedSurfaceRepresentation()
     shown = node.GetSegmentation().ContainsRepresentation

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from MyoScarSegLib.prompts import Box
-from Testing.support.session_factory import add_volume, random_matrix
-
-pytest.importorskip("slicer")
-
 import slicer
 
+from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.scene.model_steps import apply_proposals
 from MyoScarSegLib.scene.study_session import StudySession
+from Testing.support.volume_factory import add_volume, random_matrix
 
 SHAPE = (6, 160, 200)
 HEART = (120.0, 70.0)
@@ -67,7 +64,7 @@ def window(session) -> tuple[float, float]:
 
 
 def test_the_first_proposals_fill_view_and_grey_scale_with_the_heart(session):
-    session.apply_proposals(BOXES, {"detector": "d"}, heart=HEART, fit=True)
+    apply_proposals(session, BOXES, {"detector": "d"}, heart=HEART, fit=True)
     k, middle, field = shown(session)
     assert k == 2  # the slice that the reader looked at
     assert middle == HEART
@@ -78,7 +75,7 @@ def test_the_first_proposals_fill_view_and_grey_scale_with_the_heart(session):
 
 def test_undo_takes_it_back_with_the_proposals_and_redo_does_it_again(session):
     before, grey = shown(session), window(session)
-    session.apply_proposals(BOXES, {"detector": "d"}, heart=HEART, fit=True)
+    apply_proposals(session, BOXES, {"detector": "d"}, heart=HEART, fit=True)
     fitted, fitted_grey = shown(session), window(session)
     assert session.history.labels == ["Propose boxes"]
     session.undo()
@@ -93,17 +90,17 @@ def shown_values(of) -> tuple:
 
 
 def test_later_proposals_leave_what_the_reader_chose(session):
-    session.apply_proposals(BOXES, {"detector": "d"}, heart=HEART, fit=True)
+    apply_proposals(session, BOXES, {"detector": "d"}, heart=HEART, fit=True)
     red(session).SetFieldOfView(90, 60, 1)
     session.volume_node.GetDisplayNode().SetWindowLevelMinMax(5, 50)
-    session.apply_proposals(BOXES[:1], {"detector": "d"}, heart=HEART, fit=True)
+    apply_proposals(session, BOXES[:1], {"detector": "d"}, heart=HEART, fit=True)
     assert red(session).GetFieldOfView()[0] == pytest.approx(90)
     assert window(session) == pytest.approx((5, 50))
 
 
 def test_undo_leaves_the_zoom_or_window_that_the_reader_chose_since(session):
     grey = window(session)
-    session.apply_proposals(BOXES, {"detector": "d"}, heart=HEART, fit=True)
+    apply_proposals(session, BOXES, {"detector": "d"}, heart=HEART, fit=True)
     red(session).SetFieldOfView(90, 60, 1)
     session.undo()
     assert red(session).GetFieldOfView()[0] == pytest.approx(90)
@@ -115,7 +112,7 @@ def test_undo_leaves_the_zoom_or_window_that_the_reader_chose_since(session):
 
 
 def test_undo_after_scrolling_stays_on_the_slice_that_the_reader_came_to(session):
-    session.apply_proposals(BOXES, {"detector": "d"}, heart=HEART, fit=True)
+    apply_proposals(session, BOXES, {"detector": "d"}, heart=HEART, fit=True)
     session.geometry.show_slice(red(session), 4)
     session.undo()
     assert session.geometry.slice_of_view(red(session)) == 4
@@ -124,22 +121,22 @@ def test_undo_after_scrolling_stays_on_the_slice_that_the_reader_came_to(session
 
 def test_nothing_is_fitted_by_choice(session):
     before, grey = shown_values(shown(session)), window(session)
-    session.apply_proposals(BOXES, {"detector": "d"}, heart=HEART, fit=False)
+    apply_proposals(session, BOXES, {"detector": "d"}, heart=HEART, fit=False)
     assert (shown(session)[1:], window(session)) == (before, grey)
 
 
 def test_an_unknown_heart_is_where_the_boxes_are_and_without_either_nothing_changes(session):
     before = shown_values(shown(session))
-    session.apply_proposals([], {"detector": "d"}, fit=True)
+    apply_proposals(session, [], {"detector": "d"}, fit=True)
     assert shown(session)[1:] == before
     session.undo()
-    session.apply_proposals(BOXES, {"detector": "d"}, fit=True)
+    apply_proposals(session, BOXES, {"detector": "d"}, fit=True)
     assert shown(session)[1] == (131.0, 69.0)
 
 
 def test_all_boxes_are_in_sight(session):
     far = Box(2, 2, 2, 30, 30, source="yolo", confidence=0.5)
-    session.apply_proposals([*BOXES, far], {"detector": "d"}, heart=HEART, fit=True)
+    apply_proposals(session, [*BOXES, far], {"detector": "d"}, heart=HEART, fit=True)
     x, y = HEART
     half_mm = min(red(session).GetFieldOfView()[:2]) / 2
     assert half_mm >= 1.4 * max(x - far.x0, y - far.y0)
@@ -150,6 +147,6 @@ def test_a_view_of_another_volume_is_left_alone(session, scene):
     composite.SetLayoutName("Green")
     composite.SetSingletonTag("Green")
     scene.AddNode(composite).SetBackgroundVolumeID(add_volume(scene, (4, 10, 12), name="cine").GetID())
-    session.apply_proposals(BOXES, {"detector": "d"}, heart=HEART, fit=True)
+    apply_proposals(session, BOXES, {"detector": "d"}, heart=HEART, fit=True)
     assert scene.GetNodeByID("vtkMRMLSliceNodeGreen").GetFieldOfView()[0] == pytest.approx(600)
     assert red(session).GetFieldOfView()[0] == pytest.approx(195)

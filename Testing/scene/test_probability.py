@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
+import vtk
 from scipy import ndimage
 
 from MyoScarSegLib.result import SliceMasks, mask_of
-from Testing.support.session_factory import add_volume, random_matrix
+from MyoScarSegLib.scene.model_steps import apply_masks
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from Testing.support.volume_factory import add_volume, random_matrix
 
 
 def test_pixel_of_exactly_the_threshold_counts_as_scar():
@@ -36,23 +40,18 @@ def volume(scene):
 
 
 def test_slices_lie_on_the_volumes_voxels_and_stay_out_of_the_way(session, volume):
-    import slicer
-
     assert session.nodes.probability.node is None
     given = np.random.default_rng(0).random((12, 16)).astype(np.float32)
-    session.apply_masks(SliceMasks(probability={3: given}))
+    apply_masks(session, SliceMasks(probability={3: given}))
     node = session.nodes.probability.node
     assert np.array_equal(slicer.util.arrayFromVolume(node)[3], given)
-    assert np.allclose(slicer.util.arrayFromVTKMatrix(ijk_to_ras(node)), slicer.util.arrayFromVTKMatrix(ijk_to_ras(volume)))
+    assert np.allclose(VolumeGeometry(node).ijk_to_ras(), VolumeGeometry(volume).ijk_to_ras())
     assert node.GetHideFromEditors() and node.GetDisplayNode() is None
     assert np.array_equal(session.state.models[3].probability, given)
 
 
 def test_what_is_hidden_is_so_before_lists_of_nodes_hear_of_it(session, scene):
     """A list asks once, when a node is added: the probabilities were offered as a volume to segment."""
-    import slicer
-    import vtk
-
     heard = {}
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
@@ -60,7 +59,7 @@ def test_what_is_hidden_is_so_before_lists_of_nodes_hear_of_it(session, scene):
         heard[node.GetName()] = bool(node.GetHideFromEditors())
 
     tag = scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, added)
-    session.apply_masks(SliceMasks(probability={3: np.zeros((12, 16), dtype=np.float32)}))
+    apply_masks(session, SliceMasks(probability={3: np.zeros((12, 16), dtype=np.float32)}))
     scene.RemoveObserver(tag)
     assert heard["LGE scar probability"] and heard["LGE scar study"]
     assert not heard["LGE scar"]
@@ -68,16 +67,8 @@ def test_what_is_hidden_is_so_before_lists_of_nodes_hear_of_it(session, scene):
 
 def test_later_change_of_the_given_array_does_not_reach_what_was_kept(session):
     given = np.full((12, 16), 0.75, dtype=np.float32)
-    session.apply_masks(SliceMasks(probability={1: given}))
+    apply_masks(session, SliceMasks(probability={1: given}))
     given[:] = 0
     kept = session.state.models[1].probability
     assert kept.min() == 0.75
     assert not kept.flags.writeable
-
-
-def ijk_to_ras(node):
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return matrix

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, mass_of_pixels_g, scar_burden
@@ -11,20 +12,19 @@ from MyoScarSegLib.quantification.mass_interval import MassError, mass_interval,
 from MyoScarSegLib.result import MASS_ERROR, SliceMasks
 from MyoScarSegLib.scene.attributes import ROLE
 from MyoScarSegLib.scene.box_views import BoxViews
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.prompt_steps import add_box
 from MyoScarSegLib.scene.result_tables import COLUMNS, INTERVAL_COLUMNS
 from MyoScarSegLib.scene.study_session import StudySession
-from Testing.support.session_factory import add_transform, add_volume, blob, masks, paint, random_matrix
-from Testing.support.volume_factory import add_gaps
-
-slicer = pytest.importorskip("slicer")
+from Testing.support.session_factory import blob, masks, paint
+from Testing.support.volume_factory import add_gaps, add_transform, add_volume, random_matrix
 
 SHAPE = (6, 30, 36)
 
 
 def segmented(volume, *slices: int) -> StudySession:
     session = StudySession.open(volume)
-    session.apply_masks(SliceMasks(probability={k: blob(SHAPE[1:], 18, 15, 5 + k) for k in slices}, scores={slices[0]: 0.75}))
+    apply_masks(session, SliceMasks(probability={k: blob(SHAPE[1:], 18, 15, 5 + k) for k in slices}, scores={slices[0]: 0.75}))
     return session
 
 
@@ -52,7 +52,6 @@ def test_volume_and_mass_are_those_of_the_voxels_in_the_world(scene, seed, moved
     assert burden.volume_ml == pytest.approx(pixels * voxel_ml, rel=1e-6)
     assert burden.mass_g == pytest.approx(pixels * voxel_ml * MYOCARDIAL_DENSITY_G_PER_ML, rel=1e-6)
     assert burden == scar_burden(session.mask(), session.study.geometry)
-    session.close()
 
 
 def test_gaps_between_slices_count_where_the_acquisition_transform_puts_them(scene):
@@ -64,7 +63,6 @@ def test_gaps_between_slices_count_where_the_acquisition_transform_puts_them(sce
     areas = session.mask().sum(axis=(1, 2)) * 1.4 * 1.4
     assert session.burden.volume_ml == pytest.approx(float(areas @ extents) / 1000, rel=1e-4)
     assert session.segmentation.node.GetTransformNodeID() == grid.GetID()
-    session.close()
 
 
 def test_table_shows_every_slice_and_the_sum_and_follows_every_change(scene):
@@ -87,21 +85,19 @@ def test_table_shows_every_slice_and_the_sum_and_follows_every_change(scene):
     session.refresh()
     assert cells(session.nodes.results.node)[4][1] == "9"
     assert cells(session.nodes.results.node)[4][6] == "yes"
-    session.close()
 
 
 def test_second_table_says_where_the_numbers_come_from(scene):
     volume = add_volume(scene, SHAPE)
     session = StudySession.open(volume)
     provenance = {"segmenter": "tiny", "segmenter_sha256": "ab"}
-    session.apply_masks(SliceMasks({1: blob(SHAPE[1:], 9, 9, 4)}, provenance=provenance))
+    apply_masks(session, SliceMasks({1: blob(SHAPE[1:], 9, 9, 4)}, provenance=provenance))
     facts = dict(cells(session.nodes.results.provenance_node))
     assert facts["segmenter"] == "tiny" and facts["segmenter_sha256"] == "ab"
     assert facts["threshold"] == "0.5" and facts["density_g_per_ml"] == "1.05"
-    session.close()
 
 
-def items_of(scene, volume) -> dict[str, str]:
+def items_of(scene) -> dict[str, str]:
     """Name of each node in a study's folder, to the folder's name."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     found = {}
@@ -113,24 +109,19 @@ def items_of(scene, volume) -> dict[str, str]:
 
 
 def test_nodes_of_each_study_lie_in_a_folder_of_their_own(scene):
-    volumes = [add_volume(scene, SHAPE, name=name) for name in ("LGE a", "LGE b")]
-    sessions = [segmented(volume, 1, 2) for volume in volumes]
-    found = items_of(scene, volumes[0])
+    for name in ("LGE a", "LGE b"):
+        segmented(add_volume(scene, SHAPE, name=name), 1, 2)
+    found = items_of(scene)
     assert found["LGE a scar"] == "LGE a scar"
     assert found["LGE b scar probability"] == "LGE b scar"
     assert "LGE a" not in found, "the user's volume was moved"
-    for session in sessions:
-        session.close()
 
 
 def test_what_shows_boxes_lies_in_the_folder_at_once(scene):
-    volume = add_volume(scene, SHAPE, name="LGE")
-    session = StudySession.open(volume)
-    views = BoxViews(session, on_edited=lambda *_: None, on_removed=lambda _: None)
+    session = StudySession.open(add_volume(scene, SHAPE))
+    _views = BoxViews(session, on_edited=lambda *_: None, on_removed=lambda _: None)
     add_box(session, Box(1, 3.0, 3.0, 9.0, 9.0))
-    assert items_of(scene, volume)["Scar box, slice 1"] == "LGE scar"
-    views.close()
-    session.close()
+    assert items_of(scene)["Scar box, slice 1"] == "LGE scar"
 
 
 ALONE, ASKED = MassError(3.0, 0.5, 0.8), MassError(1.0, 0.75, 0.6)
@@ -152,7 +143,7 @@ def expected(session: StudySession, error: MassError, painted: tuple[int, ...] =
 def test_interval_of_the_mass_follows_each_edit_and_is_that_of_the_result(scene):
     session = StudySession.open(add_volume(scene, SHAPE))
     assert session.mass_interval is None, "nothing is segmented yet"
-    session.apply_masks(by(ALONE, 1, 2, 3))
+    apply_masks(session, by(ALONE, 1, 2, 3))
     first = session.mass_interval
     assert first == expected(session, ALONE) == session.to_result().mass_interval
     session.set_growth_mm(2.0)
@@ -160,14 +151,13 @@ def test_interval_of_the_mass_follows_each_edit_and_is_that_of_the_result(scene)
     assert session.mass_interval.high_g > first.high_g
     session.undo()
     assert session.mass_interval == first
-    session.apply_masks(by(ALONE, 2, radius=8.0))
+    apply_masks(session, by(ALONE, 2, radius=8.0))
     assert session.mass_interval == expected(session, ALONE) != first
-    session.close()
 
 
 def test_slice_that_the_reader_painted_is_certain(scene):
     session = StudySession.open(add_volume(scene, SHAPE))
-    session.apply_masks(by(ALONE, 1, 2))
+    apply_masks(session, by(ALONE, 1, 2))
     before = session.mass_interval
     paint(session, 1)
     after = session.mass_interval
@@ -176,46 +166,42 @@ def test_slice_that_the_reader_painted_is_certain(scene):
     assert after.high_g - after.low_g < before.high_g - before.low_g
     session.undo()
     assert session.mass_interval == before
-    session.close()
 
 
 def test_slices_of_several_runs_have_the_widest_interval_and_none_if_one_is_of_an_unknown_model(scene):
     session = StudySession.open(add_volume(scene, SHAPE))
-    session.apply_masks(by(ALONE, 1, 2))
-    session.apply_masks(by(ASKED, 2))
+    apply_masks(session, by(ALONE, 1, 2))
+    apply_masks(session, by(ASKED, 2))
     widest = MassError(3.0, 0.75, 0.6)
     assert session.mass_interval == expected(session, widest) == session.to_result().mass_interval
     assert session.provenance[MASS_ERROR] == widest.text()
     nothing = SliceMasks({1: np.zeros(SHAPE[1:], dtype=np.float32)}, provenance={"segmenter": "not used: nothing was prompted"})
-    session.apply_masks(nothing)
+    apply_masks(session, nothing)
     assert session.mass_interval == expected(session, ASKED), "its box was deleted: no model was asked, and none of it is left"
-    session.apply_masks(by(MassError(), 3))
+    apply_masks(session, by(MassError(), 3))
     assert session.mass_interval is None and session.to_result().mass_interval is None
     assert MASS_ERROR not in session.provenance
-    session.close()
 
 
 def test_interval_survives_that_the_scene_is_read_anew(scene):
     volume = add_volume(scene, SHAPE)
     session = StudySession.open(volume)
-    session.apply_masks(by(ALONE, 1, 2))
+    apply_masks(session, by(ALONE, 1, 2))
     paint(session, 1)
     before = session.mass_interval
     session.close()
     again = StudySession.open(volume)
     assert again.mass_interval == before
-    again.close()
 
 
 def test_table_has_columns_of_the_interval_where_it_is_known(scene):
     session = StudySession.open(add_volume(scene, SHAPE))
-    session.apply_masks(by(ALONE, 1, 2))
+    apply_masks(session, by(ALONE, 1, 2))
     table, within = session.nodes.results.node.GetTable(), session.mass_interval
     titles = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
     assert titles == [*COLUMNS, *INTERVAL_COLUMNS]
     rows = cells(session.nodes.results.node)
     assert rows[-1][-3:] == [f"{within.low_g:.3f}", f"{within.high_g:.3f}", "yes" if within.doubtful else ""]
     assert all(row[-3:] == ["", "", ""] for row in rows[:-1])
-    session.apply_masks(by(MassError(), 3))
+    apply_masks(session, by(MassError(), 3))
     assert session.nodes.results.node.GetTable().GetNumberOfColumns() == len(COLUMNS)
-    session.close()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.batch.review_list import ReviewList
+from MyoScarSegLib.engine import review_case
 from MyoScarSegLib.engine.review_case import (
     CASE_NO_REFLOW,
     CASE_SCAR,
@@ -24,8 +25,10 @@ from MyoScarSegLib.outputs.edited import Marks
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.aha import NO_LEVEL, InsertionPoints
 from MyoScarSegLib.quantification.ventricle import Ventricle
+from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
 from MyoScarSegLib.scene.ventricle_steps import set_level
 from MyoScarSegLib.study import read_study, write_segmentation
+from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.support.cohort_factory import run_cohort
 from Testing.support.scene_ventricle_factory import set_landmarks
 from Testing.support.until import until
@@ -43,14 +46,10 @@ def done(task):
 
 
 def read(cohort, tmp_path, case="P1", reader="ann") -> ReviewCase:
+    """A case as the task's process reads it; here without one, which takes a second each time."""
     file = tmp_path / "case.npz"
-    return case_of(done(read_task(cohort.out, reader, "shared", case, file)), file, case)
-
-
-def put(scene, case):
-    from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
-
-    return ReviewedStudy(scene, case)
+    task = read_task(cohort.out, reader, "shared", case, file)
+    return case_of(review_case._work(task.job, no_progress, CancelToken()), file, case)
 
 
 def paint(study, k: int, rows: slice, columns: slice) -> None:
@@ -72,7 +71,7 @@ def test_a_folder_without_studies_is_named(tmp_path):
 
 def test_a_case_in_the_scene_is_as_its_folder_has_it(scene, cohort, tmp_path):
     case = read(cohort, tmp_path)
-    study = put(scene, case)
+    study = ReviewedStudy(scene, case)
     state = study.session.state
     assert [row.box.xyxy for row in state.boxes] == [(2, 3, 6, 8)] * 2
     assert np.array_equal(study.session.mask(), case.has(CASE_SCAR)) and case.has(CASE_SCAR).any()
@@ -81,20 +80,20 @@ def test_a_case_in_the_scene_is_as_its_folder_has_it(scene, cohort, tmp_path):
 
 
 def test_what_is_painted_is_the_readers_and_lies_where_the_file_has_it(scene, cohort, tmp_path):
-    study = put(scene, read(cohort, tmp_path))
+    study = ReviewedStudy(scene, read(cohort, tmp_path))
     paint(study, 1, slice(9, 11), slice(8, 10))
     assert study.edited
     ann = ReviewList(cohort, "ann")
     ann.give("P1", "edit", edited=study.left_by_reader())
-    on_file = ann.mask_of("P1", read_study(tmp_path / "in" / "P1.nrrd"))
+    on_file = ann.left_of("P1", read_study(tmp_path / "in" / "P1.nrrd")).infarct
     assert on_file[1, 9:11, 8:10].all() and not on_file[0, 9:11, 8:10].any()
-    again = put(scene, read(cohort, tmp_path))
+    again = ReviewedStudy(scene, read(cohort, tmp_path))
     assert np.array_equal(again.session.mask(), on_file) and again.session.state.edited == [1]
     assert not again.edited and again.left_by_reader() is not None, "it is still not as the program left it"
 
 
 def test_a_wall_that_was_edited_is_the_readers_too_and_comes_again(scene, cohort, tmp_path):
-    study = put(scene, read(cohort, tmp_path))
+    study = ReviewedStudy(scene, read(cohort, tmp_path))
     assert study.left_by_reader() is None
     wall = np.zeros(study.session.study.voxels.shape, bool)
     wall[1, 3:12, 3:12] = True
@@ -106,7 +105,7 @@ def test_a_wall_that_was_edited_is_the_readers_too_and_comes_again(scene, cohort
     assert np.array_equal(left.ventricle.myocardium, drawn.myocardium)
     ann = ReviewList(cohort, "ann")
     ann.give("P1", "edit", edited=left)
-    again = put(scene, read(cohort, tmp_path))
+    again = ReviewedStudy(scene, read(cohort, tmp_path))
     found = again.session.state.ventricle.ventricle(wall.shape)
     assert np.array_equal(found.myocardium, drawn.myocardium) and np.array_equal(found.cavity, cavity)
     assert not again.edited and again.left_by_reader().ventricle is not None
@@ -121,7 +120,7 @@ def test_a_wall_that_was_edited_in_the_case_folder_is_not_this_readers(scene, co
     case = read(cohort, tmp_path)
     labels = case.labels.copy()
     labels[:, 2:9, 2:9] |= WALL
-    study = put(scene, replace(case, labels=labels, facts=replace(case.facts, wall_source="edited")))
+    study = ReviewedStudy(scene, replace(case, labels=labels, facts=replace(case.facts, wall_source="edited")))
     assert study.session.state.ventricle.has_wall and study.left_by_reader() is None
 
 
@@ -131,7 +130,7 @@ def test_a_left_handed_stack_keeps_its_slices(scene, cohort, tmp_path):
     facts = replace(case.facts, boxes=(Box(0, 2, 3, 6, 8),), points=(Point(0, 4, 5),))
     labels, probability = case.labels.copy(), case.probability.copy()
     labels[1], probability[1] = 0, 0
-    study = put(
+    study = ReviewedStudy(
         scene, replace(case, study=replace(case.study, geometry=geometry), labels=labels, probability=probability, facts=facts)
     )
     assert study.session.mask().any(axis=(1, 2)).tolist() == [False, True]
@@ -146,7 +145,7 @@ def test_a_left_handed_stack_keeps_its_slices(scene, cohort, tmp_path):
 def test_marks_that_are_set_back_to_the_cases_are_no_edit(scene, cohort, tmp_path):
     case = read(cohort, tmp_path)
     points = InsertionPoints((3.0, 2.0, 1.0), (3.0, 9.0, 1.0), "image")
-    study = put(scene, replace(case, facts=replace(case.facts, insertions=points)))
+    study = ReviewedStudy(scene, replace(case, facts=replace(case.facts, insertions=points)))
     assert study.left_by_reader() is None and study.session.state.ventricle.landmarks.source == "image"
     before = study.session.state.ventricle.landmarks
     set_landmarks(study.session, replace(before, inferior=(4.0, 4.0, 1.0), source="reader"))
@@ -164,7 +163,7 @@ def test_marks_that_are_set_back_to_the_cases_are_no_edit(scene, cohort, tmp_pat
 def test_no_reflow_of_the_case_that_is_taken_away_stays_away(scene, cohort, tmp_path):
     case = read(cohort, tmp_path)
     case.labels[1, 4:6, 3:5] |= NO_REFLOW | CASE_NO_REFLOW
-    study = put(scene, case)
+    study = ReviewedStudy(scene, case)
     assert study.session.state.ventricle.no_reflow(case.labels.shape)[1, 4:6, 3:5].all() and study.left_by_reader() is None
     study.session.change("Delete", lambda state: replace(state, ventricle=type(state.ventricle)()))
     left = study.left_by_reader()
@@ -179,16 +178,16 @@ def test_a_scar_that_was_edited_in_the_case_folder_is_no_edit_of_the_readers(sce
     mask = np.zeros(source.voxels.shape, bool)
     mask[1, 2:5, 2:5] = True
     write_segmentation(cohort.out / "P1" / "scar.seg.nrrd", mask, source)
-    study = put(scene, read(cohort, tmp_path))
+    study = ReviewedStudy(scene, read(cohort, tmp_path))
     assert np.array_equal(study.session.mask(), mask) and study.left_by_reader() is None
-    assert np.array_equal(ReviewList(cohort, "ann").mask_of("P1", source), mask)
+    assert ReviewList(cohort, "ann").left_of("P1", source) is None
 
 
 def test_removing_it_leaves_nothing_behind(scene, cohort, tmp_path):
     case = read(cohort, tmp_path)
-    put(scene, case).remove()
+    ReviewedStudy(scene, case).remove()
     before = sorted(node.GetClassName() for node in scene.GetNodes())
-    put(scene, case).remove()
+    ReviewedStudy(scene, case).remove()
     assert sorted(node.GetClassName() for node in scene.GetNodes()) == before
     assert not [node for node in scene.GetNodes() if node.IsA("vtkMRMLVolumeNode") or node.IsA("vtkMRMLSegmentationNode")]
 

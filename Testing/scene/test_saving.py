@@ -6,26 +6,17 @@ import zipfile
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
+from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import StudyState
-from Testing.support.session_factory import (
-    add_transform,
-    add_volume,
-    blob,
-    everything,
-    fresh_scene,
-    paint,
-    random_matrix,
-    save_folder,
-    save_mrb,
-)
-
-slicer = pytest.importorskip("slicer")
+from Testing.support.session_factory import blob, everything, fresh_scene, paint, save_folder, save_mrb
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 SHAPE = (6, 40, 48)
 PROVENANCE = {"segmenter": 'a "quoted" näme; 100 % <&>', "segmenter_sha256": "0" * 64, "remark": "two\nlines | bar"}
@@ -36,12 +27,12 @@ def make_study(scene, name: str, seed: int, *, transform: bool = False, shape=SH
     if transform:
         volume.SetAndObserveTransformNodeID(add_transform(scene, seed).GetID())
     session = StudySession.open(volume)
-    session.apply_proposals([Box(k, 10, 8, 30, 30, confidence=0.6, source="yolo") for k in (1, 2, 3)], {"detector": "d"})
+    apply_proposals(session, [Box(k, 10, 8, 30, 30, confidence=0.6, source="yolo") for k in (1, 2, 3)], {"detector": "d"})
     update_box(session, session.state.boxes[0].id, state=BoxState.REJECTED)
     add_box(session, Box(4, 3.25, 4.5, 12, 13))
     add_point(session, Point(2, 20.5, 18.5, positive=False))
     probability = {k: blob(session.study.slice_shape, 24, 20, 6 + seed + 0.1 * k) for k in (1, 2, 3)}
-    session.apply_masks(SliceMasks(probability, {1: 0.8, 2: 0.7}, {5: "no memory"}, PROVENANCE))
+    apply_masks(session, SliceMasks(probability, {1: 0.8, 2: 0.7}, {5: "no memory"}, PROVENANCE))
     session.set_threshold(0.35)
     session.set_growth_mm(2.1)
     paint(session, 3)
@@ -75,7 +66,6 @@ def test_everything_comes_back(scene, save, tmp_path, tmp_path_factory):
     assert loaded.state.edited == [3]
     assert loaded.to_result().scores == {1: 0.8, 2: 0.7}
     assert loaded.to_result().failed_slices == {5: "no memory"}
-    loaded.close()
 
 
 def test_work_goes_on_after_loading(scene, save, tmp_path, tmp_path_factory):
@@ -95,13 +85,12 @@ def test_work_goes_on_after_loading(scene, save, tmp_path, tmp_path_factory):
     ids = {row.id for row in loaded.state.boxes}
     assert add_box(loaded, Box(0, 1, 1, 9, 9)) not in ids
     given = SliceMasks(probability={k: blob(SHAPE[1:], 10, 10, 4) for k in (2, 3)})
-    assert loaded.apply_masks(given) == [3]
+    assert apply_masks(loaded, given) == [3]
     assert np.array_equal(loaded.mask()[3], painted)
     assert again.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == nodes
     for _step in range(3):
         loaded.undo()
     same(everything(loaded), before)
-    loaded.close()
 
 
 def test_two_studies_and_a_chosen_segmentation_come_back_apart(scene, save, tmp_path, tmp_path_factory):
@@ -125,12 +114,12 @@ def test_two_studies_and_a_chosen_segmentation_come_back_apart(scene, save, tmp_
         same(everything(session), saved[name])
     node = found["LGE one"].segmentation.node
     assert node.GetName() == "Manual"
-    found["LGE one"].apply_masks(SliceMasks(probability={k: blob(SHAPE[1:], 20, 20, 9) for k in range(6)}), overwrite_edited=True)
+    apply_masks(
+        found["LGE one"], SliceMasks(probability={k: blob(SHAPE[1:], 20, 20, 9) for k in range(6)}), overwrite_edited=True
+    )
     array = slicer.util.arrayFromSegmentBinaryLabelmap(node, "lv", found["LGE one"].volume_node)
     assert np.array_equal(array, lv)
     same(everything(found["LGE two"]), saved["LGE two"])
-    for session in found.values():
-        session.close()
 
 
 def test_scene_loaded_into_a_scene_with_a_study_keeps_both(scene, tmp_path):
@@ -150,8 +139,6 @@ def test_scene_loaded_into_a_scene_with_a_study_keeps_both(scene, tmp_path):
     second = StudySession.open(second.volume_node)
     second.clear()
     same(everything(first), present)
-    for session in (first, second):
-        session.close()
 
 
 def test_probability_is_saved_compressed(scene, tmp_path):
@@ -183,7 +170,7 @@ def test_record_that_makes_no_sense_costs_nothing_that_the_user_had(scene):
         loaded = StudySession.open(session.volume_node)
         assert "cannot be read" in loaded.nodes.problem
         assert np.array_equal(loaded.mask(), mask) and loaded.state.boxes == boxes
-        assert loaded.apply_masks(SliceMasks(probability={1: blob(SHAPE[1:], 5, 5, 3)})) == [1]  # counts as the user's now
+        assert apply_masks(loaded, SliceMasks(probability={1: blob(SHAPE[1:], 5, 5, 3)})) == [1]  # counts as the user's now
         loaded.close()
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
+import vtk
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.tissue import SCAR
-from Testing.support.session_factory import add_transform, add_volume, random_matrix
-
-slicer = pytest.importorskip("slicer")
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 SHAPE = (6, 20, 24)
 
@@ -225,8 +225,6 @@ def test_segmentation_under_another_linear_transform_is_written_in_its_own_coord
 def test_non_linear_transform_between_volume_and_segmentation_is_refused(scene, volume, scar):
     grid = scene.AddNewNodeByClass("vtkMRMLGridTransformNode", "Acquisition")
     volume.SetAndObserveTransformNodeID(grid.GetID())
-    import vtk
-
     warp = vtk.vtkThinPlateSplineTransform()
     source, target = vtk.vtkPoints(), vtk.vtkPoints()
     for point in ((0, 0, 0), (50, 0, 0), (0, 50, 0), (0, 0, 50), (50, 50, 50)):

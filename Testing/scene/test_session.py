@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
+from MyoScarSegLib.scene import study_numbers
+from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, copy_box_to_next, remove_box, remove_point, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import BoxRow
-from Testing.support.session_factory import (
-    add_transform,
-    add_volume,
-    blob,
-    everything,
-    masks,
-    paint,
-    random_matrix,
-    replace_segment,
-)
-
-slicer = pytest.importorskip("slicer")
+from Testing.support.session_factory import blob, everything, masks, paint, replace_segment
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 SHAPE = (6, 40, 48)
 
@@ -39,7 +34,7 @@ BOX = Box(2, 10, 8, 30, 30, confidence=0.7, source="yolo")
 
 
 def test_masks_go_where_the_model_was_sure_and_nowhere_else(session):
-    assert session.apply_masks(masks(1, 2)) == []
+    assert apply_masks(session, masks(1, 2)) == []
     mask = session.mask()
     assert np.array_equal(mask[2], blob(SHAPE[1:], 24, 20, 6) >= 0.5)
     assert not mask[[0, 3, 4, 5]].any()
@@ -47,15 +42,15 @@ def test_masks_go_where_the_model_was_sure_and_nowhere_else(session):
 
 
 def test_second_run_replaces_only_the_slices_that_it_ran_on(session):
-    session.apply_masks(masks(1, 2, 3))
-    session.apply_masks(masks(2, radius=3.0))
+    apply_masks(session, masks(1, 2, 3))
+    apply_masks(session, masks(2, radius=3.0))
     mask = session.mask()
     assert mask[2].sum() < mask[1].sum() == mask[3].sum()
 
 
 @pytest.mark.parametrize("value", [True, False], ids=["painted", "erased"])
 def test_slice_edited_by_hand_is_kept_and_named(session, value):
-    session.apply_masks(masks(1, 2, 3))
+    apply_masks(session, masks(1, 2, 3))
     paint(session, 2, value, slice(10, 20))
     edited = session.mask()[2]
     if not value:
@@ -65,28 +60,28 @@ def test_slice_edited_by_hand_is_kept_and_named(session, value):
         edited = array[2]
         replace_segment(session, array)
     assert session.state.edited == [2]
-    assert session.apply_masks(masks(1, 2, 3, radius=9.0)) == [2]
+    assert apply_masks(session, masks(1, 2, 3, radius=9.0)) == [2]
     assert np.array_equal(session.mask()[2], edited)
     assert session.mask()[1].sum() > 200
 
 
 def test_painting_where_no_model_was_is_kept_too(session):
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     paint(session, 4)
-    assert session.apply_masks(masks(4)) == [4]
+    assert apply_masks(session, masks(4)) == [4]
     assert session.mask()[4].sum() == 4 * 7
 
 
 def test_user_may_say_that_edited_slices_are_written_over(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     paint(session, 2)
-    assert session.apply_masks(masks(1, 2), overwrite_edited=True) == []
+    assert apply_masks(session, masks(1, 2), overwrite_edited=True) == []
     assert np.array_equal(session.mask()[2], session.mask()[1])
     assert session.state.edited == []
 
 
 def test_painting_undone_by_hand_is_no_edit(session):
-    session.apply_masks(masks(2))
+    apply_masks(session, masks(2))
     paint(session, 2)
     assert session.state.edited == [2]
     paint(session, 2, False)
@@ -94,7 +89,7 @@ def test_painting_undone_by_hand_is_no_edit(session):
 
 
 def test_threshold_and_growth_are_reversible_and_spare_edited_slices(session):
-    session.apply_masks(masks(1, 2, 3))
+    apply_masks(session, masks(1, 2, 3))
     paint(session, 3)
     before = session.mask()
     assert session.set_threshold(0.2) == [3]
@@ -112,7 +107,7 @@ def test_threshold_and_growth_are_reversible_and_spare_edited_slices(session):
 def test_later_masks_have_the_threshold_and_growth_in_force(session):
     session.set_threshold(0.9)
     session.set_growth_mm(1.4)
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     expected = mask_of(session.state.models[1].probability, 0.9, 1.4, session.study.geometry.pixel_spacing_mm)
     assert np.array_equal(session.mask()[1], expected) and expected.any()
 
@@ -128,9 +123,9 @@ def test_senseless_settings_are_refused(session):
 
 
 def test_clear_keeps_what_the_user_painted(session):
-    session.apply_proposals([BOX])
+    apply_proposals(session, [BOX])
     add_point(session, Point(1, 5, 5))
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     paint(session, 2)
     painted = session.mask()[2]
     session.clear()
@@ -143,16 +138,16 @@ def test_clear_keeps_what_the_user_painted(session):
 def test_every_action_is_one_entry_and_undo_goes_back_through_all(session):
     number = add_box(session, replace(BOX, source="user"))
     steps = [
-        lambda: session.apply_proposals([replace(BOX, slice=k) for k in (0, 1, 3)], {"detector": "d"}),
+        lambda: apply_proposals(session, [replace(BOX, slice=k) for k in (0, 1, 3)], {"detector": "d"}),
         lambda: update_box(session, number, state=BoxState.REJECTED),
         lambda: update_box(session, number, x1=35.0),
         lambda: add_box(session, replace(BOX, slice=5, source="user")),
-        lambda: session.apply_masks(masks(0, 1, 2, 3)),
+        lambda: apply_masks(session, masks(0, 1, 2, 3)),
         lambda: add_point(session, Point(2, 20.5, 20.5, positive=False)),
         lambda: session.set_threshold(0.3),
         lambda: session.set_growth_mm(2.8),
         lambda: paint(session, 1),
-        lambda: session.apply_masks(masks(0, 1, 2, radius=4.0)),
+        lambda: apply_masks(session, masks(0, 1, 2, radius=4.0)),
         lambda: copy_box_to_next(session, number),
         lambda: remove_box(session, number),
         lambda: remove_point(session),
@@ -176,17 +171,17 @@ def test_every_action_is_one_entry_and_undo_goes_back_through_all(session):
 
 def test_mask_of_an_edit_is_undone_together_with_it(session):
     number = add_box(session, BOX)
-    session.apply_masks(masks(2), with_latest=True)
+    apply_masks(session, masks(2), with_latest=True)
     before = everything(session)
     update_box(session, number, x0=12.0)
-    session.apply_masks(masks(2, radius=8.0), with_latest=True)
+    apply_masks(session, masks(2, radius=8.0), with_latest=True)
     assert len(session.history.labels) == 2
     session.undo()
     assert everything(session) == before
 
 
 def test_dragged_slider_is_one_entry(session):
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     before = everything(session)
     session.set_threshold(0.4)
     for threshold in (0.35, 0.3, 0.25):
@@ -196,7 +191,7 @@ def test_dragged_slider_is_one_entry(session):
 
 
 def test_values_that_a_script_sets_one_after_the_other_are_entries_of_their_own(session):
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     count = len(session.history.labels)
     session.set_threshold(0.4)
     session.set_threshold(0.3)
@@ -210,7 +205,7 @@ def test_values_that_a_script_sets_one_after_the_other_are_entries_of_their_own(
 
 
 def test_what_was_changed_elsewhere_is_an_entry_of_its_own(session):
-    session.apply_masks(masks(2))
+    apply_masks(session, masks(2))
     session.nodes.boxes.write([BoxRow(1, BOX)])
     session.nodes.boxes.changed.emit()  # a row typed into the table
     session.nodes.points.write([Point(2, 4.5, 4.5)])
@@ -244,7 +239,7 @@ def test_step_that_changes_nothing_is_no_entry(session):
     number = add_box(session, BOX)
     update_box(session, number, x1=BOX.x1)
     session.set_threshold(0.5)
-    session.apply_masks(SliceMasks())
+    apply_masks(session, SliceMasks())
     assert len(session.history.labels) == 1
 
 
@@ -263,20 +258,20 @@ def test_last_point_is_the_one_that_was_placed_last(session):
     "fail",
     [
         lambda s: add_box(s, replace(BOX, slice=99)),
-        lambda s: s.apply_proposals([BOX, replace(BOX, x1=BOX.x0)]),
+        lambda s: apply_proposals(s, [BOX, replace(BOX, x1=BOX.x0)]),
         lambda s: add_point(s, Point(0, -5, 3)),
         lambda s: update_box(s, 77, x0=3.0),
-        lambda s: s.apply_masks(SliceMasks(probability={0: blob(SHAPE[1:], 9, 9, 5), 1: np.zeros((3, 3), np.float32)})),
-        lambda s: s.apply_masks(SliceMasks(probability={0: np.full(SHAPE[1:], np.nan, np.float32)})),
-        lambda s: s.apply_masks(SliceMasks(probability={0: np.full(SHAPE[1:], 1.5, np.float32), 1: blob(SHAPE[1:], 9, 9, 5)})),
-        lambda s: s.apply_masks(SliceMasks(probability={17: blob(SHAPE[1:], 9, 9, 5)})),
+        lambda s: apply_masks(s, SliceMasks(probability={0: blob(SHAPE[1:], 9, 9, 5), 1: np.zeros((3, 3), np.float32)})),
+        lambda s: apply_masks(s, SliceMasks(probability={0: np.full(SHAPE[1:], np.nan, np.float32)})),
+        lambda s: apply_masks(s, SliceMasks(probability={0: np.full(SHAPE[1:], 1.5, np.float32), 1: blob(SHAPE[1:], 9, 9, 5)})),
+        lambda s: apply_masks(s, SliceMasks(probability={17: blob(SHAPE[1:], 9, 9, 5)})),
         lambda s: s.use_segmentation(s.volume_node),
         lambda s: s.use_segmentation(None),
     ],
 )
 def test_step_that_fails_changes_nothing(session, fail):
     add_box(session, BOX)
-    session.apply_masks(masks(2, 3))
+    apply_masks(session, masks(2, 3))
     before, labels = everything(session), session.history.labels
     with pytest.raises((PromptError, SceneError)):
         fail(session)
@@ -285,10 +280,10 @@ def test_step_that_fails_changes_nothing(session, fail):
 
 
 def test_locked_segmentation_refuses_masks_and_settings_and_keeps_all(session):
-    session.apply_masks(masks(2, 3))
+    apply_masks(session, masks(2, 3))
     session.segmentation.node.SetHideFromEditors(True)
     before = everything(session)
-    for step in (lambda: session.apply_masks(masks(1, 2)), lambda: session.set_threshold(0.2), session.undo, session.clear):
+    for step in (lambda: apply_masks(session, masks(1, 2)), lambda: session.set_threshold(0.2), session.undo, session.clear):
         with pytest.raises(SceneError, match="locked"):
             step()
         assert everything(session) == before
@@ -307,7 +302,7 @@ def test_locked_segmentation_refuses_masks_and_settings_and_keeps_all(session):
 )
 def test_step_that_breaks_half_way_is_taken_back(session, monkeypatch, part, step):
     add_box(session, BOX)
-    session.apply_masks(masks(2, 3))
+    apply_masks(session, masks(2, 3))
     before, labels = everything(session), session.history.labels
     target, name = {
         "probability": (session.nodes.probability, "write"),
@@ -324,7 +319,7 @@ def test_step_that_breaks_half_way_is_taken_back(session, monkeypatch, part, ste
 
     monkeypatch.setattr(target, name, break_once)
     steps = {
-        "masks": lambda: session.apply_masks(masks(1, 2, radius=9)),
+        "masks": lambda: apply_masks(session, masks(1, 2, radius=9)),
         "undo": session.undo,
         "box": lambda: add_box(session, replace(BOX, slice=4)),
         "threshold": lambda: session.set_threshold(0.2),
@@ -338,7 +333,7 @@ def test_step_that_breaks_half_way_is_taken_back(session, monkeypatch, part, ste
 
 
 def test_painting_in_a_segmentation_that_was_locked_afterwards_is_noticed_without_writing(session):
-    session.apply_masks(masks(2))
+    apply_masks(session, masks(2))
     paint(session, 3)
     session.segmentation.node.SetHideFromEditors(True)
     assert session.state.edited == [3]
@@ -346,7 +341,7 @@ def test_painting_in_a_segmentation_that_was_locked_afterwards_is_noticed_withou
 
 
 def test_segment_that_the_user_deleted_stays_deleted(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     node = session.segmentation.node
     node.GetSegmentation().RemoveSegment(session.segmentation.segment_id)
     session.refresh()
@@ -359,9 +354,9 @@ def test_segment_that_the_user_deleted_stays_deleted(session):
 
 def test_volume_that_was_deleted_is_said(scene, volume):
     session = StudySession.open(volume)
-    session.apply_masks(masks(2))
+    apply_masks(session, masks(2))
     scene.RemoveNode(volume)
-    for step in (lambda: add_box(session, BOX), lambda: session.apply_masks(masks(1))):
+    for step in (lambda: add_box(session, BOX), lambda: apply_masks(session, masks(1))):
         with pytest.raises(SceneError, match="volume was deleted"):
             step()
     assert not session.is_current()
@@ -378,12 +373,12 @@ def test_volume_that_is_no_study_is_refused(scene):
 
 
 def test_segmentation_that_was_deleted_comes_back_by_undo_or_by_a_new_run(scene, session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     before = everything(session)
     scene.RemoveNode(session.segmentation.node)
     session.refresh()
     assert not session.mask().any()
-    assert session.apply_masks(masks(1)) == []  # no edit that a run should spare
+    assert apply_masks(session, masks(1)) == []  # no edit that a run should spare
     assert session.mask()[1].any()
     session.undo()
     session.undo()
@@ -393,7 +388,7 @@ def test_segmentation_that_was_deleted_comes_back_by_undo_or_by_a_new_run(scene,
 @pytest.mark.parametrize("part", ["probability", "results", "study", "boxes"])
 def test_other_nodes_that_were_deleted_lose_nothing(scene, session, part):
     add_box(session, BOX)
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     before = everything(session)
     node = {
         "probability": session.nodes.probability.node,
@@ -416,7 +411,7 @@ def test_other_nodes_that_were_deleted_lose_nothing(scene, session, part):
 
 
 def test_chosen_segmentation_takes_the_scar_and_keeps_its_segments(scene, session, volume):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     scar, own = session.mask(), session.segmentation.node
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Manual")
     node.GetSegmentation().AddEmptySegment("lv", "LV")
@@ -426,7 +421,7 @@ def test_chosen_segmentation_takes_the_scar_and_keeps_its_segments(scene, sessio
     assert session.segmentation.node is node
     assert np.array_equal(session.mask(), scar)
     assert own.GetScene() is None, "the study's own node, left empty, is still there"
-    session.apply_masks(masks(1, 2, radius=9.0))
+    apply_masks(session, masks(1, 2, radius=9.0))
     assert slicer.util.arrayFromSegmentBinaryLabelmap(node, "lv", volume).all()
     session.undo()
     assert np.array_equal(session.mask(), scar)
@@ -437,10 +432,10 @@ def test_two_studies_do_not_touch_each_other(scene, session):
     other_volume = add_volume(scene, (5, 30, 36), random_matrix(9, (1.2, 1.2, 8.0)), name="LGE 2")
     other = StudySession.open(other_volume)
     add_box(session, BOX)
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     before = everything(session)
     add_box(other, Box(1, 3, 3, 9, 9))
-    other.apply_masks(SliceMasks(probability={1: blob((30, 36), 10, 10, 4)}))
+    apply_masks(other, SliceMasks(probability={1: blob((30, 36), 10, 10, 4)}))
     other.set_threshold(0.2)
     assert everything(session) == before
     assert {s.volume_node.GetName() for s in sessions(scene)} == {"LGE", "LGE 2"}
@@ -448,7 +443,6 @@ def test_two_studies_do_not_touch_each_other(scene, session):
     other.undo()
     assert everything(session) == before
     assert len(session.history.labels) == 2
-    other.close()
 
 
 def test_study_is_opened_once(session, volume, scene):
@@ -459,7 +453,7 @@ def test_study_is_opened_once(session, volume, scene):
 
 def test_asking_for_the_studies_of_a_scene_changes_no_node(session, scene):
     add_box(session, BOX)
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     before = everything(session)
     session.close()
     nodes = scene.GetNumberOfNodes()
@@ -472,7 +466,7 @@ def test_asking_for_the_studies_of_a_scene_changes_no_node(session, scene):
 def test_voxels_of_the_volume_are_never_changed(session, volume):
     before = slicer.util.arrayFromVolume(volume).copy()
     add_box(session, BOX)
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     session.set_growth_mm(3)
     assert np.array_equal(slicer.util.arrayFromVolume(volume), before)
     assert session.is_current()
@@ -489,7 +483,7 @@ def test_changed_volume_is_noticed(session, volume, scene):
 
 @pytest.mark.parametrize("hardened", [False, True])
 def test_scar_goes_with_a_volume_that_is_moved(session, volume, scene, hardened):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     session.set_threshold(0.3)
     before = everything(session)
     transform = add_transform(scene, 4)
@@ -501,16 +495,12 @@ def test_scar_goes_with_a_volume_that_is_moved(session, volume, scene, hardened)
     assert moved is not session
     assert everything(moved) == before
     assert moved.state.edited == []
-    assert moved.apply_masks(masks(1, 2, 3)) == []
+    assert apply_masks(moved, masks(1, 2, 3)) == []
     seen = slicer.util.arrayFromSegmentBinaryLabelmap(moved.segmentation.node, moved.segmentation.segment_id, volume)
     assert np.array_equal(seen > 0, moved.mask())
-    moved.close()
 
 
 def test_sessions_that_are_dropped_are_held_by_no_node(session, scene):
-    import gc
-    import weakref
-
     add_box(session, BOX)
     session.close()
     tables = [weakref.ref(found.nodes.boxes) for _time in range(3) for found in sessions(scene)]
@@ -522,16 +512,15 @@ def test_study_whose_slices_run_along_another_axis(scene):
     volume = add_volume(scene, (40, 6, 48), random_matrix(3, (1.4, 10.0, 1.4)), name="LGE sagittal")
     session = StudySession.open(volume)
     assert session.geometry.shape == (6, 40, 48)
-    session.apply_masks(masks(2))
+    apply_masks(session, masks(2))
     assert np.array_equal(session.mask()[2], blob(SHAPE[1:], 24, 20, 6) >= 0.5)
     of_volume = slicer.util.arrayFromVolume(session.nodes.probability.node)
     assert np.array_equal(of_volume[:, 2, :], blob(SHAPE[1:], 24, 20, 6))
-    session.close()
 
 
 def test_result_holds_the_mask_as_it_is(session):
-    session.apply_proposals([BOX], {"detector": "d", "detector_sha256": "1" * 64})
-    session.apply_masks(masks(1, 2))
+    apply_proposals(session, [BOX], {"detector": "d", "detector_sha256": "1" * 64})
+    apply_masks(session, masks(1, 2))
     paint(session, 2)
     result = session.to_result()
     assert np.array_equal(result.mask, session.mask())
@@ -545,15 +534,15 @@ def test_result_holds_the_mask_as_it_is(session):
 
 
 def test_slices_of_different_models_name_them_all(session):
-    session.apply_masks(masks(1, 2))
-    session.apply_masks(replace(masks(2), provenance={"segmenter": "other"}))
+    apply_masks(session, masks(1, 2))
+    apply_masks(session, replace(masks(2), provenance={"segmenter": "other"}))
     assert session.provenance["segmenter"] == "tiny; other"
-    session.apply_masks(replace(masks(1), provenance={"segmenter": "other"}))
+    apply_masks(session, replace(masks(1), provenance={"segmenter": "other"}))
     assert session.provenance["segmenter"] == "other"
 
 
 def test_review_goes_slice_by_slice_doubtful_boxes_first(session):
-    session.apply_proposals([replace(BOX, slice=k, confidence=c, x0=x) for k, c, x in [(3, 0.9, 1), (1, 0.8, 1), (1, 0.2, 25)]])
+    apply_proposals(session, [replace(BOX, slice=k, confidence=c, x0=x) for k, c, x in [(3, 0.9, 1), (1, 0.8, 1), (1, 0.2, 25)]])
     add_box(session, Box(0, 1, 1, 9, 9))
     boxes = [session.state.box(number) for number in session.state.review_order()]
     assert [(b.slice, b.confidence) for b in boxes] == [(1, 0.2), (1, 0.8), (3, 0.9)]
@@ -562,10 +551,8 @@ def test_review_goes_slice_by_slice_doubtful_boxes_first(session):
 
 
 def test_edit_and_its_mask_are_measured_once_and_write_one_slice(session, monkeypatch):
-    from MyoScarSegLib.scene import study_numbers
-
     number = add_box(session, BOX)
-    session.apply_masks(masks(1, 2, 3))
+    apply_masks(session, masks(1, 2, 3))
     measured, written = [], []
     measure, write = study_numbers.scar_burden, type(session.segmentation).write_slices
     monkeypatch.setattr(study_numbers, "scar_burden", lambda *given: measured.append(1) or measure(*given))
@@ -573,7 +560,7 @@ def test_edit_and_its_mask_are_measured_once_and_write_one_slice(session, monkey
         type(session.segmentation), "write_slices", lambda self, given: written.append(sorted(given)) or write(self, given)
     )
     update_box(session, number, x1=31.0)
-    session.apply_masks(masks(2, radius=7.0), with_latest=True)
+    apply_masks(session, masks(2, radius=7.0), with_latest=True)
     assert session.burden.pixels == session.mask().sum()
     assert len(measured) == 1
     assert [slices for slices in written if slices] == [[2]]
@@ -583,7 +570,7 @@ def test_asking_changes_nothing(session, scene):
     """Painting that nobody was told of yet included: every public property and query, before it is taken up."""
     number = add_box(session, BOX)
     add_point(session, Point(1, 5.5, 5.5))
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     array = session.mask()
     array[4, 3:9, 3:9] = True
     node = session.segmentation.node

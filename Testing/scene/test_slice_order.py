@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import SliceMasks
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point
+from MyoScarSegLib.scene.slice_order import reversed_axis
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from Testing.support.session_factory import reload
+from Testing.support.volume_factory import add_volume
 from Testing.support.workflow_factory import scar_in_scene
-
-pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 SHAPE = (5, 30, 24)
 
 
 @pytest.fixture
 def volume(scene):
-    import slicer
-
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "LGE")
-    slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32))
     matrix = np.diag([1.5, 1.5, -8.0, 1.0])
     matrix[:3, 3] = (10, 20, 30)
-    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
-    return node
+    return add_volume(scene, SHAPE, matrix)
 
 
 def matrix_of(node):
-    import slicer
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)
+    return VolumeGeometry(node).ijk_to_ras()
 
 
 def reloaded(scene, folder):
@@ -43,16 +37,12 @@ def reloaded(scene, folder):
 
 
 def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp_path):
-    import slicer
-
-    from MyoScarSegLib.scene.study_session import StudySession
-
     session = StudySession.open(volume)
     probability = np.zeros(SHAPE, dtype=np.float32)
     probability[0, 5:12, 4:9], probability[3, 20:25, 10:20] = 0.9, 0.8
     add_box(session, Box(0, 3, 4, 10, 13))
     add_point(session, Point(3, 12.5, 21.5))
-    session.apply_masks(SliceMasks({0: probability[0], 3: probability[3]}, provenance={"segmenter": "a"}))
+    apply_masks(session, SliceMasks({0: probability[0], 3: probability[3]}, provenance={"segmenter": "a"}))
     session.close()
     probability = probability[::-1]  # the reader reverses the slices, so they are counted from the other end
     for turn in range(2):  # a second time, because they must not be counted anew again
@@ -74,18 +64,11 @@ def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp
 
 def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(scene, tmp_path):
     """Its slices run along another axis of the file, so what the reader reverses is an axis in their plane."""
-    import slicer
-
-    from MyoScarSegLib.scene.study_session import StudySession
-
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "LGE")
-    slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(100, 20, (30, 24, 5)).astype(np.float32))
-    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(np.diag([8.0, 1.5, -1.4, 1.0])))
-    session = StudySession.open(node)
+    session = StudySession.open(add_volume(scene, (30, 24, 5), np.diag([8.0, 1.5, -1.4, 1.0])))
     probability = np.zeros(session.study.voxels.shape, dtype=np.float32)
     probability[1, 4:10, 5:12] = 0.9
     add_box(session, Box(1, 5, 4, 12, 10))
-    session.apply_masks(SliceMasks({1: probability[1]}, provenance={"segmenter": "a"}))
+    apply_masks(session, SliceMasks({1: probability[1]}, provenance={"segmenter": "a"}))
     world = session.geometry.to_world(np.array([[5.0, 4.0, 1.0], [12.0, 10.0, 1.0]]))
     session.close()
     volume = reloaded(scene, tmp_path)
@@ -100,11 +83,6 @@ def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(s
 
 
 def test_volume_whose_slices_are_where_they_were_is_not_counted_anew(scene, volume):
-    import slicer
-
-    from MyoScarSegLib.scene.slice_order import reversed_axis
-    from MyoScarSegLib.scene.study_session import StudySession
-
     session = StudySession.open(volume)
     add_box(session, Box(0, 3, 4, 10, 13))
     before = slicer.util.arrayFromVolume(volume).copy()

@@ -7,8 +7,6 @@ import shutil
 import numpy as np
 import pytest
 
-pytest.importorskip("slicer", reason="slicer-core is not installed")
-
 from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.scene.training import trainings

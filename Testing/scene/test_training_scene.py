@@ -6,14 +6,12 @@ import json
 
 import numpy as np
 import pytest
-
-pytest.importorskip("slicer", reason="slicer-core is not installed")
-
 import slicer
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.scene.attributes import nodes_by_class
+from MyoScarSegLib.scene.model_steps import apply_proposals
 from MyoScarSegLib.scene.prompt_steps import add_box, update_box
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.training import case_nodes
@@ -22,8 +20,8 @@ from MyoScarSegLib.scene.training.training_curves import END_TO_END, LOSS, REFER
 from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from Testing.support.run_factory import write_library
-from Testing.support.session_factory import add_transform, add_volume, random_matrix
 from Testing.support.training_workflow_factory import add_ring_study
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 
 def add_segment(node, volume, name: str, mask: np.ndarray) -> str:
@@ -120,7 +118,7 @@ def test_a_choice_of_segments_that_makes_no_sense_is_a_sentence(scene, chosen, t
 def test_slices_are_reviewed_that_the_reader_has_settled(scene):
     session = StudySession.open(add_volume(scene, (5, 30, 30)))
     assert case_nodes.reviewed(session) == []
-    session.apply_proposals([Box(1, 5, 5, 10, 10, "yolo", 0.6), Box(3, 5, 5, 10, 10, "yolo", 0.6)])
+    apply_proposals(session, [Box(1, 5, 5, 10, 10, "yolo", 0.6), Box(3, 5, 5, 10, 10, "yolo", 0.6)])
     assert case_nodes.reviewed(session) == [], "nobody has decided anything"
     (first, _second) = [row.id for row in session.state.boxes]
     update_box(session, first, state=BoxState.ACCEPTED)

@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("slicer", reason="slicer-core is not installed")
-
 from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.scene.training import trainings
 from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import slicer
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.scene.attributes import node_of
 from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.saved_study import IDLE_S, StudyRecord
 from MyoScarSegLib.scene.study_numbers import insertion_points, landmarks_of
 from MyoScarSegLib.scene.study_session import StudySession, sessions
@@ -19,18 +21,8 @@ from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_level, turn_septum, use_method
 from MyoScarSegLib.study.tissue import BLOOD_POOL, INFARCT, MVO, REMOTE, SCAR, WALL
 from Testing.support.scene_ventricle_factory import paint_segment, ring_wall, segment_mask, set_landmarks
-from Testing.support.session_factory import (
-    add_transform,
-    add_volume,
-    fresh_scene,
-    masks,
-    paint,
-    random_matrix,
-    save_folder,
-    save_mrb,
-)
-
-slicer = pytest.importorskip("slicer")
+from Testing.support.session_factory import fresh_scene, masks, paint, save_folder, save_mrb
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 SHAPE = (6, 40, 48)
 LANDMARKS = Landmarks((10.5, 12.25, 2.0), (9.0, 28.0, 2.0), "image")
@@ -42,7 +34,7 @@ def volume(scene):
 
 
 def test_a_proposed_wall_is_three_segments_beside_the_scar_and_one_undo_entry(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     scar, found = session.mask(), ring_wall()
     assert apply_ventricle(session, found) == []
     assert np.array_equal(segment_mask(session, WALL.name), found.myocardium)
@@ -62,7 +54,7 @@ def test_a_proposed_wall_is_three_segments_beside_the_scar_and_one_undo_entry(se
 
 
 def test_a_wall_that_nobody_has_touched_is_no_label_to_learn_from(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     apply_ventricle(session, ring_wall())
     classes, known = case_nodes.classes_of(session, None, None)
     assert not known and set(np.unique(classes)) == {0, INFARCT}
@@ -74,7 +66,7 @@ def test_a_wall_that_nobody_has_touched_is_no_label_to_learn_from(session):
 
 
 def test_a_wall_that_comes_with_the_masks_is_undone_with_them(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     apply_ventricle(session, ring_wall(), with_latest=True)
     assert session.history.labels == ["Segment scar"]
     session.undo()
@@ -142,7 +134,7 @@ def test_the_remote_region_is_proposed_as_a_segment_and_counts_as_corrected(sess
 
 
 def test_a_deleted_wall_is_taken_up_and_comes_back_with_undo(session):
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     apply_ventricle(session, ring_wall())
     segmentation = session.segmentation.node.GetSegmentation()
     segmentation.RemoveSegment(segmentation.GetSegmentIdBySegmentName(WALL.name))
@@ -166,7 +158,7 @@ def test_clear_takes_the_proposed_wall_and_leaves_the_painted(session):
 
 
 def test_scar_moves_to_another_segmentation_with_its_wall(session, scene):
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     apply_ventricle(session, ring_wall())
     scar, other = session.mask(), scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")
     other.GetSegmentation().AddEmptySegment("", "Aorta")
@@ -178,7 +170,7 @@ def test_scar_moves_to_another_segmentation_with_its_wall(session, scene):
 
 @pytest.mark.parametrize("save", [save_mrb, save_folder])
 def test_a_wall_survives_saving_with_what_was_edited_and_the_landmarks(session, scene, tmp_path, tmp_path_factory, save):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     apply_ventricle(session, ring_wall())
     painted = segment_mask(session, WALL.name)
     painted[3, 0:3, 0:3] = True
@@ -194,7 +186,6 @@ def test_a_wall_survives_saving_with_what_was_edited_and_the_landmarks(session, 
     assert now.levels == {1: "base"} and now.provenance["wall"] == "tiny"
     assert now.landmarks.source == "image"
     assert np.allclose([now.landmarks.anterior, now.landmarks.inferior], [LANDMARKS.anterior, LANDMARKS.inferior])
-    again.close()
 
 
 def drag(session: StudySession, number: int, place: tuple[float, float, float]) -> None:
@@ -262,16 +253,18 @@ def test_angles_of_one_turn_are_one_entry_and_a_dragged_point_begins_another(ses
     assert session.numbers.rotation(session.state) == pytest.approx(8.0, abs=0.5)
 
 
-def test_landmarks_stay_on_their_pixels_when_the_volume_is_moved(session, scene):
+@pytest.mark.parametrize("hardened", [False, True])
+def test_landmarks_stay_on_their_pixels_when_the_volume_is_moved(session, scene, hardened):
     set_landmarks(session, LANDMARKS)
     volume = session.volume_node
-    volume.SetAndObserveTransformNodeID(add_transform(scene, 3).GetID())
     session.close()
+    volume.SetAndObserveTransformNodeID(add_transform(scene, 3).GetID())
+    if hardened:
+        volume.HardenTransform()
     again = StudySession.open(volume)
     places = again.geometry.from_world(slicer.util.arrayFromMarkupsControlPoints(node_of(volume, ROLE_LANDMARKS), world=True))
     assert np.allclose(places, [LANDMARKS.anterior, LANDMARKS.inferior], atol=1e-6)
     assert again.state.ventricle.landmarks == LANDMARKS
-    again.close()
 
 
 def test_landmarks_are_points_of_the_world_and_back(session):
@@ -290,7 +283,7 @@ def test_landmarks_are_points_of_the_world_and_back(session):
 
 
 def test_a_methods_mask_counts_as_edited_and_is_one_entry(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     before = session.mask()
     method = np.zeros(SHAPE, dtype=bool)
     method[1:4, 5:9, 5:9] = True
@@ -298,13 +291,13 @@ def test_a_methods_mask_counts_as_edited_and_is_one_entry(session):
     assert np.array_equal(session.mask(), method)
     assert session.state.edited == [1, 2, 3]
     assert session.provenance["method"] == "5 SD"
-    assert session.apply_masks(masks(1, 2)) == [1, 2], "and is not replaced by the model's"
+    assert apply_masks(session, masks(1, 2)) == [1, 2], "and is not replaced by the model's"
     assert session.undo() == "Use 5 SD"
     assert np.array_equal(session.mask(), before) and "method" not in session.provenance
 
 
 def test_numbers_follow_the_scar_and_the_wall(session):
-    session.apply_masks(masks(1, 2))
+    apply_masks(session, masks(1, 2))
     assert session.measurements.percent_of_myocardium is None
     apply_ventricle(session, ring_wall())
     m = session.measurements
@@ -324,12 +317,11 @@ def test_time_counts_signs_of_the_reader_and_is_kept(session, scene):
         record.sign()
     assert record.reader_s == 10.0 + IDLE_S + 1.0
     session.nodes.record.reader_s = 75.0
-    session.apply_masks(masks(1))
+    apply_masks(session, masks(1))
     assert session.provenance["reader_s"] == "75"
     session.close()
     again = StudySession.open(session.volume_node)
     assert again.nodes.record.reader_s == 75.0
-    again.close()
 
 
 def test_a_state_without_a_change_of_the_wall_is_equal_to_itself(session):

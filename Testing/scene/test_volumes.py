@@ -6,22 +6,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import slicer
 from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.burden import scar_burden
-from MyoScarSegLib.study import read_mask, write_segmentation
-from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from Testing.support.volume_factory import add_gaps, add_transform, add_volume
-
-pytest.importorskip("slicer")
-
-import slicer
-
 from MyoScarSegLib.scene.attributes import claim
 from MyoScarSegLib.scene.lge_volumes import add_study, content_hash, describe, images_in, likely_lge, study_of
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from MyoScarSegLib.study import read_mask, read_study, write_segmentation
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from Testing.support.volume_factory import add_gaps, add_transform, add_volume
 
 PLACE = np.diag([-1.5, -1.25, 8.0, 1.0])
 
@@ -31,8 +27,6 @@ def image(*shape: int) -> np.ndarray:
 
 
 def test_a_volume_becomes_the_study_that_its_file_would_be(scene, tmp_path):
-    from MyoScarSegLib.study import read_study
-
     volume = add_volume(scene, image(), PLACE, "stack")
     storage = scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
     storage.SetFileName(str(tmp_path / "stack.nrrd"))
@@ -186,7 +180,6 @@ def test_boxes_and_scar_of_an_uneven_study_lie_on_their_slices_and_are_written_t
     assert np.array_equal(session.segmentation.mask(), mask)
     write_segmentation(tmp_path / "a.seg.nrrd", mask, session.study)
     assert np.array_equal(read_mask(tmp_path / "a.seg.nrrd", study), mask)  # on the grid of the files of the same stack
-    session.close()
 
 
 def test_a_series_that_slicer_shows_evenly_is_measured_where_its_headers_put_it(scene, monkeypatch):

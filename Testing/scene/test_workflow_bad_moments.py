@@ -9,20 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import slicer
+import vtk
 
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.scene.attributes import nodes_of
+from MyoScarSegLib.scene.export import export_scene
+from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
+from MyoScarSegLib.scene.scene_console import Console
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.utils.transport import SubprocessTransport
 from Testing.support.workflow_factory import catch_up, fingerprint, finish, pump_until, scar_in_scene
-
-pytest.importorskip("slicer", reason="slicer-core is not installed")
-
-from MyoScarSegLib.scene.export import export_scene
-from MyoScarSegLib.scene.study_session import StudySession
 
 SMALL = PhantomSettings(slices=4, rows=80, columns=72, pixel_spacing_mm=(2.4, 2.4))
 BOX = Box(1, 20, 20, 50, 50)
@@ -30,8 +33,6 @@ BOX = Box(1, 20, 20, 50, 50)
 
 @pytest.fixture
 def volume(scene):
-    from MyoScarSegLib.scene.lge_volumes import add_study
-
     return add_study(scene, make_phantom(3, settings=SMALL).study, "LGE")
 
 
@@ -92,8 +93,6 @@ def test_volume_that_is_too_large_is_refused_with_what_to_do_and_can_be_chosen_l
 
 @pytest.mark.slow
 def test_scene_closed_during_proposing(workflow, volume, scene):
-    from MyoScarSegLib.scene.lge_volumes import add_study
-
     workflow.select(volume)
     action = workflow.session.requests.propose()
     scene.Clear(0)
@@ -134,8 +133,6 @@ class Sabotaged:
     ids=["out of memory", "crash"],
 )
 def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
-    from MyoScarSegLib.scene.workflow import Workflow
-
     engine = Engine(Sabotaged(fault))
     workflow = Workflow(scene, engine)
     try:
@@ -159,8 +156,6 @@ def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
 
 
 def test_model_file_that_is_missing(workflow, volume, scene, tiny_settings, tmp_path):
-    from MyoScarSegLib.scene.scene_console import Console
-
     workflow.configure(replace(tiny_settings, segmenter=tmp_path / "gone.safetensors"))
     workflow.select(volume)
     workflow.live = False
@@ -176,9 +171,6 @@ def test_model_file_that_is_missing(workflow, volume, scene, tiny_settings, tmp_
 
 
 def test_volumes_that_are_no_stack_of_slices(workflow, scene):
-    import slicer
-    import vtk
-
     def made(class_name: str, shape: tuple[int, ...]):
         node = scene.AddNewNodeByClass(class_name, "Odd one")
         slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(size=shape).astype(np.float32))
@@ -235,24 +227,22 @@ def test_locked_segmentation_is_left_alone(workflow, volume, scene):
 ROLES = ["boxes", "points -", "points +", "segmentation", "probability", "results", "provenance", "study", "box view"]
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scene, role):
-    from MyoScarSegLib.scene.attributes import nodes_of
-
+def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scene):
     workflow.select(volume)
-    add_box(workflow.session, BOX)
     add_point(workflow.session, Point(1, 30, 30))
     add_point(workflow.session, Point(1, 25, 25, positive=False))
-    catch_up(workflow)
-    nodes = nodes_of(volume, role) or [workflow.session.segmentation.node]
-    for node in nodes:
-        scene.RemoveNode(node)
-    for _ in range(3):
-        workflow.pump()
-    if role in ("boxes", "box view"):
-        assert workflow.session.state.boxes == ()
-    assert add_box(workflow.session, replace(BOX, slice=2)), workflow.error
-    catch_up(workflow)
+    for number, role in enumerate(ROLES):
+        add_box(workflow.session, BOX)
+        catch_up(workflow)
+        for node in nodes_of(volume, role):
+            scene.RemoveNode(node)
+        for _ in range(3):
+            workflow.pump()
+        if role in ("boxes", "box view"):
+            assert workflow.session.state.boxes == ()
+        assert add_box(workflow.session, replace(BOX, slice=2, x1=50.0 + number)), (role, workflow.error)
+        catch_up(workflow)
+        assert workflow.session.mask()[2].any(), role
     finish(workflow, workflow.session.requests.propose())
     finish(workflow, workflow.session.requests.segment())
     assert scar_in_scene(volume, workflow.session.segmentation.node)[2].any()
@@ -261,8 +251,6 @@ def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scen
 
 
 def test_worker_that_does_not_start_says_so(scene, volume, tiny_settings, tmp_path):
-    from MyoScarSegLib.scene.workflow import Workflow
-
     engine = Engine(python=str(tmp_path / "no-python"))
     workflow = Workflow(scene, engine)
     try:

@@ -16,24 +16,6 @@ from MyoScarSegLib.scene.study_state import BoxRow, SliceState, StudyState
 from MyoScarSegLib.scene.translation import set_translator, slice_list
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def pending(clock) -> PendingMasks:
-    return PendingMasks(clock)
-
-
 def prompts(*boxes: Box, points: tuple[Point, ...] = ()) -> dict[int, SlicePrompts]:
     return prompts_by_slice(boxes, points)
 
@@ -56,22 +38,15 @@ def with_boxes(before: StudyState, *boxes: Box) -> StudyState:
     return replace(before, boxes=state(*boxes).boxes)
 
 
-def test_time_from_the_latest_edit_to_its_mask_is_measured(pending, clock):
-    pending.ask([3])
-    clock.now = 0.5
-    pending.ask([3])
-    clock.now = 0.625
-    pending.arrived(3, live=True)
-    assert list(pending.latencies_ms) == [125.0]
-    assert pending.slices == [] and pending.missing == set()
-
-
-def test_slice_given_up_is_missing_and_asked_for_again_by_the_next_edit(pending):
+def test_slice_given_up_is_missing_and_asked_for_again_by_the_next_edit():
+    pending = PendingMasks()
     pending.ask([3])
     pending.give_up([3])
     assert pending.slices == [] and pending.missing == {3}
     pending.ask([3])
     assert pending.slices == [3]
+    pending.arrived([3])
+    assert pending.slices == [] and pending.missing == set()
 
 
 def test_new_box_asks_for_its_slice():

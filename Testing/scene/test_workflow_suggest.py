@@ -11,14 +11,12 @@ import pytest
 from MyoScarSegLib.engine.worker_process import EngineStatus
 from MyoScarSegLib.prompts import BESIDE, Box, BoxState
 from MyoScarSegLib.scene.prompt_steps import add_box, update_box
-from Testing.support.engine_factory import FaultyEngine
-from Testing.support.workflow_factory import catch_up, finish, pump_until
-
-pytest.importorskip("slicer", reason="slicer-core is not installed")
-
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.workflow import Workflow
+from Testing.support.engine_factory import FaultyEngine
+from Testing.support.session_factory import replace_segment
 from Testing.support.volume_factory import add_volume
+from Testing.support.workflow_factory import catch_up, finish, pump_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="faults are signals")
 DRAWN = Box(2, 8, 8, 20, 24)
@@ -97,8 +95,6 @@ def test_a_question_that_is_cancelled_or_fails_leaves_all_as_it_was(workflow, en
 
 
 def test_a_slice_that_the_reader_painted_gets_no_box(workflow):
-    from Testing.support.session_factory import replace_segment
-
     mask = workflow.session.mask()
     mask[3, 4:6, 4:6] = True
     replace_segment(workflow.session, mask)

@@ -12,7 +12,6 @@ from pydicom.sr.codedict import codes
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_seg
-from MyoScarSegLib.study.dicom_sources import slice_places
 from MyoScarSegLib.study.grids import common_grid
 from MyoScarSegLib.study.masks import read_labels, read_mask
 from MyoScarSegLib.study.reader import read_study
@@ -165,7 +164,11 @@ def circle(study, k, radius_mm, center=(12.7, 14.2), points=240):
     """LPS points of a circle around a pixel's center ``(i, j)`` in slice ``k``."""
     turn = np.linspace(0, 2 * np.pi, points, endpoint=False)
     around = np.outer(np.cos(turn), OBLIQUE[:, 0]) + np.outer(np.sin(turn), OBLIQUE[:, 1])
-    middle = slice_places(study)[k] + OBLIQUE[:, 0] * SPACING[0] * center[0] + OBLIQUE[:, 1] * SPACING[1] * center[1]
+    middle = (
+        study.geometry.origins_mm(study.slices)[k]
+        + OBLIQUE[:, 0] * SPACING[0] * center[0]
+        + OBLIQUE[:, 1] * SPACING[1] * center[1]
+    )
     return middle + radius_mm * around
 
 

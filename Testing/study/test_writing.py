@@ -14,16 +14,12 @@ from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.study import Geometry, Reconstruction, Study, read_mask, read_study, write_segmentation, write_volume
+from Testing.study.test_volumes import voxels, write
 from Testing.support.dicom_factory import write_series
 
 
-def volume(path, shape=(6, 20, 24), spacing=(1.4, 1.3, 10.0), direction=None, origin=(5.25, -6.5, 7.125)):
-    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 1000, shape).astype(np.int16))
-    image.SetSpacing(spacing)
-    image.SetOrigin(origin)
-    image.SetDirection((np.eye(3) if direction is None else direction).ravel().tolist())
-    sitk.WriteImage(image, str(path))
-    return path
+def volume(path, shape=(6, 20, 24), origin=(5.25, -6.5, 7.125), **how):
+    return write(path, voxels(shape), origin=origin, **how)
 
 
 def some_mask(study, seed=1):
@@ -71,12 +67,12 @@ def test_both_forms_of_a_written_nifti_agree_with_nibabel(tmp_path, handed):
     import nibabel
 
     direction = Rotation.from_euler("xyz", [0.3, -0.7, 1.1]).as_matrix() * (1, 1, handed)
-    voxels = np.random.default_rng(0).random((4, 30, 40)).astype(np.float32)
-    study = Study("a", voxels, Geometry((1.5, 1.4, 9.0), (-12.0, 34.0, 56.0), direction), Reconstruction.MAGNITUDE, "", (0, 1, 2))
-    write_volume(tmp_path / "a.nii.gz", voxels, study)
+    noise = np.random.default_rng(0).random((4, 30, 40)).astype(np.float32)
+    study = Study("a", noise, Geometry((1.5, 1.4, 9.0), (-12.0, 34.0, 56.0), direction), Reconstruction.MAGNITUDE, "", (0, 1, 2))
+    write_volume(tmp_path / "a.nii.gz", noise, study)
     written = nibabel.load(tmp_path / "a.nii.gz")
     affine = np.diag([-1, -1, 1, 1]) @ np.vstack([np.column_stack([direction * (1.5, 1.4, 9.0), (-12, 34, 56)]), (0, 0, 0, 1)])
-    assert np.array_equal(written.get_fdata().T, voxels)
+    assert np.array_equal(written.get_fdata().T, noise)
     assert np.allclose(written.get_sform(), affine, atol=1e-4) and np.allclose(written.get_qform(), affine, atol=1e-3)
     assert [int(written.header[f"{form}form_code"]) for form in "qs"] == [1, 1]
     assert written.header.get_xyzt_units()[0] == "mm"
@@ -197,11 +193,10 @@ def test_unwritable_folder_is_an_output_error(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
-@pytest.mark.parametrize("name", ["out.nii.gz", "out.nii", "out.nrrd", "out.seg.nrrd", "out.mha"])
-def test_full_disk_is_an_output_error_and_leaves_nothing(tmp_path, name):
-    path = volume(tmp_path / "in.nrrd", (12, 64, 64))
+def test_full_disk_is_an_output_error_and_leaves_nothing(tmp_path):
+    path, out = volume(tmp_path / "in.nrrd", (12, 64, 64)), tmp_path / "o"
     script = f"""
-import resource, signal, sys
+import resource, signal
 import numpy as np
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.study import read_study, write_segmentation, write_volume
@@ -209,17 +204,16 @@ study = read_study({str(path)!r})
 noise = np.random.default_rng(0).random(study.voxels.shape).astype(np.float32)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-try:
-    if "seg" in {name!r}:
-        write_segmentation({str(tmp_path / "o" / name)!r}, noise > 0.5, study)
-    else:
-        write_volume({str(tmp_path / "o" / name)!r}, noise, study)
-except OutputError as error:
-    print("refused:", error)
+for name in ("out.nii.gz", "out.nii", "out.nrrd", "out.seg.nrrd", "out.mha"):
+    try:
+        write = write_segmentation if "seg" in name else write_volume
+        write({str(out)!r} + "/" + name, noise > 0.5 if "seg" in name else noise, study)
+    except OutputError as error:
+        print(name, "refused:", error)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("refused: Cannot write"), done.stdout + done.stderr
-    assert not list((tmp_path / "o").iterdir())
+    assert done.stdout.count("refused: Cannot write") == 5, done.stdout + done.stderr
+    assert not list(out.iterdir())
 
 
 def test_wrong_shape_is_a_programming_error(tmp_path):

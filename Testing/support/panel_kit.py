@@ -138,8 +138,9 @@ class Module:
         self._held(lambda: QTest.mouseClick(button, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place))
         self.settle()
 
-    def begin(self, *, live: bool = False, **volume: Any) -> None:
-        """Have a fresh study alone in the scene, chosen and shown, and no tool in hand."""
+    def begin(self, *, live: bool = False, waits: bool = False, **volume: Any) -> None:
+        """Have a fresh study alone in the scene, chosen and shown, and no tool in hand; ``waits``: no worker is asked."""
+        self.workflow.waits = waits
         self.panel.segment.mouse.use(None)
         self.scene.Clear(0)
         self.settle()

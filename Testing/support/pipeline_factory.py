@@ -8,11 +8,8 @@ import numpy as np
 
 from MyoScarSegLib.detection import Detector
 from MyoScarSegLib.prompts import Box, box_of_mask
-from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.sam_factory import litemedsam_state
-from Testing.support.segmenter_factory import tiny_checkpoint
 
 SLICES, ROWS, COLUMNS = 5, 40, 52
 SCAR, RING = 900.0, 400.0
@@ -42,7 +39,6 @@ class BrightestDetector:
         slice_indices: Sequence[int] | None = None,
         pixel_spacing_mm: tuple[float, float] | None = None,
         confidence: float | None = None,
-        iou: float | None = None,
         labels: Sequence[str] = ("scar",),
     ) -> list[list[Box]]:
         indices = range(len(images)) if slice_indices is None else slice_indices
@@ -77,12 +73,6 @@ def voxels_of_rings() -> np.ndarray:
 
 def ring_study() -> Study:
     return Study("case", voxels_of_rings(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
-
-
-def lite_segmenter() -> Segmenter:
-    """LiteMedSAM's architecture that looks at 40 mm around the heart in 32 x 32 pixels."""
-    lite = {"architecture": "litemedsam", "preprocessing": "myoscarseg-1", "side": 32, "window_mm": 40.0, "sha256": "c" * 64}
-    return Segmenter(tiny_checkpoint(state=litemedsam_state(), **lite), device="cpu", precision="float32")
 
 
 class Told:

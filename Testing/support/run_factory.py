@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +15,14 @@ import numpy as np
 from MyoScarSegLib.study.stack import FileStack, study_from
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.training.datasets.training_library import Library
+from MyoScarSegLib.training.runs.comparison_files import read_comparison
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.step_log import LogReader
 from MyoScarSegLib.training.train_settings import TrainSettings
 from Testing.conftest import REPOSITORY
 from Testing.support.ring_factory import ring
-from Testing.support.tiny_training import write_start
+from Testing.support.tiny_training import tensors_of, write_start
 
 QUICK = {
     "context_epochs": 1,
@@ -88,3 +92,27 @@ def run_process(run: Run, folder: Path, *arguments: str, code: str = "", **more:
         [sys.executable, "-c", program, str(run.folder), *arguments],
         env=environment(folder, **more), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def copy_of(run: Run, to: Path) -> Run:
+    """The same run in a copy of its library."""
+    shutil.copytree(run.folder.parent.parent, to / "library")
+    return Run.open(to / "library" / "runs" / run.name)
+
+
+def log_entries(run: Run, part: str = "segmenter") -> list[dict]:
+    """The log without times."""
+    kept = [e for e in LogReader(run.logs()[part]).new() if e["event"] in ("step", "epoch")]
+    return [{k: v for k, v in e.items() if k not in ("time", "seconds_left", "seconds")} for e in kept]
+
+
+def assert_same_result(found: Run, expected: Run) -> None:
+    """Model, figures and log are those of the other run."""
+    ours, theirs = (tensors_of(run.models()["segmenter"]) for run in (found, expected))
+    assert ours.keys() == theirs.keys()
+    assert all(bool((ours[name] == theirs[name]).all()) for name in ours)
+    figures = [json.loads((run.part("segmenter") / "result.json").read_text())["metrics"] for run in (found, expected)]
+    assert figures[0] == figures[1]
+    assert log_entries(found) == log_entries(expected)
+    tables = [read_comparison(run.comparison)["cases"] for run in (found, expected)]
+    assert tables[0] == tables[1]

@@ -20,36 +20,43 @@ def tiny_sam(seed: int = 0, side: int = SIDE) -> Any:
 @cache
 def _tiny_sam(seed: int, side: int) -> Any:
     import torch
-    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
     from torch import nn
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        grid = side // PATCH
-        encoder = ImageEncoderViT(
-            img_size=side,
-            patch_size=PATCH,
-            embed_dim=32,
-            depth=2,
-            num_heads=2,
-            mlp_ratio=4,
-            out_chans=256,
-            norm_layer=partial(nn.LayerNorm, eps=1e-6),
-            use_rel_pos=True,
-            window_size=3,
-            global_attn_indexes=(1,),
-        )
-        sam = Sam(
-            encoder,
-            PromptEncoder(256, (grid, grid), (side, side), 16),
-            MaskDecoder(transformer_dim=256, transformer=TwoWayTransformer(2, 256, 8, 2048), iou_head_hidden_dim=256),
-            pixel_mean=[123.675, 116.28, 103.53],
-            pixel_std=[58.395, 57.12, 57.375],
-        )
+        sam = random_sam(side)
         for parameter in sam.parameters():
             if not parameter.any():
                 nn.init.normal_(parameter, std=0.1)
     return sam.eval().requires_grad_(False)
+
+
+def random_sam(side: int, *, mlp_ratio: float = 4, window_size: int = 3) -> Any:
+    """A ``segment_anything.modeling.Sam`` of two blocks as it is before any training."""
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+    from torch import nn
+
+    grid = side // PATCH
+    encoder = ImageEncoderViT(
+        img_size=side,
+        patch_size=PATCH,
+        embed_dim=32,
+        depth=2,
+        num_heads=2,
+        mlp_ratio=mlp_ratio,
+        out_chans=256,
+        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        use_rel_pos=True,
+        window_size=window_size,
+        global_attn_indexes=(1,),
+    )
+    return Sam(
+        encoder,
+        PromptEncoder(256, (grid, grid), (side, side), 16),
+        MaskDecoder(transformer_dim=256, transformer=TwoWayTransformer(2, 256, 8, 2048), iou_head_hidden_dim=256),
+        pixel_mean=[123.675, 116.28, 103.53],
+        pixel_std=[58.395, 57.12, 57.375],
+    )
 
 
 def tiny_state(seed: int = 0) -> dict[str, Any]:

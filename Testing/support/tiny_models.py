@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
+
+from Testing.support.sam_factory import random_sam
 
 SEGMENTER_SIDE = 64
 DETECTOR_CLASSES = ("scar", "lv")
@@ -21,34 +22,10 @@ def write_segmenter(path: Path, *, seed: int = 0, **metadata: str) -> Path:
     Its answer depends on image, box and points, and is a blob within the slice for most boxes.
     """
     import torch
-    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
-    from torch import nn
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        grid = SEGMENTER_SIDE // 16
-        encoder = ImageEncoderViT(
-            img_size=SEGMENTER_SIDE,
-            patch_size=16,
-            embed_dim=32,
-            depth=2,
-            num_heads=2,
-            mlp_ratio=2,
-            out_chans=256,
-            norm_layer=partial(nn.LayerNorm, eps=1e-6),
-            use_rel_pos=True,
-            window_size=2,
-            global_attn_indexes=(1,),
-        )
-        model = nn.ModuleDict(
-            {
-                "image_encoder": encoder,
-                "prompt_encoder": PromptEncoder(256, (grid, grid), (SEGMENTER_SIDE, SEGMENTER_SIDE), 16),
-                "mask_decoder": MaskDecoder(
-                    transformer_dim=256, transformer=TwoWayTransformer(2, 256, 8, 2048), iou_head_hidden_dim=256
-                ),
-            }
-        )
+        model = random_sam(SEGMENTER_SIDE, mlp_ratio=2, window_size=2)
     state = {name: tensor.half() for name, tensor in model.state_dict().items()}
     if path.suffix == ".safetensors":
         from safetensors.torch import save_file

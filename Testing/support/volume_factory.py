@@ -20,20 +20,37 @@ def random_ijk_to_ras(generator: np.random.Generator, spacing: tuple[float, floa
     return matrix
 
 
-def add_volume(scene: Any, array: np.ndarray, ijk_to_ras: np.ndarray, name: str = "LGE") -> Any:
-    """A scalar volume node."""
+def random_matrix(seed: int, spacing_mm: tuple[float, float, float], *, flip: bool = False) -> np.ndarray:
+    """``[4, 4]`` of a right-handed oblique volume, left-handed if ``flip``; ``spacing_mm`` is ``(i, j, k)``."""
+    rng = np.random.default_rng(seed)
+    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    if (np.linalg.det(rotation) < 0) != flip:
+        rotation[:, 2] *= -1
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation * spacing_mm
+    matrix[:3, 3] = rng.uniform(-100, 100, 3)
+    return matrix
+
+
+def add_volume(
+    scene: Any, voxels: np.ndarray | tuple[int, int, int], matrix: np.ndarray | None = None, name: str = "LGE", seed: int = 0
+) -> Any:
+    """A scalar volume node of voxels ``[k, j, i]``, or of noise of that shape; voxels of 1.4 x 1.4 x 10 mm without a matrix."""
     import slicer
 
+    if isinstance(voxels, tuple):
+        voxels = np.random.default_rng(seed).normal(100, 20, voxels).astype(np.float32)
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array))
-    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(voxels))
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(np.diag([1.4, 1.4, 10.0, 1.0]) if matrix is None else matrix))
     return node
 
 
-def add_transform(scene: Any, matrix: np.ndarray) -> Any:
-    """A linear transform node."""
+def add_transform(scene: Any, matrix: np.ndarray | int) -> Any:
+    """A linear transform node; a rigid one given by a seed."""
     import slicer
 
+    matrix = random_matrix(matrix, (1.0, 1.0, 1.0)) if isinstance(matrix, int) else matrix
     node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
     return node

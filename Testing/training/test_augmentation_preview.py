@@ -8,26 +8,14 @@ from PIL import Image
 
 from MyoScarSegLib.errors import ModelError, OutputError, StudyError
 from MyoScarSegLib.training.augmentation.preview import preview
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from Testing.support.ring_factory import ring
 
-
-def labeled(patient: str, index: int, *, scar: bool = True) -> LabeledSlice:
-    generator = np.random.default_rng(index)
-    image = (generator.random((80, 90)) * 40 + 300).astype(np.int16)
-    labels = np.zeros((80, 90), dtype=np.uint8)
-    labels[30:56, 34:60] = 2
-    labels[36:50, 40:54] = 1
-    if scar:
-        labels[30:40, 34:40] = 3
-    image[labels == 3] += 200
-    return LabeledSlice(patient, index, image, labels, (1.5, 1.2))
-
-
-SLICES = [labeled("A", i, scar=i % 2 == 0) for i in range(6)] + [labeled("B", i, scar=False) for i in range(4)]
+SLICES = [ring(64, scar=n % 2 == 0, center=(32, 32), patient="A", index=n, pixel_spacing_mm=(1.5, 1.2)) for n in range(6)]
+SLICES += [ring(64, scar=False, center=(32, 32), patient="B", index=n) for n in range(4)]
 
 
 def test_a_preview_is_a_readable_png_with_the_scar_outlined(tmp_path):
-    preview(SLICES, tmp_path / "preview.png", preset="standard", seed=1, side=48, rows=2, columns=3)
+    preview(SLICES, tmp_path / "preview.png", preset="standard", seed=1, rows=2, columns=3)
     with Image.open(tmp_path / "preview.png") as picture:
         picture.load()
         assert picture.format == "PNG" and picture.width > 400 and picture.height > 300
@@ -38,9 +26,7 @@ def test_a_preview_is_a_readable_png_with_the_scar_outlined(tmp_path):
 
 
 def pixels_of(path, **changes) -> np.ndarray:
-    preview(
-        changes.pop("slices", SLICES), path, **({"preset": "heavy", "seed": 1, "side": 32, "rows": 2, "columns": 3} | changes)
-    )
+    preview(changes.pop("slices", SLICES), path, **({"preset": "heavy", "seed": 1, "rows": 2, "columns": 3} | changes))
     with Image.open(path) as picture:
         return np.asarray(picture.convert("RGB"))
 
@@ -66,5 +52,5 @@ def test_what_cannot_be_shown_is_an_error(tmp_path):
         preview(SLICES, out, preset="strong", seed=0)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="Cannot write"):
-        preview(SLICES, tmp_path / "file" / "preview.png", preset="none", seed=0, side=16, rows=1, columns=1)
+        preview(SLICES, tmp_path / "file" / "preview.png", preset="none", seed=0, rows=1, columns=1)
     assert not out.exists()

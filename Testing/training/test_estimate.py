@@ -10,12 +10,12 @@ import pytest
 from MyoScarSegLib.errors import Cancelled, ModelError, StudyError
 from MyoScarSegLib.training import background_work
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.training.runs import pace
+from MyoScarSegLib.training.runs import estimate as estimate_module
 from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, estimate
-from MyoScarSegLib.training.runs.pace import Pace
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.training.train_settings import TrainSettings
-from MyoScarSegLib.utils.progress import CancelToken, duration
+from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.support.labeled_factory import labels, study
 from Testing.support.tiny_training import write_start
 
@@ -56,44 +56,45 @@ def measured(library, settings, tmp_path_factory) -> tuple[dict, list[str], Path
     arguments = {"settings": settings.to_json(), "library": str(library), "split": SPLIT.to_json()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(folder))
-        patch.setattr(pace, "ENOUGH_S", 0.5)
         patch.setenv("MYOSCARSEG_CACHE", str(folder / "cache"))
         told = background_work.estimate(arguments, lambda _done, _total, message: messages.append(message), CancelToken())
     return told, messages, folder
 
 
-def test_steps_and_ends_of_epochs_are_told_apart_and_a_small_last_batch_counts_less(monkeypatch):
-    clock = iter([0.0, 0.0, 1.0, 3.0, 17.0, 21.0])
-    monkeypatch.setattr(pace.time, "monotonic", lambda: next(clock))
-    watch = pace._Watch(9.0, ("prompts", "context", "Preparing"), 2, None)
-    watch(1, 1, "Preparing the windows")
-    for step in (1, 2, 3, 4):  # two epochs of five windows in batches of four
-        watch(step, 4, f"prompts, step {step}")
-    assert watch.steps("prompts", 4, epochs=2, windows=5) == pytest.approx((3.0, 2.0))
-    assert watch.steps("context", 4, epochs=1, windows=5) == (0.0, 0.0)
-
-
 @pytest.mark.slow
-def test_every_stage_has_its_part(measured):
-    told = Estimate.from_json(measured[0])
-    assert set(told.parts) == set(STAGES) and all(s > 0 for s in told.parts.values())
-    assert told.low < told.seconds < told.high and sum(told.parts.values()) == pytest.approx(told.seconds, abs=0.5)
-    assert told.device == "cpu"
-    assert len(set(measured[1])) >= 4
-
-
-@pytest.mark.slow
-def test_measurement_leaves_nothing_in_the_library_nor_among_temporary_files(measured, library):
-    assert not list(measured[2].glob("myoscarseg-*"))
+def test_every_stage_has_its_part_and_nothing_is_left_behind(measured, library):
+    told, messages, folder = measured
+    result = Estimate.from_json(told)
+    assert set(result.parts) == set(STAGES) and all(s > 0 for s in result.parts.values())
+    assert result.low < result.seconds < result.high and sum(result.parts.values()) == pytest.approx(result.seconds, abs=0.5)
+    assert result.device == "cpu" and len(set(messages)) >= 4
+    assert not list(folder.glob("myoscarseg-*"))
     assert sorted(p.name for p in library.iterdir() if not p.name.startswith(".")) == ["cases", "library.json"]
 
 
 @pytest.fixture
-def fixed(monkeypatch) -> Pace:
-    """A device of which all is known."""
-    known = Pace(loading=3, embedding=0.5, window=2, epoch=1, look=0.4, prompt=0.1)
-    monkeypatch.setattr(pace, "pace_of_segmenter", lambda *_: known)
-    return known
+def fixed(monkeypatch) -> list[TrainJob]:
+    """A device of which all is known; and the small trainings that it was measured by."""
+    seen: list[TrainJob] = []
+
+    def run(watch, job, training, validation) -> None:
+        seen.append(job)
+        assert {s.patient for s in training} <= set(SPLIT.training) and len(training) == 12
+        watch.loading, watch.embedding, watch.look = 3.0, 0.5, 0.4 * (len(validation) or 12)
+        monkeypatch.setattr(watch, "pace", lambda phase, *_: (2.0, 1.0) if phase in ("prompts", "boxes") else (0.0, 0.0))
+
+    monkeypatch.setattr(estimate_module._Watch, "run", run)
+    return seen
+
+
+def test_steps_and_ends_of_epochs_are_told_apart_and_a_small_last_batch_counts_less(monkeypatch):
+    clock = iter([0.0, 1.0, 3.0, 20.0, 24.0])
+    monkeypatch.setattr(estimate_module.time, "monotonic", lambda: next(clock))
+    watch = estimate_module._Watch(no_progress, None)
+    for epoch in (1, 1, 2, 2):  # of five windows in batches of four
+        watch._logged({"event": "step", "phase": "prompts", "epoch": epoch})
+    assert watch.pace("prompts", 5, 4) == pytest.approx((3.0, 5.0))
+    assert watch.pace("context", 5, 4) == (0.0, 0.0)
 
 
 def test_times_are_multiplied_by_what_there_is(library, settings, fixed):
@@ -101,9 +102,10 @@ def test_times_are_multiplied_by_what_there_is(library, settings, fixed):
     told = estimate(replace(settings, options={**settings.options, "phantoms": 0, "phantom_share": 0.0}), library, SPLIT).parts
     assert told["embedding"] == pytest.approx(12 * 2 * 0.5)
     assert told["steps"] == pytest.approx(2 * (12 * 2 + 1))
-    assert told["validation"] == pytest.approx(2 * 4 * 0.4 + 2 * 4 * (0.4 + 4 * 0.1))
+    assert told["validation"] == pytest.approx((2 + 4) * 4 * 0.4)
     assert told["comparing"] == pytest.approx(2 * 4 * 0.4)
     assert told["reading"] > 3
+    assert (fixed[0].said["epochs"], fixed[0].said["copies"]) == (2, 1), "a small one is what is measured"
 
 
 def test_nobody_who_validates_means_no_looks(library, settings, fixed):
@@ -124,23 +126,21 @@ def test_early_stopping_lowers_only_the_lower_bound(library, settings, fixed):
     assert hasty.high == pytest.approx(patient.high, rel=0.01)
 
 
-@pytest.mark.slow
-def test_detector_is_measured_too(library, monkeypatch):
-    monkeypatch.setattr(pace, "ENOUGH_S", 0.5)
-    told = estimate(TrainSettings(what="detector", device="cpu"), library, SPLIT)
-    assert told.parts["steps"] > 0 and told.parts["embedding"] == 0
-
-
-def test_detectors_times_are_multiplied_by_what_there_is(library, monkeypatch):
-    monkeypatch.setattr(pace, "pace_of_detector", lambda *_: Pace(loading=2, window=0.1, epoch=1, look=0.2))
+def test_detectors_times_are_multiplied_by_what_there_is(library, fixed):
     told = estimate(TrainSettings(what="detector", device="cpu", options={"phantoms": 0}), library, SPLIT).parts
-    assert told["steps"] == pytest.approx(40 * (12 * 0.1 + 1))
-    assert told["validation"] == pytest.approx((2 * 12 + 4 + 60) * 0.2)
+    assert told["steps"] == pytest.approx(40 * (12 * 2 + 1))
+    assert told["validation"] == pytest.approx((2 * 12 + 4 + 60) * 0.4)
     assert told["embedding"] == 0 and told["reading"] > 2
 
 
+@pytest.mark.slow
+def test_detector_is_measured_too(library):
+    told = estimate(TrainSettings(what="detector", device="cpu"), library, SPLIT)
+    assert told.parts["steps"] > 0 and told.parts["validation"] > 0 and told.parts["embedding"] == 0
+
+
 @pytest.mark.parametrize(
-    "part", ["Reading", pytest.param("Loading", marks=pytest.mark.slow), pytest.param("look", marks=pytest.mark.slow), "steps"]
+    "part", ["Reading", "Loading", *(pytest.param(part, marks=pytest.mark.slow) for part in ("prompts: epoch", "evaluating"))]
 )
 def test_measurement_can_be_cancelled_at_each_of_its_parts(library, settings, part):
     token = CancelToken()
@@ -162,10 +162,3 @@ def test_what_cannot_be_trained_is_a_sentence(library, settings, tmp_path):
         estimate(settings, tmp_path, SPLIT)
     with pytest.raises(ModelError, match="no setting"):
         estimate(replace(settings, options={"speed": 2}), library, SPLIT)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"), [(0.2, "1 s"), (12.3, "12 s"), (44, "40 s"), (150, "2 min"), (5399, "90 min"), (9000, "2.5 h")]
-)
-def test_durations_are_said_as_people_do(seconds, told):
-    assert duration(seconds) == told

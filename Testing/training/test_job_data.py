@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from MyoScarSegLib.training.job_data import read_job_data
 from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.utils.progress import no_progress
-from Testing.support.command import write_image
-
-
-def write_patients(folder, count):
-    """In EMIDEC's layout, two slices each."""
-    generator = np.random.default_rng(count)
-    for number in range(count):
-        name = f"Case_P{number + 1:03}"
-        labels = np.zeros((2, 32, 32), dtype=np.uint8)
-        labels[:, 8:24, 8:24] = 2
-        labels[:, 8:12, 8:12] = 3
-        write_image(folder / name / "Images" / f"{name}.nii.gz", generator.integers(0, 255, labels.shape, dtype=np.uint8))
-        write_image(folder / name / "Contours" / f"{name}.nii.gz", labels)
-    return folder
+from Testing.support.ring_factory import rings, write_rings
 
 
 @pytest.mark.parametrize(("count", "training", "validation"), [(1, 1, 0), (2, 1, 1), (4, 3, 1), (5, 4, 1), (10, 8, 2)])
 def test_a_few_patients_are_split_as_well_as_they_can_be(tmp_path, count, training, validation):
-    job = TrainJob("sam", write_patients(tmp_path, count), tmp_path / "out")
+    job = TrainJob("sam", write_rings(tmp_path, rings(count)), tmp_path / "out")
     used = read_job_data(job, tmp_path / "split.json", no_progress, None)
     assert (len(used.split.training), len(used.split.validation)) == (training, validation)
     assert {s.patient for s in used.training}.isdisjoint(s.patient for s in used.validation)

@@ -15,9 +15,8 @@ from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_process import carry_out
 from MyoScarSegLib.training.runs.run_status import RunState
-from Testing.support.run_factory import QUICK, add_case, run_process, tiny_run
+from Testing.support.run_factory import QUICK, add_case, assert_same_result, copy_of, run_process, tiny_run
 from Testing.support.until import until
-from Testing.training.test_runs_process import assert_same_result, copy_of
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +34,7 @@ STAGES = {
         "from MyoScarSegLib.training.finetune.cached_windows import CachedWindows\nCachedWindows._make = lambda *_: hang()"
     ),
     "steps": (
-        "from MyoScarSegLib.training.finetune.loop import Stepper\n_do = Stepper.gradients\n_steps = []\n"
+        "from MyoScarSegLib.training.finetune.stepper import Stepper\n_do = Stepper.gradients\n_steps = []\n"
         "def gradients(*a):\n    _steps.append(1)\n    return hang() if len(_steps) == AT else _do(*a)\n"
         "Stepper.gradients = gradients"
     ),
@@ -59,30 +58,6 @@ def hanging(run: Run, folder: Path, stage: str, at: int = 1, **more: str):
     return process
 
 
-@pytest.fixture(scope="module")
-def planned(tmp_path_factory):
-    return tiny_run(tmp_path_factory.mktemp("planned"))
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def own(cache, monkeypatch):
-    monkeypatch.setenv("MYOSCARSEG_CACHE", str(cache))
-
-
-@pytest.fixture(scope="module")
-def whole(planned, cache, tmp_path_factory):
-    run = copy_of(planned, tmp_path_factory.mktemp("whole"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MYOSCARSEG_CACHE", str(cache))
-        assert carry_out(run).state is RunState.FINISHED
-    return run
-
-
 # Steps: the first is of the context network. Validation: the third piece is of the second look, the fifth and seventh are of the
 # figures of both models.
 PLACES = [
@@ -92,9 +67,9 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("stage", "at"), PLACES)
-def test_killed_at_any_stage_it_goes_on_to_the_same_result(planned, whole, cache, own, tmp_path, stage, at):
+def test_killed_at_any_stage_it_goes_on_to_the_same_result(planned, whole, run_cache, own, tmp_path, stage, at):
     run = copy_of(planned, tmp_path)
-    process = hanging(run, tmp_path, stage, at, MYOSCARSEG_CACHE=str(cache))
+    process = hanging(run, tmp_path, stage, at, MYOSCARSEG_CACHE=str(run_cache))
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert run.status().state is RunState.INTERRUPTED
@@ -109,13 +84,15 @@ COMMANDS = [(stage, at, "stop") for stage, at in PLACES] + [
 ]
 
 
-def test_pause_waits_for_the_step_in_hand_and_says_so(planned, whole, cache, own, tmp_path):
+def test_pause_waits_for_the_step_in_hand_and_says_so(planned, whole, run_cache, own, tmp_path):
     """Nothing is lost: it goes on with the very next step."""
     run = copy_of(planned, tmp_path)
     long_step = _SLOW.replace("time.sleep(60)", "time.sleep(4)").replace("1.5", "60") + STAGES["steps"].replace(
         "return hang() if len(_steps) == AT else _do(*a)", "len(_steps) == 5 and hang(); return _do(*a)"
     )
-    process = run_process(run, tmp_path, "--launched", code=long_step, HANGS=str(tmp_path / "hangs"), MYOSCARSEG_CACHE=str(cache))
+    process = run_process(
+        run, tmp_path, "--launched", code=long_step, HANGS=str(tmp_path / "hangs"), MYOSCARSEG_CACHE=str(run_cache)
+    )
     until((tmp_path / "hangs").is_file)
     run.send("pause")
     until(lambda: "Pausing" in run.status().message)
@@ -132,10 +109,10 @@ def test_pause_waits_for_the_step_in_hand_and_says_so(planned, whole, cache, own
 
 @pytest.mark.parametrize(("stage", "at", "command"), COMMANDS)
 def test_command_is_carried_out_in_the_end_though_the_step_in_hand_never_ends(
-    planned, whole, cache, own, tmp_path, stage, at, command
+    planned, whole, run_cache, own, tmp_path, stage, at, command
 ):
     run = copy_of(planned, tmp_path)
-    process = hanging(run, tmp_path, stage, at, MYOSCARSEG_CACHE=str(cache))
+    process = hanging(run, tmp_path, stage, at, MYOSCARSEG_CACHE=str(run_cache))
     run.send(command)
     process.communicate(timeout=50)  # it would hang for 60 s
     assert process.returncode == 0
@@ -152,10 +129,10 @@ def test_command_is_carried_out_in_the_end_though_the_step_in_hand_never_ends(
         assert_same_result(run, whole)
 
 
-def test_two_starts_at_once_make_one_training(planned, cache, tmp_path):
+def test_two_starts_at_once_make_one_training(planned, run_cache, tmp_path):
     run = copy_of(planned, tmp_path)
-    first = hanging(run, tmp_path, "steps", 2, MYOSCARSEG_CACHE=str(cache))
-    second = run_process(run, tmp_path, "--launched", MYOSCARSEG_CACHE=str(cache))
+    first = hanging(run, tmp_path, "steps", 2, MYOSCARSEG_CACHE=str(run_cache))
+    second = run_process(run, tmp_path, "--launched", MYOSCARSEG_CACHE=str(run_cache))
     _, said = second.communicate(timeout=60)
     assert second.returncode == 1 and "Another process works on the run" in said
     assert run.status().state is RunState.RUNNING and run.status().pid == first.pid
@@ -163,9 +140,9 @@ def test_two_starts_at_once_make_one_training(planned, cache, tmp_path):
     first.communicate()
 
 
-def test_sigterm_pauses(planned, whole, cache, own, tmp_path):
+def test_sigterm_pauses(planned, whole, run_cache, own, tmp_path):
     run = copy_of(planned, tmp_path)
-    process = run_process(run, tmp_path, MYOSCARSEG_CACHE=str(cache))
+    process = run_process(run, tmp_path, MYOSCARSEG_CACHE=str(run_cache))
     until(lambda: run.status().stage == "steps")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
@@ -206,12 +183,12 @@ def test_library_that_is_deleted_while_it_trains_is_not_made_anew(planned, own, 
     assert not library.exists()
 
 
-def test_labels_that_change_while_it_trains_matter_when_it_goes_on(planned, whole, cache, own, tmp_path):
+def test_labels_that_change_while_it_trains_matter_when_it_goes_on(planned, whole, run_cache, own, tmp_path):
     from MyoScarSegLib.training.datasets.training_library import Library
 
     run = copy_of(planned, tmp_path)
     library = Library.open(run.folder.parent.parent)
-    process = hanging(run, tmp_path, "steps", 5, MYOSCARSEG_CACHE=str(cache))
+    process = hanging(run, tmp_path, "steps", 5, MYOSCARSEG_CACHE=str(run_cache))
     shutil.copytree(library.folder / "cases", tmp_path / "before")
     add_case(library, "P003", 3, replace=True)
     run.send("pause")

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,71 +15,19 @@ from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.training.runs.comparison_files import read_comparison
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_process import carry_out
-from MyoScarSegLib.training.runs.run_status import RunState, read_status
+from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.runs.transfer import import_run
-from MyoScarSegLib.training.step_log import LogReader
 from Testing.conftest import REPOSITORY
-from Testing.support.run_factory import SPLIT, environment, settings, tiny_run, write_library
+from Testing.support.run_factory import SPLIT, assert_same_result, copy_of, environment, log_entries, settings, write_library
 from Testing.support.tiny_training import tensors_of, write_start
 from Testing.support.until import until
 
 
-def copy_of(run: Run, to: Path) -> Run:
-    """The same run in a copy of its library."""
-    shutil.copytree(run.folder.parent.parent, to / "library")
-    return Run.open(to / "library" / "runs" / run.name)
-
-
-def entries(run: Run, part: str = "segmenter") -> list[dict]:
-    """The log without times."""
-    kept = [e for e in LogReader(run.logs()[part]).new() if e["event"] in ("step", "epoch")]
-    return [{k: v for k, v in e.items() if k not in ("time", "seconds_left", "seconds")} for e in kept]
-
-
-def assert_same_result(found: Run, expected: Run) -> None:
-    """Model, figures and log are those of the other run."""
-    ours, theirs = (tensors_of(run.models()["segmenter"]) for run in (found, expected))
-    assert ours.keys() == theirs.keys()
-    assert all(bool((ours[name] == theirs[name]).all()) for name in ours)
-    figures = [json.loads((run.part("segmenter") / "result.json").read_text())["metrics"] for run in (found, expected)]
-    assert figures[0] == figures[1]
-    assert entries(found) == entries(expected)
-    tables = [read_comparison(run.comparison)["cases"] for run in (found, expected)]
-    assert tables[0] == tables[1]
-
-
-@pytest.fixture(scope="module")
-def planned(tmp_path_factory):
-    return tiny_run(tmp_path_factory.mktemp("planned"))
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def whole(planned, cache, tmp_path_factory):
-    """Done in one go, and the stages that were told on the way."""
-    run = copy_of(planned, tmp_path_factory.mktemp("whole"))
-    stages: list[str] = []
-
-    def progress(done: int, total: int, message: str) -> None:
-        status = read_status(run.folder)
-        assert run.alive() and status.state is RunState.RUNNING
-        if not stages or stages[-1] != status.stage:
-            stages.append(status.stage)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MYOSCARSEG_CACHE", str(cache))
-        ended = carry_out(run, progress=progress)
-    return run, stages, ended
-
-
-def test_a_run_trains_looks_compares_and_says_so(whole):
-    run, stages, ended = whole
-    assert ended == run.status() and ended.state is RunState.FINISHED and not run.alive()
-    assert [s for n, s in enumerate(stages) if s not in stages[:n]] == [
+def test_a_run_trains_looks_compares_and_says_so(whole, told):
+    run, ended = whole, whole.status()
+    assert ended.state is RunState.FINISHED and not run.alive()
+    assert all(status.state is RunState.RUNNING for status in told)
+    assert list(dict.fromkeys(status.stage for status in told)) == [
         "reading",
         "steps",  # of the context network, which has no embeddings
         "embedding",
@@ -89,7 +36,7 @@ def test_a_run_trains_looks_compares_and_says_so(whole):
     ]
     assert (ended.epoch, ended.epochs, ended.device, ended.error, ended.notes) == (2, 2, "cpu", "", ())
     assert ended.best["segmenter"]["end_to_end_dice"] > 0 and ended.best["segmenter"]["oracle_dice"] > 0
-    epochs = [e for e in entries(run) if e["event"] == "epoch" and e["phase"] == "prompts"]
+    epochs = [e for e in log_entries(run) if e["event"] == "epoch" and e["phase"] == "prompts"]
     assert all(e["validation_end_to_end_dice"] >= 0 and e["validation_oracle_dice"] >= 0 for e in epochs) and len(epochs) == 2
     assert {p.name.split("-")[1] for p in run.examples()} == {"001", "002"}
     comparison = read_comparison(run.comparison)
@@ -103,7 +50,7 @@ def test_a_run_trains_looks_compares_and_says_so(whole):
 
 
 def test_what_is_finished_is_not_done_again(whole):
-    run, _, _ = whole
+    run = whole
     before = run.models()["segmenter"].stat().st_mtime_ns
     assert "finished" in run.why_not("start")
     with pytest.raises(Exception, match="Repeat it as a new run"):
@@ -112,9 +59,9 @@ def test_what_is_finished_is_not_done_again(whole):
 
 
 @pytest.mark.slow
-def test_run_outlives_its_parent_is_killed_goes_on_is_paused_and_ends_the_same(planned, whole, cache, tmp_path):
+def test_run_outlives_its_parent_is_killed_goes_on_is_paused_and_ends_the_same(planned, whole, run_cache, own, tmp_path):
     run = copy_of(planned, tmp_path)
-    surroundings = {**environment(tmp_path), "MYOSCARSEG_CACHE": str(cache)}
+    surroundings = {**environment(tmp_path), "MYOSCARSEG_CACHE": str(run_cache)}
     starter = "import sys\nfrom MyoScarSegLib.training.runs.run import Run\nRun.open(sys.argv[1]).start()\n"
     subprocess.run([sys.executable, "-c", starter, str(run.folder)], env=surroundings, cwd=REPOSITORY, check=True)
     assert run.status().state is RunState.RUNNING
@@ -135,10 +82,8 @@ def test_run_outlives_its_parent_is_killed_goes_on_is_paused_and_ends_the_same(p
     assert run.status().state is RunState.PAUSED
     until(lambda: not run.alive())
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MYOSCARSEG_CACHE", str(cache))
-        assert carry_out(run).state is RunState.FINISHED
-    assert_same_result(run, whole[0])
+    assert carry_out(run).state is RunState.FINISHED
+    assert_same_result(run, whole)
 
 
 @pytest.mark.slow
@@ -172,4 +117,4 @@ def test_two_processes_elsewhere_train_what_one_here_would_and_it_comes_back(tmp
     until(lambda: alone.status().state is not RunState.RUNNING, timeout_s=280)
     ours, theirs = (tensors_of(one.models()["segmenter"]) for one in (back, alone))
     assert all(bool(((ours[name] - theirs[name]).float().abs() < 2e-3).all()) for name in ours)
-    assert [e["step"] for e in entries(back)] == [e["step"] for e in entries(alone)]
+    assert [e["step"] for e in log_entries(back)] == [e["step"] for e in log_entries(alone)]

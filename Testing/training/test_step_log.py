@@ -57,9 +57,9 @@ def test_what_will_be_done_again_is_dropped(tmp_path):
 def test_events_of_other_phases_are_kept(tmp_path):
     log = StepLog(tmp_path / "log", keep=False)
     log.event(event="embeddings", made=3)
-    log.step("context", 7, 7, 1, {"loss": 0.5}, rate=1.0, seconds_left=0)
+    log.step("context", 7, 7, 1, 1, {"loss": 0.5}, rate=1.0)
     log.epoch("context", 1, {"loss": 0.5})
-    log.step("prompts", 1, 7, 1, {"loss": 0.25}, rate=1.0, seconds_left=0)
+    log.step("prompts", 1, 7, 1, 1, {"loss": 0.25}, rate=1.0)
     again = StepLog(tmp_path / "log", keep=True)
     again.continue_at("prompts", 0, 0)
     assert [e["phase"] for e in entries(tmp_path / "log")] == ["context", "context"]
@@ -97,10 +97,10 @@ def test_only_what_is_new_is_given(tmp_path):
     reader = LogReader(tmp_path / "log.jsonl")
     assert reader.new() == [] and not reader.restarted
     log = StepLog(tmp_path / "log.jsonl", keep=False)
-    log.step("prompts", 1, 2, 1, {"loss": 1.0}, rate=1.0, seconds_left=1, epochs=1)
+    log.step("prompts", 1, 2, 1, 1, {"loss": 1.0}, rate=1.0)
     assert [e["step"] for e in reader.new()] == [1]
     assert reader.new() == []
-    log.step("prompts", 2, 2, 1, {"loss": 0.5}, rate=1.0, seconds_left=0)
+    log.step("prompts", 2, 2, 1, 1, {"loss": 0.5}, rate=1.0)
     assert [e["step"] for e in reader.new()] == [2]
     assert not reader.restarted
 
@@ -119,7 +119,7 @@ def test_a_log_that_was_written_anew_is_given_again(tmp_path):
     path = tmp_path / "log.jsonl"
     log = StepLog(path, keep=False)
     for step in (1, 2, 3):
-        log.step("prompts", step, 3, 1, {"loss": 1.0}, rate=1.0, seconds_left=1)
+        log.step("prompts", step, 3, 1, 1, {"loss": 1.0}, rate=1.0)
     reader = LogReader(path)
     assert len(reader.new()) == 3
     StepLog(path, keep=True).continue_at("prompts", 1)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.runs import validation_pictures
 from MyoScarSegLib.training.runs.validation_pictures import (
     MOST_EPOCHS,
     MOST_SLICES,
     PREDICTION_COLOR,
     TRUTH_COLOR,
     by_epoch,
-    choose,
     draw,
     picture,
 )
+from MyoScarSegLib.training.shown_slices import choose_slices
 from Testing.support.tiny_training import slices_of
 
 
@@ -25,46 +28,52 @@ def slices() -> list[LabeledSlice]:
     return [s for n, p in enumerate(("P1", "P2", "N1", "N2", "N3")) for s in slices_of(p, n, 4, scar=p[0] == "P")]
 
 
-def near(image: Image.Image, color: tuple[int, int, int]) -> int:
-    """Pixels of the picture, without its line of text, that have nearly this color."""
-    pixels = np.asarray(image.convert("RGB"), dtype=int)[:256]
-    return int((np.abs(pixels - color).max(axis=-1) < 24).sum())
+def pixels_of(labeled: LabeledSlice, mask: np.ndarray) -> np.ndarray:
+    """The picture without its line of text."""
+    with Image.open(BytesIO(picture(labeled, mask, 3))) as image:
+        return np.asarray(image.convert("RGB"), dtype=int)[:256]
+
+
+def near(pixels: np.ndarray, color: str) -> int:
+    """How many have nearly this color."""
+    return int((np.abs(pixels - ImageColor.getrgb(color)).max(axis=-1) < 24).sum())
 
 
 def test_chosen_slices_are_of_all_patients_and_mostly_with_scar(slices):
-    chosen = [slices[n] for n in choose(slices)]
+    chosen = [slices[n] for n in choose_slices(slices, MOST_SLICES)]
     assert len(chosen) == MOST_SLICES
     assert sum(bool(s.scar.any()) for s in chosen) == 4
     assert {s.patient for s in chosen} >= {"P1", "P2"}
 
 
 def test_the_same_slices_are_chosen_whatever_their_order(slices):
-    names = {(slices[n].patient, slices[n].index) for n in choose(slices)}
+    names = {(slices[n].patient, slices[n].index) for n in choose_slices(slices, MOST_SLICES)}
     turned = slices[::-1]
-    assert {(turned[n].patient, turned[n].index) for n in choose(turned)} == names
+    assert {(turned[n].patient, turned[n].index) for n in choose_slices(turned, MOST_SLICES)} == names
 
 
 def test_few_slices_are_all_chosen(slices):
-    assert choose(slices[:2]) == [0, 1] and choose([]) == []
-    assert len(choose([s for s in slices if s.patient == "N1"])) == 1
+    assert choose_slices(slices[:2], MOST_SLICES) == [0, 1] and choose_slices([], MOST_SLICES) == []
+    assert len(choose_slices([s for s in slices if s.patient == "N1"], MOST_SLICES)) == 1
 
 
 def test_picture_shows_both_outlines(slices):
     shown = slices[0]
     mask = np.roll(shown.scar, 6, axis=0)
-    image = picture(shown, mask, 3)
-    assert near(image, TRUTH_COLOR) > 50 and near(image, PREDICTION_COLOR) > 50
-    assert near(picture(shown, np.zeros_like(mask), 3), PREDICTION_COLOR) == 0
-    grey = np.asarray(picture(shown, np.zeros_like(mask), 3).convert("L"), dtype=float)[:256]
+    pixels = pixels_of(shown, mask)
+    assert near(pixels, TRUTH_COLOR) > 50 and near(pixels, PREDICTION_COLOR) > 50
+    plain = pixels_of(shown, np.zeros_like(mask))
+    assert near(plain, PREDICTION_COLOR) == 0
+    grey = plain.mean(axis=-1)
     assert 30 < grey.std() < 80 and np.abs(np.diff(grey)).mean() < 6, "the slice itself, enlarged smoothly"
 
 
 def test_place_does_not_move_with_what_is_predicted(slices):
     shown = slices[0]
-    plain = np.asarray(picture(shown, np.zeros_like(shown.scar), 1), dtype=int)[:256]
+    plain = pixels_of(shown, np.zeros_like(shown.scar))
     corner = np.zeros_like(shown.scar)
     corner[:5, :5] = True
-    drawn = np.asarray(picture(shown, corner, 1), dtype=int)[:256]
+    drawn = pixels_of(shown, corner)
     assert (np.abs(plain - drawn).max(axis=-1) > 0).mean() < 0.1
 
 
@@ -85,8 +94,10 @@ def test_epoch_that_is_done_again_replaces_its_pictures(tmp_path, slices):
     assert len(again) == 3 and by_epoch(tmp_path.iterdir()) == {1: sorted(again)}
 
 
-def test_only_some_epochs_are_kept_evenly_with_the_first_and_the_last(tmp_path, slices):
+def test_only_some_epochs_are_kept_evenly_with_the_first_and_the_last(tmp_path, slices, monkeypatch):
     one = slices[:1]
+    same = picture(one[0], one[0].scar, 1)
+    monkeypatch.setattr(validation_pictures, "picture", lambda *_: same)
     for epoch in range(1, 31):
         draw(tmp_path, epoch, one, [one[0].scar])
         assert len(by_epoch(tmp_path.iterdir())) <= MOST_EPOCHS

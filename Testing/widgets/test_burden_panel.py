@@ -11,10 +11,12 @@ import pytest
 
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.attributes import nodes_by_class
+from MyoScarSegLib.scene.model_steps import apply_masks
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, turn_septum
 from Testing.support.dicom_factory import write_series
 from Testing.support.panel_kit import add_volume
 from Testing.support.scene_ventricle_factory import ring_wall
+from Testing.support.standins.pythonqt import unwrap
 
 SHAPE = (4, 64, 64)
 
@@ -25,7 +27,7 @@ def study(module):
     module.begin()
     probability = np.zeros(SHAPE[1:], dtype=np.float32)
     probability[28:36, 44:46] = 0.9
-    module.session.apply_masks(SliceMasks({1: probability, 2: probability}, {1: 0.9, 2: 0.9}))
+    apply_masks(module.session, SliceMasks({1: probability, 2: probability}, {1: 0.9, 2: 0.9}))
     apply_ventricle(module.session, ring_wall(SHAPE, (0, 1, 2, 3)))
     module.show_slice(1)
     module.settle()
@@ -65,7 +67,7 @@ def test_scar_outside_the_wall_is_said_where_its_mass_stands(study):
     assert not ui.outsideLabel.visible
     probability = np.zeros(SHAPE[1:], dtype=np.float32)
     probability[2:6, 2:6] = 0.9
-    session.apply_masks(SliceMasks({0: probability}, {0: 0.9}))
+    apply_masks(session, SliceMasks({0: probability}, {0: 0.9}))
     study.settle()
     outside = session.measurements.scar_outside_wall.mass_g
     assert outside > 0 and ui.outsideLabel.visible
@@ -75,7 +77,7 @@ def test_scar_outside_the_wall_is_said_where_its_mass_stands(study):
     assert not ui.outsideLabel.visible
     probability[2:6, 2:6] = 0
     probability[2, 2] = 0.9
-    session.apply_masks(SliceMasks({0: probability}, {0: 0.9}))
+    apply_masks(session, SliceMasks({0: probability}, {0: 0.9}))
     study.settle()
     assert 0 < session.measurements.scar_outside_wall.mass_g < 0.05 and not ui.outsideLabel.visible, "0.0 g are none"
 
@@ -125,8 +127,6 @@ def test_a_picture_is_drawn_by_the_worker_and_anew_after_an_edit(study):
 
 def test_a_picture_goes_with_its_study(study):
     """It would be taken for one of the next patient."""
-    from Testing.support.standins.pythonqt import unwrap
-
     label = unwrap(study.ui.pictureLabel)
     study.until(lambda: not label.pixmap().isNull(), what="picture")
     study.workflow.select(None)

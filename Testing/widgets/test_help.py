@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtCore import QUrl
+from PySide6.QtWidgets import QPushButton
 
 from MyoScarSegLib.utils.resources import resources_folder
 from Testing.support.standins.pythonqt import unwrap
@@ -35,12 +37,8 @@ def test_an_error_leads_to_troubleshooting(opened, button):
 
 
 def test_the_window_of_the_keys_leads_to_the_pages_and_they_to_each_other(opened):
-    from PySide6.QtCore import QUrl
-
     opened.panel.segment.shortcuts.show_help()
     window = unwrap(opened.panel.segment.shortcuts._help)
-    from PySide6.QtWidgets import QPushButton
-
     window.findChild(QPushButton, "quickStartButton").click()
     browser = unwrap(opened.panel.help.browser)
     assert "Propose boxes" in browser.toPlainText()

@@ -7,21 +7,25 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.result import Boxes
+from MyoScarSegLib.scene.model_steps import apply_proposals
 from MyoScarSegLib.utils.task import Task
 from Testing.support.panel_kit import add_volume
 from Testing.support.standins.pythonqt import slot_errors, unwrap
 
 
 @pytest.fixture
-def study(module):
-    """A study with a proposal on slice 1, in the red view; no network is needed."""
+def study(module, monkeypatch):
+    """A study with a proposal on slice 1, in the red view; no worker is started."""
     for name in ("Red", "Yellow", "Green"):
         module.slice_node(name).SetMappedInLayout(1)
-    module.begin()
-    module.session.apply_proposals([Box(1, 10, 12, 30, 34, confidence=0.5, source="detector")], {})
+    monkeypatch.setattr(module.panel.segment.advanced, "_ask_states", lambda: None)
+    module.begin(waits=True)
+    apply_proposals(module.session, [Box(1, 10, 12, 30, 34, confidence=0.5, source="detector")], {})
     module.settle()
     module.show_slice(1)
     module.fit()
@@ -97,9 +101,6 @@ def test_a_double_click_without_a_tool_is_the_applications(study):
 
 
 def test_enter_in_a_field_is_the_fields(study):
-    from PySide6.QtCore import Qt
-    from PySide6.QtTest import QTest
-
     study.key("N")
     box_id = study.panel.segment.boxes.selected
     assert box_id is not None

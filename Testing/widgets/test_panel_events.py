@@ -10,8 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from MyoScarSegLib.engine import process_folder
 from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.installation.requirements import wanted
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.scene.model_steps import apply_proposals
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.utils.files import EMBEDDINGS, cache_folder
 from Testing.support.panel_kit import add_volume
@@ -35,7 +38,7 @@ def study(module):
 
 def boxed(module) -> None:
     """Boxes on every slice, without the detector."""
-    module.session.apply_proposals([Box(k, 12, 12, 50, 50, confidence=0.9, source="detector") for k in range(12)], {})
+    apply_proposals(module.session, [Box(k, 12, 12, 50, 50, confidence=0.9, source="detector") for k in range(12)], {})
     module.settle()
 
 
@@ -147,7 +150,6 @@ def test_unusable_volume_is_said_and_its_name_stays(study):
 
 
 def test_packages_that_are_missing_bring_up_the_dialog_instead_of_an_error(study, monkeypatch):
-    from MyoScarSegLib.installation.requirements import wanted
     from MyoScarSegLib.widgets import packages
 
     asked = []
@@ -242,7 +244,6 @@ def test_what_was_chosen_is_there_after_a_restart(study):
 
 
 def test_settings_of_the_form_reach_the_worker_the_folder_and_the_next_start(study, tmp_path, monkeypatch):
-    from MyoScarSegLib.engine import process_folder
     from MyoScarSegLib.widgets.panel_settings import ENGINE_WIDGETS, Settings, fill_form
 
     given = []

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.scene.model_steps import apply_proposals
+from Testing.support.standins.pythonqt import unwrap
 
 
 @pytest.fixture
-def study(module):
-    """A study with three proposals on slices 0, 1 and 2; nothing is segmented, so the networks are not needed."""
-    module.begin()
+def study(module, monkeypatch):
+    """A study with three proposals on slices 0, 1 and 2; nothing is segmented, so no worker is started."""
+    monkeypatch.setattr(module.panel.segment.advanced, "_ask_states", lambda: None)
+    module.begin(waits=True)
     boxes = [Box(k, 10, 12, 30, 34, confidence=0.5 + k / 10, source="detector") for k in range(3)]
-    module.session.apply_proposals(boxes, {})
+    apply_proposals(module.session, boxes, {})
     module.settle()
     module.show_slice(0)
     module.fit()
@@ -108,9 +113,6 @@ def test_threshold_and_growth_have_keys(study):
 
 
 def test_holding_h_hides_boxes_until_it_is_released(study):
-    from PySide6.QtCore import Qt
-    from PySide6.QtTest import QTest
-
     study.key("N")
     display = study.workflow.views.node(study.panel.segment.boxes.selected).GetDisplayNode()
     QTest.keyPress(study.application.window, Qt.Key.Key_H)
@@ -136,10 +138,6 @@ def test_keys_are_given_back_when_another_module_is_shown(study):
 
 
 def test_typing_a_number_is_no_key_of_the_module(study):
-    from PySide6.QtTest import QTest
-
-    from Testing.support.standins.pythonqt import unwrap
-
     study.ui.advancedSection.collapsed = False
     spin = unwrap(study.ui.threadsSpinBox)
     spin.setFocus()
@@ -152,11 +150,6 @@ def test_typing_a_number_is_no_key_of_the_module(study):
 
 
 def test_a_number_field_leaves_letters_and_undo_to_the_module_and_is_left_by_enter(study):
-    from PySide6.QtCore import Qt
-    from PySide6.QtTest import QTest
-
-    from Testing.support.standins.pythonqt import unwrap
-
     study.ui.advancedSection.collapsed = False
     spin, window = unwrap(study.ui.threadsSpinBox), study.application.window
     window.activateWindow()

@@ -6,12 +6,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from PySide6.QtGui import QColor, QPalette
 
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, registry
+from MyoScarSegLib.utils.files import cache_folder
 from Testing.support.standins.pythonqt import unwrap
 from Testing.training.test_model_import import keep, trained  # noqa: F401 (a fixture)
 
-FORM = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "MyoScarSeg.ui"
+FORMS = sorted((Path(__file__).resolve().parents[2] / "Resources" / "UI").glob("*.ui"))
 NARROW_PX = 260
 
 
@@ -34,8 +36,6 @@ def test_panel_fits_into_a_narrow_dock(opened):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_small_print_and_errors_are_readable_in_both_themes(opened, dark):
-    from PySide6.QtGui import QColor, QPalette
-
     from MyoScarSegLib.widgets import style
 
     palette = QPalette()
@@ -65,11 +65,19 @@ def contrast(one, other) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_every_control_has_a_tooltip(opened):
-    controls = ("QPushButton", "QToolButton", "QCheckBox", "QSpinBox", "QComboBox", "ctkSliderWidget", "qMRMLNodeComboBox")
-    for widget in ElementTree.parse(FORM).iter("widget"):  # noqa: S314 (our own form)
-        if widget.get("class") in controls:
-            assert any(prop.get("name") == "toolTip" for prop in widget.findall("property")), widget.get("name")
+def test_every_control_has_a_tooltip_and_names_are_those_of_one_form_only():
+    controls = (
+        "QPushButton", "QToolButton", "QCheckBox", "QSpinBox", "QDoubleSpinBox", "QComboBox", "QLineEdit", "QListWidget",
+        "ctkSliderWidget", "qMRMLNodeComboBox", "QSlider",
+    )  # fmt: skip
+    names: list[str] = []
+    for form in FORMS:
+        widgets = list(ElementTree.parse(form).iter("widget"))  # noqa: S314 (our own form)
+        names += {widget.get("name") for widget in widgets}
+        for widget in widgets:
+            if widget.get("class") in controls:
+                assert any(prop.get("name") == "toolTip" for prop in widget.findall("property")), widget.get("name")
+    assert len(FORMS) == 4 and len(names) == len(set(names))
 
 
 def test_keys_are_said_in_the_tooltips(opened):
@@ -112,8 +120,6 @@ def test_file_dialog_offers_what_can_be_loaded(opened):
 
 
 def test_panel_tells_the_size_of_the_cache_and_empties_that_of_trainings_too(opened):
-    from MyoScarSegLib.utils.files import cache_folder
-
     for name in ("embeddings", "training-embeddings"):
         (cache_folder() / name).mkdir(parents=True, exist_ok=True)
         (cache_folder() / name / "one.safetensors").write_bytes(bytes(100_000_000))

@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from MyoScarSegLib.installation.choices import Memory, Remembered
+from MyoScarSegLib.installation.installer import Installer
+from MyoScarSegLib.installation.requirements import wanted
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -66,8 +70,6 @@ class StandinTransport:
 
 def report(missing: bool) -> bytes:
     """What the process beside Slicer finds in a Slicer with, or without, the packages."""
-    from MyoScarSegLib.installation.requirements import wanted
-
     names = [] if missing else [requirement.name for requirement in wanted()]
     found = {
         "packages": {name: {"name": name, "version": "99.0", "whole": True} for name in ["numpy", "simpleitk", *names]},
@@ -84,7 +86,6 @@ def said(**line: Any) -> bytes:
 @pytest.fixture
 def dialog(opened, tmp_path, monkeypatch):
     """The installation dialog on a child process that the test plays."""
-    from MyoScarSegLib.installation.installer import Installer
     from MyoScarSegLib.widgets.packages import InstallDialog
 
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))
@@ -110,54 +111,53 @@ def dialog(opened, tmp_path, monkeypatch):
 def test_dialog_says_what_how_large_and_from_where_before_anything_is_done(dialog):
     dialog.show("propose")
     dialog.answer(missing=True)
-    text = dialog.text.text
+    text = dialog.ui.installText.text
     assert "torch" in text
     assert "Download about" in text
     assert "From:" in text
     assert "processor" in text
-    assert dialog.install_button.enabled
+    assert dialog.ui.installStartButton.enabled
     assert [json.loads(t.written) for t in dialog.started] == [{}], "it was looked, and no more"
 
 
 def test_installing_goes_on_with_what_was_asked_for(dialog):
     dialog.show("propose")
     dialog.answer(missing=True)
-    dialog.install_button.click()
+    dialog.ui.installStartButton.click()
     assert dialog.stopped == [True], "the worker must not hold files that are replaced"
-    assert dialog.cancel_button.text == "Cancel"
+    assert dialog.ui.installCancelButton.text == "Cancel"
     while json.loads(dialog.started[-1].written):
         dialog.started[-1].on_bytes(said(progress=[0, 0, "Successfully installed something"]) + said(result=0))
         dialog.started[-1].on_exit(0, "")
     dialog.answer(missing=False)
     assert dialog.done == [True]
-    assert "installed" in dialog.text.text
+    assert "installed" in dialog.ui.installText.text
 
 
 def test_cancelled_installation_is_said_and_can_be_begun_again(dialog):
     dialog.show("propose")
     dialog.answer(missing=True)
-    dialog.install_button.click()
+    dialog.ui.installStartButton.click()
     running = dialog.started[-1]
-    dialog.cancel_button.click()
+    dialog.ui.installCancelButton.click()
     assert running.closed
-    assert "cancelled" in dialog.text.text
-    assert dialog.install_button.enabled
+    assert "cancelled" in dialog.ui.installText.text
+    assert dialog.ui.installStartButton.enabled
     assert dialog.done == []
 
 
 def test_failure_shows_the_log(dialog):
     dialog.show("propose")
     dialog.answer(missing=True)
-    dialog.install_button.click()
+    dialog.ui.installStartButton.click()
     dialog.started[-1].on_bytes(said(progress=[0, 0, "ERROR: No space left on device"]) + said(result=1))
     dialog.started[-1].on_exit(0, "")
-    assert "No space left on device" in dialog.log.plainText
-    assert dialog.copy_button.visible
-    assert dialog.text.text
+    assert "No space left on device" in dialog.ui.installLog.plainText
+    assert dialog.ui.copyInstallLogButton.visible
+    assert dialog.ui.installText.text
 
 
 def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_path, monkeypatch):
-    from MyoScarSegLib.installation.choices import Memory, Remembered
     from MyoScarSegLib.widgets import packages
 
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))

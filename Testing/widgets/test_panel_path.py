@@ -6,18 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
+from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import MASS_ERROR, Boxes, SliceMasks
+from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals
 from MyoScarSegLib.scene.prompt_steps import nudge_box, update_box
+from Testing.support.standins.pythonqt import unwrap
+
+BOXES = [Box(k, 20, 22, 40, 44, confidence=0.5 + k / 10, source="yolo") for k in range(4)]
 
 
 @pytest.fixture
 def study(module):
-    """The module with a fresh study chosen and shown, and the worker loaded."""
+    """The module with a fresh study chosen and shown."""
     module.begin(live=True)
-    module.until(lambda: module.workflow.session.requests.encoded == (4, 4), what="encoding")
     module.show_slice(1)
     module.fit()
     return module
@@ -25,18 +31,27 @@ def study(module):
 
 @pytest.fixture
 def proposed(study):
-    """With boxes proposed by the button."""
-    study.click("proposeButton")
-    study.until(lambda: not study.workflow.busy, what="proposals")
+    """With a box on each slice, as a detector proposes them."""
+    apply_proposals(study.session, BOXES, {"detector": "yolo"})
+    study.settle()
     return study
 
 
 @pytest.fixture
 def segmented(proposed):
-    """With masks made by the button."""
-    proposed.click("segmentAllButton")
-    proposed.until(lambda: not proposed.workflow.busy, what="masks")
+    """With masks in them, as a segmenter gives them."""
+    probability = np.zeros((64, 64), dtype=np.float32)
+    probability[26:34, 24:36] = 0.9
+    apply_masks(proposed.session, SliceMasks(dict.fromkeys(range(4), probability), dict.fromkeys(range(4), 0.9)))
+    proposed.settle()
     return proposed
+
+
+@pytest.fixture
+def encoded(segmented):
+    """With all slices encoded: a mask comes at once."""
+    segmented.until(lambda: segmented.workflow.session.requests.encoded == (4, 4), what="encoding")
+    return segmented
 
 
 def row_of(module, box_id: int) -> int:
@@ -46,55 +61,50 @@ def row_of(module, box_id: int) -> int:
 
 def choose(module, box_id: int) -> None:
     """Click a row of the box table."""
-    from PySide6.QtCore import Qt
-    from PySide6.QtTest import QTest
-
-    from Testing.support.standins.pythonqt import unwrap
-
     table = unwrap(module.ui.boxTable)
     place = table.visualItemRect(table.item(row_of(module, box_id), 0)).center()
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
     module.settle()
 
 
-def test_an_edit_and_its_mask_are_one_request_one_drawing_and_one_row_of_the_table(segmented, monkeypatch):
+def test_an_edit_and_its_mask_are_one_request_one_drawing_and_one_row_of_the_table(encoded, monkeypatch):
     from MyoScarSegLib.widgets import backend
 
     rows, asked = [], []
-    engine = segmented.panel.engine
+    engine = encoded.panel.engine
     segment = engine.segment
     monkeypatch.setattr(engine, "segment", lambda *given, slices: (asked.append(list(slices)), segment(*given, slices=slices))[1])
-    fill_row = type(segmented.panel.segment.boxes)._fill_row
+    fill_row = type(encoded.panel.segment.boxes)._fill_row
     monkeypatch.setattr(
-        type(segmented.panel.segment.boxes), "_fill_row", lambda part, *row: (rows.append(row), fill_row(part, *row))
+        type(encoded.panel.segment.boxes), "_fill_row", lambda part, *row: (rows.append(row), fill_row(part, *row))
     )
-    draws = segmented.application.app.draws
-    box = segmented.session.state.boxes[-1]
-    assert len(segmented.session.state.boxes) > 1
+    draws = encoded.application.app.draws
+    box = encoded.session.state.boxes[-1]
+    assert len(encoded.session.state.boxes) > 1
     monkeypatch.setattr(backend, "MOST_HELD_S", 60.0)
     for number in range(1, 4):
         draws.clear()
-        nudge_box(segmented.workflow.session, box.id, (-1) ** number, 0)
+        nudge_box(encoded.workflow.session, box.id, (-1) ** number, 0)
         assert draws == [False]  # the views wait for the mask
-        segmented.until(lambda: not segmented.workflow.session.pending.slices, what="mask")
+        encoded.until(lambda: not encoded.workflow.session.pending.slices, what="mask")
         assert draws == [False, True]
         assert len(rows) == number
         assert asked == number * [[box.box.slice]]
 
 
-def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(segmented, monkeypatch):
+def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(encoded, monkeypatch):
     from MyoScarSegLib.widgets import backend
 
-    draws = segmented.application.app.draws
+    draws = encoded.application.app.draws
     draws.clear()
     monkeypatch.setattr(backend, "MOST_HELD_S", 0.0)
-    nudge_box(segmented.workflow.session, segmented.session.state.boxes[-1].id, 1, 0)
-    segmented.panel.backend._drawing.turn()
+    nudge_box(encoded.workflow.session, encoded.session.state.boxes[-1].id, 1, 0)
+    encoded.panel.backend._drawing.turn()
     assert draws == [False, True]
-    assert segmented.workflow.session.pending.slices
-    nudge_box(segmented.workflow.session, segmented.session.state.boxes[-1].id, -1, 0)
+    assert encoded.workflow.session.pending.slices
+    nudge_box(encoded.workflow.session, encoded.session.state.boxes[-1].id, -1, 0)
     assert draws == [False, True]  # once late, the views are live until the masks are there
-    segmented.until(lambda: not segmented.workflow.session.pending.slices, what="mask")
+    encoded.until(lambda: not encoded.workflow.session.pending.slices, what="mask")
 
 
 def test_the_heart_is_shown_after_propose_unless_the_reader_does_not_want_that(study):
@@ -113,21 +123,20 @@ def test_the_heart_is_shown_after_propose_unless_the_reader_does_not_want_that(s
     assert study.slice_node().GetFieldOfView()[0] == field
 
 
-def test_two_clicks_segment_a_study(segmented):
-    ui = segmented.ui
-    assert ui.boxTable.rowCount == len(segmented.session.state.boxes) > 0
-    assert segmented.session.mask().any()
-    burden = segmented.workflow.session.burden
+def test_two_clicks_segment_a_study(study):
+    ui = study.ui
+    assert "4 slices" in ui.factsLabel.text and "PSIR" in ui.factsLabel.text
+    study.until(lambda: not ui.encodedBar.visible, what="encoding")
+    for button in ("proposeButton", "segmentAllButton"):
+        study.click(button)
+        study.until(lambda: not study.workflow.busy, what=button)
+    assert ui.boxTable.rowCount == len(study.session.state.boxes) > 0
+    assert study.session.mask().any()
+    burden = study.workflow.session.burden
     assert ui.volumeMlLabel.text == f"{burden.volume_ml:.1f}"
     assert ui.massLabel.text == f"{burden.mass_g:.1f}"
-    assert ui.sliceTable.rowCount == len(segmented.session.state.segmented)
+    assert ui.sliceTable.rowCount == len(study.session.state.segmented)
     assert "Scar:" in ui.statusLabel.text
-
-
-def test_line_of_facts_and_the_reason_are_shown(study):
-    assert "4 slices" in study.ui.factsLabel.text
-    assert "PSIR" in study.ui.factsLabel.text
-    assert not study.ui.encodedBar.visible
 
 
 def texts(module, box_id: int) -> list[str]:
@@ -138,7 +147,7 @@ def texts(module, box_id: int) -> list[str]:
 
 def test_faint_places_are_listed_with_place_and_size_and_accepted_by_a_click(study):
     places = [Box(k, 20, 20, 30, 24, confidence=0.4, source="net" + FAINT, state=BoxState.REJECTED) for k in (0, 3)]
-    study.session.apply_proposals(places)
+    apply_proposals(study.session, places)
     study.settle()
     first, second = (row.id for row in study.session.state.boxes)
     assert texts(study, second) == ["3", "0.40", "faint, look here", "model"]
@@ -157,8 +166,6 @@ def test_faint_places_are_listed_with_place_and_size_and_accepted_by_a_click(stu
 
 
 def test_boxes_are_suggested_beside_confirmed_scar_by_a_click_and_by_a_key(segmented, monkeypatch):
-    from MyoScarSegLib.engine.client import Engine
-
     engine, session, button = segmented.engine, segmented.session, segmented.ui.suggestButton
     status = Engine.status
 
@@ -201,36 +208,28 @@ def test_row_click_jumps_to_the_slice_and_selects_the_box(proposed):
     assert proposed.ui.acceptBoxButton.enabled
 
 
-def test_accept_goes_on_to_the_next_box_that_waits(proposed):
-    first, second = proposed.session.state.review_order()[:2]
+def test_buttons_accept_reject_restore_and_delete_the_box_of_the_chosen_row(proposed):
+    first, second, third = proposed.session.state.review_order()[:3]
     choose(proposed, first)
     proposed.click("acceptBoxButton")
     assert proposed.session.state.box(first).state is BoxState.ACCEPTED
-    assert proposed.panel.segment.boxes.selected == second
+    assert proposed.panel.segment.boxes.selected == second, "the next one that waits"
     assert "to review" in proposed.ui.reviewLabel.text
-
-
-def test_rejected_box_can_be_restored(proposed):
-    first = proposed.session.state.review_order()[0]
-    choose(proposed, first)
     proposed.click("rejectBoxButton")
-    choose(proposed, first)
+    choose(proposed, second)
     assert proposed.ui.rejectBoxButton.text == "Restore"
     proposed.click("rejectBoxButton")
-    assert proposed.session.state.box(first).state is BoxState.PROPOSED
-
-
-def test_delete_and_undo_bring_the_same_box_back(proposed):
-    first = proposed.session.state.review_order()[0]
-    before = proposed.session.state.box(first)
-    choose(proposed, first)
+    assert proposed.session.state.box(second).state is BoxState.PROPOSED
+    before = proposed.session.state.box(third)
+    choose(proposed, third)
     proposed.click("deleteBoxButton")
-    assert first not in [row.id for row in proposed.session.state.boxes]
+    assert third not in [row.id for row in proposed.session.state.boxes]
     proposed.click("undoButton")
-    assert proposed.session.state.box(first) == before
+    assert proposed.session.state.box(third) == before
 
 
 def test_box_is_drawn_by_dragging_in_a_view(study):
+    assert not study.drag((20, 22), (44, 40)) and study.session.state.boxes == (), "without the tool the drag is the view's"
     study.click("drawBoxButton")
     assert study.ui.drawBoxButton.checked
     assert study.drag((20, 22), (44, 40)), "the view must not see the drag, or it would change window and level"
@@ -240,11 +239,6 @@ def test_box_is_drawn_by_dragging_in_a_view(study):
     assert np.allclose(row.box.xyxy, (20, 22, 44, 40), atol=0.5)
     assert study.panel.segment.boxes.selected == row.id
     assert not study.ui.drawBoxButton.checked, "one box per press of the button: then its handles are for the mouse"
-
-
-def test_drag_without_a_tool_is_left_to_the_view(study):
-    assert not study.drag((20, 22), (44, 40))
-    assert study.session.state.boxes == ()
 
 
 def test_drag_in_a_view_across_the_slices_says_why_nothing_is_drawn(study):
@@ -274,7 +268,7 @@ def test_points_are_clicked_in_a_view(segmented):
     assert segmented.session.state.points == ()
 
 
-def test_opacity_and_outline_reach_the_segment(segmented):
+def test_opacity_outline_and_the_editor_are_those_of_the_studys_segment(segmented):
     segment = segmented.session.segmentation.existing_segment_id
     segmented.ui.opacitySlider.value = 0.2
     segmented.ui.outlineCheckBox.checked = False
@@ -283,6 +277,10 @@ def test_opacity_and_outline_reach_the_segment(segmented):
     assert not display.GetSegmentVisibility2DOutline(segment)
     segmented.ui.opacitySlider.value = 0.5
     segmented.ui.outlineCheckBox.checked = True
+    segmented.ui.editorGroup.checked = True
+    segmented.settle()
+    assert segmented.panel.segment.scar.editor.widget.segmentationNode() is segmented.session.segmentation.existing_node
+    segmented.ui.editorGroup.checked = False
 
 
 def test_results_are_exported(segmented, tmp_path):
@@ -294,13 +292,6 @@ def test_results_are_exported(segmented, tmp_path):
     assert said.text.startswith("1 study written to") and f'href="{(tmp_path / "out").as_uri()}"' in said.text
 
 
-def test_numbers_are_copied_as_a_table(segmented):
-    segmented.click("copyNumbersButton")
-    lines = segmented.application.app.clipboard().text().splitlines()
-    assert lines[0].startswith("slice\tpixels")
-    assert len(lines) == 1 + 4 + 1
-
-
 def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_likely_to_be_wrong(segmented):
     ui, session = segmented.ui, segmented.session
     assert ui.massCaption.text == "g scar" and "nine of ten" not in ui.massLabel.toolTip
@@ -308,7 +299,7 @@ def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_like
 
     def apply(error: MassError) -> None:
         given = {k: model.probability for k, model in session.state.models.items()}
-        session.apply_masks(SliceMasks(given, provenance={MASS_ERROR: error.text()}))
+        apply_masks(session, SliceMasks(given, provenance={MASS_ERROR: error.text()}))
         segmented.settle()
 
     apply(MassError(2.0, 0.5, doubtful=1000.0))
@@ -320,6 +311,7 @@ def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_like
     assert not ui.doubtLabel.visible
     segmented.click("copyNumbersButton")
     lines = [line.split("\t") for line in segmented.application.app.clipboard().text().splitlines()]
+    assert lines[0][:2] == ["slice", "pixels"] and len(lines) == 1 + 4 + 1
     assert lines[0][-3:] == ["mass_low_g", "mass_high_g", "likely_wrong"]
     assert lines[-1][-3:] == [f"{within.low_g:.4f}", f"{within.high_g:.4f}", "False"]
     apply(MassError(2.0, 0.5, doubtful=0.001))
@@ -327,11 +319,3 @@ def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_like
     assert ui.doubtLabel.text.startswith("Outlines likely to be wrong")
     segmented.click("undoButton")
     assert not ui.doubtLabel.visible
-
-
-def test_editor_opens_in_the_panel_with_the_study_segment(segmented):
-    segmented.ui.editorGroup.checked = True
-    segmented.settle()
-    editor = segmented.panel.segment.scar.editor.widget
-    assert editor.segmentationNode() is segmented.session.segmentation.existing_node
-    segmented.ui.editorGroup.checked = False

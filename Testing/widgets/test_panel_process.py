@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from MyoScarSegLib.utils.background_task import BackgroundTask
 from Testing.support.until import until
 
 
@@ -72,7 +73,6 @@ def test_program_that_is_not_there_is_told_as_an_end(application, start):
 
 @pytest.mark.parametrize("deaths", [1, 2])
 def test_task_whose_process_dies_is_done_once_more(application, tmp_path, deaths):
-    from MyoScarSegLib.utils.background_task import BackgroundTask
     from MyoScarSegLib.widgets.process import QProcessTransport
 
     python = tmp_path / "python"
@@ -88,7 +88,6 @@ def test_task_whose_process_dies_is_done_once_more(application, tmp_path, deaths
 
 
 def test_download_of_a_model_that_is_none_is_a_sentence(application):
-    from MyoScarSegLib.utils.background_task import BackgroundTask
     from MyoScarSegLib.widgets.process import QProcessTransport
 
     task = BackgroundTask("MyoScarSegLib.models", {"names": ["no-such-model"]}).start(transport=QProcessTransport)

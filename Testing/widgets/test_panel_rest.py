@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.training import library_watch
 from Testing.support.panel_kit import add_volume, open_module
-
-pytest.importorskip("slicer")
-pytest.importorskip("PySide6")
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +115,6 @@ def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_tur
 
 
 def test_a_library_that_does_not_answer_holds_nothing_up_and_is_asked_once(module, backend, tmp_path, monkeypatch):
-    import threading
-
-    from MyoScarSegLib.scene.training import library_watch
-
     module.training.open_library(tmp_path / "library", create=True)
     hangs, asked, training = threading.Event(), [], module.training
     now = [training.library._clock() + 10]

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
-pytest.importorskip("slicer", reason="slicer-core is not installed")
-
 from Testing.support.standins import application as standin_application
 from Testing.support.standins import ctk_widgets, facts, slicer_widgets
 

@@ -25,7 +25,7 @@ def cohort(tmp_path, monkeypatch):
 @pytest.fixture
 def opened(module, cohort):
     """The panel with the cohort's list, read by ann."""
-    module.workflow.live = False
+    module.workflow.live, module.workflow.waits = False, True
     module.ui.reviewSection.collapsed = False
     open_as(module, cohort, "ann")
     yield module
@@ -91,6 +91,7 @@ def test_next_accept_edit_and_reject_by_mouse_and_keys(opened, cohort):
     assert said[1].mass_g > said[0].mass_g and mask_file(cohort.out / "P1", "ann").is_file()
 
 
+@pytest.mark.slow
 def test_the_next_study_is_read_ahead_and_a_study_without_edits_leaves_the_scene(opened):
     opened.click("nextStudyButton")
     in_hand(opened, "P0")
@@ -319,6 +320,7 @@ def test_a_review_that_is_not_whole_is_said_and_the_others_are_gone_through(open
     assert not review(opened).is_edited("P1"), "as the program has it"
 
 
+@pytest.mark.slow
 def test_a_study_whose_folder_is_gone_since_it_was_listed_is_said_and_passed_over(opened, cohort, tmp_path):
     opened.click("nextStudyButton")
     in_hand(opened, "P0")

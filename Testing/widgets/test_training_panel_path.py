@@ -11,8 +11,9 @@ import time
 import numpy as np
 import pytest
 
-pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
-pytest.importorskip("slicer", reason="slicer-core is not installed")
+from MyoScarSegLib.phantom import PhantomSettings, make_phantom
+from MyoScarSegLib.scene.study_session import StudySession
+
 pytest.importorskip("accelerate")
 
 from MyoScarSegLib.prompts import Box
@@ -51,7 +52,7 @@ def add_study(module, number: int) -> None:
     module.settle()
     module.click("addStudyButton")
     dialog = module.tab.library.dialog
-    dialog.reader.text = "AB"
+    dialog.ui.addReaderEdit.text = "AB"
     dialog.add_button.click()
     module.until(lambda: len(module.training.state.rows) == number + 1 and not module.training.state.busy, what=f"study {number}")
     assert module.training.state.error == ""
@@ -124,9 +125,7 @@ def test_five_phantoms_teach_a_general_model(application, real_cache, tmp_path, 
 
     Quick mode and balanced preset, as a user starts them. Minutes on two cores; the figures are printed (``-s``).
     """
-    from MyoScarSegLib.phantom import PhantomSettings, make_phantom
     from MyoScarSegLib.scene.lge_volumes import add_study as add_volume
-    from MyoScarSegLib.scene.study_session import StudySession
     from MyoScarSegLib.widgets.training import library_section
 
     chosen = str(tmp_path / "library")

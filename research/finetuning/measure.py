@@ -19,8 +19,9 @@ from pathlib import Path
 from scipy.ndimage import binary_dilation
 
 from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.study.tissue import INFARCT, MYOCARDIUM
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
-from MyoScarSegLib.training.datasets.labeled import INFARCT, MYOCARDIUM, LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
 from MyoScarSegLib.training.finetune.finetune_job import sam_settings

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.outputs.figures import canvas, png
-from MyoScarSegLib.outputs.overlay import SCAR_COLOR, outline
+from MyoScarSegLib.outputs.montage import SCAR_COLOR, outline
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, stacks_of
 from MyoScarSegLib.utils.files import write_bytes

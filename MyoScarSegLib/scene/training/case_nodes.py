@@ -34,13 +34,8 @@ _CLASSES = {MYOCARDIUM_ROLE: MYOCARDIUM, BLOOD_POOL_ROLE: CAVITY, SCAR_ROLE: INF
 
 @dataclass(frozen=True)
 class SegmentChoice:
-    """A segment to choose from.
-
-    Attributes:
-        id: in its segmentation.
-        name: as the user reads it.
-        role: what it seems to be: ``scar``, ``myocardium``, ``blood_pool``, ``no_reflow``; empty if its name says nothing.
-    """
+    """A segment to choose from; ``role`` is what it seems to be: ``scar``, ``myocardium``, ``blood_pool`` or ``no_reflow``, empty
+    if its name says nothing."""
 
     id: str
     name: str

@@ -249,16 +249,16 @@ def _sentences(report: Mapping[str, Any]) -> tuple[str, str]:
     text = _("{added} added, {same} were there already, {problem} not added.").format(**report)
     codes = [(case["source"], case["patient"]) for case in report["cases"] if case["status"] == "added"]
     if renamed := [f"{source}: {code}" for source, code in codes if code not in source]:
-        more = len(renamed) - _CODES_TOLD
-        text += " " + _("Codes given: {codes}.").format(codes=", ".join(renamed[:_CODES_TOLD]))
-        text += _(" And {n} more.").format(n=more) if more > 0 else ""
+        text += " " + _("Codes given: {codes}.").format(codes=", ".join(renamed[:_CODES_TOLD])) + _more(renamed, _CODES_TOLD)
     told = [case for case in report["cases"] if case["status"] == "problem"]
     if asked:  # in a window of its own, not as an error, which names an option of the command line
         told = [case for case in told if case["message"] != asked["message"]]
     problems = [f"{case['source']}: {case['message']}" for case in told]
-    more = len(problems) - _PROBLEMS_TOLD
-    rest = _(" And {n} more.").format(n=more) if more > 0 else ""
-    return text, " ".join(problems[:_PROBLEMS_TOLD]) + rest
+    return text, " ".join(problems[:_PROBLEMS_TOLD]) + _more(problems, _PROBLEMS_TOLD)
+
+
+def _more(texts: Sequence[str], told: int) -> str:
+    return _(" And {n} more.").format(n=len(texts) - told) if len(texts) > told else ""
 
 
 def _moved(split: Split | None, patients: Collection[str], chosen: set[str], side: str) -> Split:

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.scene.training.task_queue import QueuedTask
+from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.scene.training.task_queue import TrainingTask
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.datasets.import_export import next_code
 from MyoScarSegLib.training.datasets.library_state import PROBLEM, CaseRow, LibraryState, Signature, signature
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
-from MyoScarSegLib.utils.task import FAILED
+from MyoScarSegLib.utils.task import DONE, FAILED
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
@@ -62,7 +62,7 @@ class LibraryWatch:
         self._changed_files: dict[str, str] = {}
         self._look: Future[tuple[Library, Signature]] | None = None
         self._looked = self._began = 0.0
-        self._checking: QueuedTask | None = None
+        self._checking: TrainingTask | None = None
         self._check_again = math.inf
         self._writes = 0  # of splits, that are not done yet
 
@@ -76,9 +76,20 @@ class LibraryWatch:
         library = Library.create(folder) if create else Library.open(folder)
         self._library, self._rows = library, LibraryState(library)
         self._changed_files, self._signature, self._look = {}, None, None
-        self._checking = None
+        self.close()
         self._training.update(folder=library.folder, gone=False, rows=(), split=None)
         self.look(at_once=True)
+
+    def close(self) -> None:
+        """Compare no checksums any more."""
+        checking, self._checking = self._checking, None
+        if checking is not None:
+            checking.kill()
+
+    def poll(self) -> None:
+        """Take over what the comparison of checksums has found."""
+        if self._checking is not None:
+            self._checking.poll()
 
     @property
     def looking(self) -> bool:
@@ -146,27 +157,29 @@ class LibraryWatch:
         return row if change is None or row.state == PROBLEM else replace(row, state=PROBLEM, problem=change)
 
     def _check_files(self) -> None:
-        """Have the files' checksums compared, which takes too long for the application."""
+        """Have the files' checksums compared beside all else: that takes long, and nobody waits for it. A failure is no matter of
+        the user's."""
         library, checked = self._library, self._signature
         if library is None or self._checking is not None:
             return
 
-        def done(result: Any) -> None:
-            if library is self._library and result["changed"] != self._changed_files:
-                self._changed_files = dict(result["changed"])
-                self._read_again()
-
-        def ended() -> None:
+        def ended(_task: Any) -> None:
             if self._checking is not task:
                 return  # another library was opened meanwhile
+            if task.state == DONE and library is self._library and task.result["changed"] != self._changed_files:
+                self._changed_files = dict(task.result["changed"])
+                self._read_again()
             self._checking = None
             self._check_again = self._clock() + _AGAIN_S if task.state == FAILED else math.inf
             if checked != self._signature and self._signature is not None:
                 self._check_files()
 
-        task = QueuedTask("library_changes", {"library": str(library.folder)}, "", done, ended, silent=True)
-        self._checking = task
-        self._training.tasks.add(task)
+        task = self._checking = TrainingTask("library_changes", {"library": str(library.folder)})
+        task.on_done(ended)
+        try:
+            task.start(**self._training.processes)
+        except MyoScarSegError as error:
+            task.finish(FAILED, error=error)
 
     def _read_again(self) -> None:
         self._signature = None
@@ -187,7 +200,7 @@ class LibraryWatch:
 
         told = {"training": list(split.training), "validation": list(split.validation)}
         arguments = {"library": str(training.state.folder), "split": told}
-        training.tasks.add(QueuedTask("split_write", arguments, "split", done, ended))
+        training.tasks.add(TrainingTask("split_write", arguments, "split", done, ended))
 
     def let_train(self, patients: Iterable[str]) -> None:
         """Let patients who were just added train, if there is a split that does not know them."""

@@ -8,83 +8,54 @@ from typing import Any
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED
-from MyoScarSegLib.utils.transport import TransportFactory
 
 
-class QueuedTask(BackgroundTask):
-    """One of them.
+class TrainingTask(BackgroundTask):
+    """One of :data:`MyoScarSegLib.training.background_work.TASKS`, by its ``name``; ``what`` it does is the state's ``busy``.
 
-    Attributes:
-        name: as :data:`MyoScarSegLib.training.background_work.TASKS` has it.
-        what: what the user calls it, for ``busy``.
-        done: called with the result when it is there; by :meth:`TaskQueue.pump`.
-        ended: called in any case, after ``done``.
-        silent: not shown as busy; its failure is no matter of the user's.
+    The queue calls ``done(result)`` when the result is there, and then, in any case, ``ended()``.
     """
 
     def __init__(
         self,
         name: str,
         arguments: Mapping[str, Any],
-        what: str,
+        what: str = "",
         done: Callable[[Any], None] = lambda _result: None,
         ended: Callable[[], None] = lambda: None,
-        silent: bool = False,
     ) -> None:
         super().__init__("MyoScarSegLib.training.background_work", {"task": name, "arguments": dict(arguments)}, what)
         self.name = name
         self.done = done
         self.ended = ended
-        self.silent = silent
 
 
 class TaskQueue:
-    """A silent task waits until nobody else wants anything."""
+    """The tasks that the user waits for."""
 
-    def __init__(
-        self,
-        python: str | None,
-        environment: Mapping[str, str] | None,
-        failed: Callable[[QueuedTask], None],
-        changed: Callable[[], None],
-        transport: TransportFactory,
-    ) -> None:
-        """``failed(task)`` is called with one that failed or was cancelled, unless it is silent.
-
-        ``changed()`` is called when ``current`` or ``progress`` may have changed.
+    def __init__(self, processes: Mapping[str, Any], failed: Callable[[TrainingTask], None], changed: Callable[[], None]) -> None:
+        """``processes`` is what a task is started with. ``failed(task)`` is called with one that failed or was cancelled,
+        ``changed()`` when ``current`` or ``progress`` may have changed.
         """
-        self._python, self._environment, self._transport = python, environment, transport
-        self._failed, self._changed = failed, changed
-        self._waiting: list[QueuedTask] = []
-        self._running: QueuedTask | None = None
+        self._processes, self._failed, self._changed = processes, failed, changed
+        self._waiting: list[TrainingTask] = []
+        self._running: TrainingTask | None = None
 
-    def add(self, task: QueuedTask) -> QueuedTask:
+    def add(self, task: TrainingTask) -> TrainingTask:
         """Have a task done, after those that wait."""
         self._waiting.append(task)
-        self._waiting.sort(key=lambda one: one.silent)
-        running = self._running
-        if not task.silent and running is not None and running.silent and not running.finished:
-            running.put_back()  # it begins again when nobody waits for anything
-            self._waiting.append(running)
-            self._running = None
         self._changed()
         return task
 
     @property
-    def busy(self) -> bool:
-        """Whether anything is being done, or waits for that."""
-        return self._running is not None or bool(self._waiting)
-
-    @property
-    def current(self) -> QueuedTask | None:
-        """The task in hand that the user knows of, or the next one."""
-        return next((task for task in [self._running, *self._waiting] if task is not None and not task.silent), None)
+    def current(self) -> TrainingTask | None:
+        """The task in hand, or the next one."""
+        return next((task for task in [self._running, *self._waiting] if task is not None), None)
 
     @property
     def progress(self) -> tuple[int, int, str, float | None]:
-        """``(done, total, message, seconds left or None)`` of the current task."""
-        running = self._running
-        return (0, 0, "", None) if running is None or running.silent else running.progress
+        """``(done, total, message, seconds left or None)`` of the task in hand."""
+        return (0, 0, "", None) if self._running is None else self._running.progress
 
     def pump(self) -> None:
         """Look after the task in hand, and begin the next one."""
@@ -92,7 +63,7 @@ class TaskQueue:
         if running is not None:
             before = running.progress
             if not running.poll():
-                if running.progress != before and not running.silent:
+                if running.progress != before:
                     self._changed()
                 return
             self._running = None
@@ -101,12 +72,12 @@ class TaskQueue:
             self._begin(self._waiting.pop(0))
 
     def cancel(self) -> None:
-        """Cancel the task in hand and all that wait, but for silent ones."""
-        for task in [task for task in self._waiting if not task.silent]:
-            self._waiting.remove(task)
+        """Cancel the task in hand and all that wait."""
+        waiting, self._waiting = self._waiting, []
+        for task in waiting:
             task.cancel()
             self._end(task)
-        if self._running is not None and not self._running.silent:
+        if self._running is not None:
             self._running.cancel()
 
     def close(self) -> None:
@@ -116,23 +87,22 @@ class TaskQueue:
             self._running.kill()
         self._running = None
 
-    def _begin(self, task: QueuedTask) -> None:
+    def _begin(self, task: TrainingTask) -> None:
         try:
-            task.start(python=self._python, environment=self._environment, transport=self._transport)
+            task.start(**self._processes)
         except MyoScarSegError as error:
             task.finish(FAILED, error=error)
             self._end(task)
             return
         self._running = task
-        if not task.silent:
-            self._changed()
+        self._changed()
 
-    def _end(self, task: QueuedTask) -> None:
+    def _end(self, task: TrainingTask) -> None:
         try:
             if task.state == DONE:
                 task.done(task.result)
         finally:
             task.ended()
-            if task.state in (FAILED, CANCELLED) and not task.silent:
+            if task.state in (FAILED, CANCELLED):
                 self._failed(task)
             self._changed()

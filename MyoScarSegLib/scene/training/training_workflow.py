@@ -25,7 +25,7 @@ from MyoScarSegLib.scene.training.advice import next_step, refusal
 from MyoScarSegLib.scene.training.library_cases import LibraryCases
 from MyoScarSegLib.scene.training.library_watch import LibraryWatch
 from MyoScarSegLib.scene.training.run_watch import RunWatch
-from MyoScarSegLib.scene.training.task_queue import QueuedTask, TaskQueue
+from MyoScarSegLib.scene.training.task_queue import TaskQueue, TrainingTask
 from MyoScarSegLib.scene.training.trained_models import TrainedModels
 from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.scene.training.trainings import Trainings
@@ -48,6 +48,7 @@ class TrainingWorkflow:
         workflow: of the first tab: the study in hand, and the models in use.
         cases, trainings, models: what is done with cases and split, with trainings, with models.
         library: the open library's files, looked at again and again; run_files: those of its trainings.
+        processes: what a task is started with: ``python``, its ``environment``, and the ``transport`` that it hangs on.
         last_task: the one that was begun last, for scripts that wait for it.
         folder: for files that are passed on to processes or back.
         kept_folder: of the library of the last time, which is opened when it is needed; None if there was none.
@@ -64,15 +65,13 @@ class TrainingWorkflow:
         clock: Callable[[], float] = time.monotonic,
         transport: TransportFactory = SubprocessTransport,
     ) -> None:
-        """Beside the first tab's workflow. ``python`` is the interpreter with the networks (this process's own if None), with its
-        environment and what its processes hang on.
-        """
+        """Beside the first tab's workflow; ``python`` is the interpreter with the networks, this process's own if None."""
         self.scene, self.workflow = scene, workflow
-        self.python, self.environment = python, environment
+        self.processes: dict[str, Any] = {"python": python, "environment": environment, "transport": transport}
         self.state = TrainingState()
         self.changed = Signal()
-        self.tasks = TaskQueue(python, environment, self._task_failed, self._tasks_changed, transport)
-        self.last_task: QueuedTask | None = None
+        self.tasks = TaskQueue(self.processes, self._task_failed, self._tasks_changed)
+        self.last_task: TrainingTask | None = None
         self.library = LibraryWatch(self, clock)
         self.run_files = RunWatch(self, clock)
         self.cases = LibraryCases(self)
@@ -94,6 +93,7 @@ class TrainingWorkflow:
         self._observers.clear()
         self._steps.clear()
         self.tasks.close()
+        self.library.close()
         self.changed.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -126,6 +126,7 @@ class TrainingWorkflow:
         try:
             self._step()
             self.tasks.pump()
+            self.library.poll()
             if self.watching or self.state.running:
                 self.library.look()
                 if self.library.answers:
@@ -133,7 +134,7 @@ class TrainingWorkflow:
                 self.trainings.resume_interrupted()
         finally:
             self._pumping = False
-        return bool(self._steps) or self.tasks.busy or self.library.looking
+        return bool(self._steps) or self.tasks.current is not None or self.library.looking
 
     def refresh(self) -> None:
         """Look at library and trainings now, not at the next turn."""
@@ -204,7 +205,7 @@ class TrainingWorkflow:
             ended()
             self.library.look(at_once=True)
 
-        self.last_task = self.tasks.add(QueuedTask(name, {**library, **arguments}, busy, succeeded, after))
+        self.last_task = self.tasks.add(TrainingTask(name, {**library, **arguments}, busy, succeeded, after))
         return True
 
     def do_in_steps(self, steps: Iterator[None]) -> None:
@@ -238,7 +239,7 @@ class TrainingWorkflow:
         task = self.tasks.current
         self.update(busy=task.what if task is not None else "open" if self._steps else "", progress=self.tasks.progress)
 
-    def _task_failed(self, task: QueuedTask) -> None:
+    def _task_failed(self, task: TrainingTask) -> None:
         if task.state == CANCELLED:
             self.say(note=_("Cancelled."))
         else:

@@ -177,15 +177,8 @@ class Trainings:
         return self._training.begin("compare", arguments, "compare", ended=self._training.run_files.refresh)
 
     def show_worst(self, patient: str, k: int, case: str | None = None) -> bool:
-        """Show a slice of a validation patient with the outlines of reader, new model and model in use.
-
-        Args:
-            patient: code of the patient.
-            k: the slice.
-            case: which of the patient's; None for the one whose worst slice is ``k``.
-
-        Returns:
-            Whether it was begun; it is shown when the state's ``busy`` has ended.
+        """Show a slice of a validation patient's case (the one whose worst slice it is if None) with the outlines of reader, new
+        model and model in use. Returns whether it was begun; it is shown when the state's ``busy`` has ended.
         """
         training, comparison, run = self._training, self._training.state.comparison, self._training.state.run
         if comparison is None or run is None:
@@ -273,7 +266,7 @@ class Trainings:
 
     def _start(self, run: Run) -> None:
         """Start or resume a training. Raises what :meth:`Run.start` does."""
-        run.start(python=self._training.python, environment=self._training.environment)
+        run.start(python=self._training.processes["python"], environment=self._training.processes["environment"])
         self.last_run, self._may_resume = run, True
         self._training.run_files.look(at_once=True)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,9 +17,17 @@ from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.description import orientation_words
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import INFARCT
 from MyoScarSegLib.training.datasets.label_pictures import write_thumbnail
-from MyoScarSegLib.training.datasets.labeled import INFARCT, LabeledStudy
-from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, read_written, write_image, write_label_segments
+from MyoScarSegLib.training.datasets.labeled import LabeledStudy
+from MyoScarSegLib.training.datasets.patients import CODE
+from MyoScarSegLib.training.datasets.stored_stacks import (
+    StoredPlaces,
+    places_of,
+    read_written,
+    write_image,
+    write_label_segments,
+)  # fmt: skip
 from MyoScarSegLib.utils.files import sha256_of, write_json
 from MyoScarSegLib.utils.json_fields import Count, Index, load, to_json
 
@@ -28,20 +35,16 @@ RECORD = "case.json"
 VOLUME, SEGMENTATION, THUMBNAIL = "volume.nrrd", "segmentation.seg.nrrd", "thumbnail.png"
 VERSION = 2
 
-_CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 _LONGEST_TEXT, _LONGEST_TAG = 200, 40
 
 
-@dataclass(frozen=True)
-class CaseGeometry:
-    """Size and places of a case's stack; see :class:`~.stored_stacks.CaseFacts`. ``orientation`` is in words."""
+@dataclass(frozen=True, kw_only=True)
+class CaseGeometry(StoredPlaces):
+    """Size and places of a case's stack; ``orientation`` is in words."""
 
     slices: Count
     rows: Count
     columns: Count
-    spacing_mm: tuple[float, float, float] | None
-    slice_positions_mm: tuple[float, ...] | None
-    slice_origins_mm: tuple[tuple[float, float, float], ...] | None
     orientation: str
 
 
@@ -104,16 +107,25 @@ class Case:
         return self.geometry.slices
 
     @property
-    def facts(self) -> CaseFacts:
-        """What the case's files cannot hold."""
-        at = self.geometry
-        places = at.spacing_mm, at.slice_positions_mm, at.slice_origins_mm
-        return CaseFacts(self.patient, self.wall_known, *places, self.bad_slices)
-
-    @property
     def unreviewed(self) -> tuple[int, ...]:
         """Numbers of the slices that nobody has reviewed yet."""
         return () if self.reviewed is None else tuple(k for k in range(self.slices) if k not in self.reviewed)
+
+    def difference(self, folder: Path, sum_of: Callable[[Path], str | None] = sha256_of) -> str:
+        """The sentence that says which of the files in ``folder`` is not the one that was added; empty if none is.
+
+        ``sum_of`` a file is its SHA-256, or None if it is not to be looked at.
+        """
+        for name, digest in self.files.items():
+            try:
+                found = sum_of(folder / name)
+            except OSError as error:
+                reason = f"is missing or cannot be read: {error.strerror}. Put it back, or remove the case and add it again."
+                return f"{name} of {self.case} {reason}"
+            if found not in (digest, None):
+                changed = f"{name} of {self.case} was changed since it was added (its checksum differs): edited, or damaged."
+                return f"{changed} Accept the change (in Slicer, or by `myoscarseg library accept`), or add the case again."
+        return ""
 
     def to_json(self) -> dict[str, Any]:
         """The record as a JSON object."""
@@ -141,12 +153,13 @@ def write_case(
     study, scar = labeled.study, labeled.labels >= INFARCT
     write_image(folder / VOLUME, study)
     names = write_label_segments(folder / SEGMENTATION, labeled.labels, labeled.wall_known, study)
-    facts = CaseFacts.of(labeled.patient, labeled.wall_known, study)
-    if not np.array_equal(read_written(folder / VOLUME, facts).voxels, study.voxels):
-        raise StudyError(f"{folder / VOLUME} does not read back as it was written; is the disk full or failing?")
-    burden = scar_burden(scar, study.geometry)
     orientation = "" if study.geometry.spacing_mm is None else orientation_words(study.geometry.direction)
     rows, columns = study.slice_shape
+    geometry = CaseGeometry(slices=study.slices, rows=rows, columns=columns, orientation=orientation, **places_of(study))
+    bad_slices = tuple(sorted(study.bad_slices))
+    if not np.array_equal(read_written(folder / VOLUME, geometry, bad_slices).voxels, study.voxels):
+        raise StudyError(f"{folder / VOLUME} does not read back as it was written; is the disk full or failing?")
+    burden = scar_burden(scar, study.geometry)
     case = Case(
         case=labeled.case,
         patient=labeled.patient,
@@ -159,13 +172,11 @@ def write_case(
         files={name: sha256_of(folder / name) for name in (VOLUME, SEGMENTATION)},
         content_sha256=content_digest(labeled),
         image_sha256=image_digest(study),
-        geometry=CaseGeometry(
-            study.slices, rows, columns, facts.spacing_mm, facts.slice_positions_mm, facts.slice_origins_mm, orientation
-        ),
+        geometry=geometry,
         reconstruction=study.reconstruction.value,
-        bad_slices=facts.bad_slices,
+        bad_slices=bad_slices,
         scar_pixels=int(scar.sum()),
-        slices_with_scar=int(scar.any(axis=(1, 2)).sum()),
+        slices_with_scar=labeled.slices_with_scar,
         volume_ml=burden.volume_ml,
         mass_g=burden.mass_g,
         reviewed=labeled.reviewed,
@@ -199,7 +210,7 @@ def content_digest(labeled: LabeledStudy) -> str:
 
 def checked_code(code: str, what: str) -> str:
     """A patient code or case name, which must be fit for a file name on every system and no name of a person; else StudyError."""
-    if not _CODE.fullmatch(code) or case_name(code) != code:
+    if not CODE.fullmatch(code) or case_name(code) != code:
         raise StudyError(
             f"{code!r} is no {what}: use 1 to 64 letters without accents, digits, dots, hyphens and underscores, with a letter "
             "or digit first, such as P012. Never use the patient's name or hospital number."

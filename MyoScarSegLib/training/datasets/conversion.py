@@ -14,10 +14,10 @@ from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.normalization import normalize
+from MyoScarSegLib.study.tissue import BACKGROUND, INFARCT
 from MyoScarSegLib.study.writer import write_volume
-from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.label_pictures import write_gray
-from MyoScarSegLib.training.datasets.labeled import BACKGROUND, INFARCT, DataSet, LabeledStudy
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, none_of
 from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar, straight, write_image
 from MyoScarSegLib.training.datasets.training_library import MARK, SPLIT, Library
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
@@ -101,14 +101,14 @@ def convert(
         raise StudyError(f"There is no layout {layout!r}; there are {', '.join(LAYOUTS)}.")
     if options.boxes not in (PER_SCAR, MERGED):
         raise StudyError(f"Boxes are {PER_SCAR} or {MERGED}, not {options.boxes!r}.")
-    report = Conversion(layout, skipped=dict(data.skipped))
+    work = _Conversion(data, options, Conversion(layout, skipped=dict(data.skipped)), progress, cancel)
     if layout == "library" and (destination / MARK).is_file():
-        _to_library(data, destination, options, report, progress, cancel)
-        return report
-    writers = {"yolosam": _to_yolo, "yolo": _to_yolo, "library": _to_library, "volumes": _to_volumes}
+        work.add_to_library(destination)
+        return work.report
+    writers = {"library": work.add_to_library, "volumes": work.write_volumes}
     with _new_folder(destination) as folder:
-        writers[layout](data, folder, options, report, progress, cancel)
-    return report
+        writers.get(layout, work.write_pictures)(folder)
+    return work.report
 
 
 @contextmanager
@@ -124,58 +124,6 @@ def _new_folder(destination: Path) -> Iterator[Path]:
             move(temporary, destination)
         except OSError as error:
             raise OutputError(f"Cannot write {destination}: {error.strerror}. Choose another folder.") from error
-
-
-def _to_yolo(
-    data: DataSet, folder: Path, options: Options, report: Conversion, progress: Progress, cancel: CancelToken | None
-) -> None:
-    """Both layouts of pictures. Slices of one case are named ``<case>_slice_003``."""
-    given = options.split or data.given_split
-    split = given or split_patients(data.strata, seed=options.seed, folds=options.folds, held_out=options.held_out)
-    yolosam = report.layout == "yolosam"
-    report.split, report.warnings = split, check_split(split, data.slices)
-    part_of = {**dict.fromkeys(split.training, "train"), **dict.fromkeys(split.validation, "val")}
-    sidecar = Sidecar()
-    facts = _facts_of_pictures(data)
-    written = [labeled for labeled in data.slices if labeled.patient in part_of]
-    for labeled in steps(written, lambda labeled: f"Writing {labeled.stack}", progress, cancel):
-        name = f"{_file_name(labeled.stack)}_slice_{labeled.index:03d}"
-        if name in sidecar.slices:
-            raise StudyError(f"Two slices would be called {name}; give their cases different names.")
-        part = part_of[labeled.patient]
-        homes = {kind: folder / (f"{part}/{kind}" if yolosam else f"{kind}/{part}") for kind in ("images", "masks", "labels")}
-        write_gray(homes["images"] / f"{name}.png", np.round(normalize(labeled.image) * 255))
-        if yolosam:
-            write_gray(homes["masks"] / f"{name}.png", np.where(labeled.scar, 255, 0))
-        boxes = scar_boxes(labeled.scar, labeled.pixel_spacing_mm, merged=options.boxes == MERGED)
-        write_bytes(homes["labels"] / f"{name}.txt", yolo_text(boxes, labeled.scar.shape).encode())
-        sidecar.slices[name] = (labeled.stack, labeled.index)
-        sidecar.cases[labeled.stack] = facts[labeled.stack]
-        report.slices += 1
-        report.slices_with_scar += int(labeled.scar.any())
-    report.cases = len(sidecar.cases)
-    places = ("train/images", "val/images") if yolosam else ("images/train", "images/val")
-    # Without a `path`, ultralytics looks beside the file, so the folder may be moved.
-    yaml = f"train: {places[0]}\nval: {places[1]}\nnames:\n  0: scar\n"
-    write_bytes(folder / "data.yaml", yaml.encode())
-    split.write(folder / SPLIT)
-    sidecar.write(folder)
-
-
-def _facts_of_pictures(data: DataSet) -> dict[str, CaseFacts]:
-    """What pictures cannot say: whose they are and how far apart. The wall is not in the masks, so it is not known."""
-    facts: dict[str, CaseFacts] = {}
-    for one in data.stacks:
-        known = CaseFacts.of(one.patient, False, one.study)
-        if known.spacing_mm is not None:
-            distance = one.study.geometry.slice_distance_mm or known.spacing_mm[2]
-            known = dataclasses.replace(known, spacing_mm=(*known.spacing_mm[:2], distance))
-        facts[one.case] = known
-    for labeled in data.slices:
-        row, column = labeled.pixel_spacing_mm or (None, None)
-        spacing = None if row is None or column is None else (column, row, labeled.slice_spacing_mm or 1.0)
-        facts.setdefault(labeled.stack, CaseFacts(labeled.patient, False, spacing))
-    return facts
 
 
 def scar_boxes(scar: np.ndarray, pixel_spacing_mm: tuple[float, float] | None = None, *, merged: bool = False) -> np.ndarray:
@@ -201,75 +149,121 @@ def yolo_text(boxes: np.ndarray, shape: tuple[int, int]) -> str:
     return "".join(lines)
 
 
-def _to_volumes(
-    data: DataSet, folder: Path, options: Options, report: Conversion, progress: Progress, cancel: CancelToken | None
-) -> None:
-    studies = _studies(data, report)
-    plain = all(set(np.unique(one.labels)) <= {BACKGROUND, INFARCT} for one in studies)
-    sidecar = Sidecar(label_map=dict(labelmaps.BINARY[1] if plain else labelmaps.EMIDEC))
-    for one in steps(studies, lambda one: f"Writing {one.case}", progress, cancel):
-        name = _file_name(one.case)
-        if name in sidecar.cases:
-            raise StudyError(f"Two cases would be called {name}; give them different names.")
-        write_image(folder / "images" / f"{name}.nii.gz", one.study)
-        labels = (one.labels == INFARCT).astype(np.uint8) if plain else one.labels
-        write_volume(folder / "labels" / f"{name}.nii.gz", labels, straight(one.study))
-        sidecar.cases[name] = CaseFacts.of(one.patient, one.wall_known, one.study)
-        _count(report, one)
-    named = {"background": 0, "scar": 1} if plain else _DATASET_JSON
-    write_json(folder / "dataset.json", {"channel_names": {"0": "LGE"}, "labels": named, "file_ending": ".nii.gz"})
-    if data.given_split is not None:
-        data.given_split.write(folder / SPLIT)
-    sidecar.write(folder)
+@dataclass
+class _Conversion:
+    """One conversion under way."""
 
+    data: DataSet
+    options: Options
+    report: Conversion
+    progress: Progress
+    cancel: CancelToken | None
 
-def _to_library(
-    data: DataSet, folder: Path, options: Options, report: Conversion, progress: Progress, cancel: CancelToken | None
-) -> None:
-    new = not (folder / MARK).is_file()
-    library = Library.create(folder)
-    before = set() if new else {case.case for case in library.scan()[0]}
-    studies = _studies(data, report)
-    for one in steps(studies, lambda one: f"Adding {one.case}", progress, cancel):
-        try:
-            case = library.add(
-                one.study,
-                one.labels,
-                patient=one.patient,
-                case=None if one.case == one.patient else case_name(one.case),
-                source=options.source or data.kind,
-                reviewer=options.reviewer,
-                wall_known=one.wall_known,
-                reviewed=one.reviewed,
-                cancel=cancel,
-            )
-        except StudyError as error:
-            report.skipped[one.case] = str(error)
-            continue
-        if case.case in before:
-            report.known.append(case.case)
-        else:
-            _count(report, one)
-    if not report.cases and not report.known:
-        name, reason = next(iter(report.skipped.items()))
-        raise StudyError(f"None of the {len(report.skipped)} cases can be added; {name}: {reason}")
-    if new and data.given_split is not None:
-        data.given_split.write(folder / SPLIT)
+    def write_pictures(self, folder: Path) -> None:
+        """Both layouts of pictures. Slices of one case are named ``<case>_slice_003``."""
+        data, options, report = self.data, self.options, self.report
+        given = options.split or data.given_split
+        split = given or split_patients(data.strata, seed=options.seed, folds=options.folds, held_out=options.held_out)
+        yolosam = report.layout == "yolosam"
+        report.split, report.warnings = split, check_split(split, data.slices)
+        part_of = {**dict.fromkeys(split.training, "train"), **dict.fromkeys(split.validation, "val")}
+        sidecar, facts = Sidecar(), self._facts_of_pictures()
+        written = [labeled for labeled in data.slices if labeled.patient in part_of]
+        for labeled in steps(written, lambda labeled: f"Writing {labeled.stack}", self.progress, self.cancel):
+            name = f"{_file_name(labeled.stack)}_slice_{labeled.index:03d}"
+            if name in sidecar.slices:
+                raise StudyError(f"Two slices would be called {name}; give their cases different names.")
+            part = part_of[labeled.patient]
+            homes = {kind: folder / (f"{part}/{kind}" if yolosam else f"{kind}/{part}") for kind in ("images", "masks", "labels")}
+            write_gray(homes["images"] / f"{name}.png", np.round(normalize(labeled.image) * 255))
+            if yolosam:
+                write_gray(homes["masks"] / f"{name}.png", np.where(labeled.scar, 255, 0))
+            boxes = scar_boxes(labeled.scar, labeled.pixel_spacing_mm, merged=options.boxes == MERGED)
+            write_bytes(homes["labels"] / f"{name}.txt", yolo_text(boxes, labeled.scar.shape).encode())
+            sidecar.slices[name] = (labeled.stack, labeled.index)
+            sidecar.cases[labeled.stack] = facts[labeled.stack]
+            report.slices += 1
+            report.slices_with_scar += int(labeled.scar.any())
+        report.cases = len(sidecar.cases)
+        places = ("train/images", "val/images") if yolosam else ("images/train", "images/val")
+        # Without a `path`, ultralytics looks beside the file, so the folder may be moved.
+        yaml = f"train: {places[0]}\nval: {places[1]}\nnames:\n  0: scar\n"
+        write_bytes(folder / "data.yaml", yaml.encode())
+        split.write(folder / SPLIT)
+        sidecar.write(folder)
 
+    def _facts_of_pictures(self) -> dict[str, CaseFacts]:
+        """What pictures cannot say: whose they are and how far apart. The wall is not in the masks, so it is not known."""
+        facts: dict[str, CaseFacts] = {}
+        for one in self.data.stacks:
+            known = CaseFacts.of(one.patient, False, one.study)
+            if known.spacing_mm is not None:
+                distance = one.study.geometry.slice_distance_mm or known.spacing_mm[2]
+                known = dataclasses.replace(known, spacing_mm=(*known.spacing_mm[:2], distance))
+            facts[one.case] = known
+        for labeled in self.data.slices:
+            row, column = labeled.pixel_spacing_mm or (None, None)
+            spacing = None if row is None or column is None else (column, row, labeled.slice_spacing_mm or 1.0)
+            facts.setdefault(labeled.stack, CaseFacts(patient=labeled.patient, wall_known=False, spacing_mm=spacing))
+        return facts
 
-def _studies(data: DataSet, report: Conversion) -> list[LabeledStudy]:
-    studies, failed = data.studies()
-    report.skipped |= failed
-    if not studies:
-        name, reason = next(iter(failed.items()))
-        raise StudyError(f"None of the {len(failed)} cases can be converted; {name}: {reason}")
-    return studies
+    def write_volumes(self, folder: Path) -> None:
+        """A NIfTI file of the image and one of the labels for each case."""
+        studies = self._studies()
+        plain = all(set(np.unique(one.labels)) <= {BACKGROUND, INFARCT} for one in studies)
+        sidecar = Sidecar()
+        for one in steps(studies, lambda one: f"Writing {one.case}", self.progress, self.cancel):
+            name = _file_name(one.case)
+            if name in sidecar.cases:
+                raise StudyError(f"Two cases would be called {name}; give them different names.")
+            write_image(folder / "images" / f"{name}.nii.gz", one.study)
+            labels = (one.labels == INFARCT).astype(np.uint8) if plain else one.labels
+            write_volume(folder / "labels" / f"{name}.nii.gz", labels, straight(one.study))
+            sidecar.cases[name] = CaseFacts.of(one.patient, one.wall_known, one.study)
+            self._count(one)
+        named = {"background": 0, "scar": 1} if plain else _DATASET_JSON
+        write_json(folder / "dataset.json", {"channel_names": {"0": "LGE"}, "labels": named, "file_ending": ".nii.gz"})
+        if self.data.given_split is not None:
+            self.data.given_split.write(folder / SPLIT)
+        sidecar.write(folder)
 
+    def add_to_library(self, folder: Path) -> None:
+        """Each case that the library in ``folder``, which is made if it is missing, does not have."""
+        data, report = self.data, self.report
+        new = not (folder / MARK).is_file()
+        library = Library.create(folder)
+        before = {case.case for case in library.scan()[0]}
+        source, reviewer = self.options.source or data.kind, self.options.reviewer
+        for one in steps(self._studies(), lambda one: f"Adding {one.case}", self.progress, self.cancel):
+            try:
+                name = None if one.case == one.patient else case_name(one.case)
+                case = library.add(
+                    one.study, one.labels, patient=one.patient, case=name, source=source, reviewer=reviewer,
+                    wall_known=one.wall_known, reviewed=one.reviewed, cancel=self.cancel,
+                )  # fmt: skip
+            except StudyError as error:
+                report.skipped[one.case] = str(error)
+                continue
+            if case.case in before:
+                report.known.append(case.case)
+            else:
+                self._count(one)
+        if not report.cases and not report.known:
+            raise none_of(report.skipped, "cases can be added")
+        if new and data.given_split is not None:
+            data.given_split.write(folder / SPLIT)
 
-def _count(report: Conversion, one: LabeledStudy) -> None:
-    report.cases += 1
-    report.slices += one.study.slices
-    report.slices_with_scar += int((one.labels >= INFARCT).any(axis=(1, 2)).sum())
+    def _studies(self) -> list[LabeledStudy]:
+        studies, failed = self.data.studies()
+        self.report.skipped |= failed
+        if not studies:
+            raise none_of(failed, "cases can be converted")
+        return studies
+
+    def _count(self, one: LabeledStudy) -> None:
+        self.report.cases += 1
+        self.report.slices += one.study.slices
+        self.report.slices_with_scar += one.slices_with_scar
 
 
 def _file_name(name: str) -> str:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.reader import read_study
-from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, none_of
 from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap, classes_on, parse_label_map, unnamed
 from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs, in_emidecs_layout
 from MyoScarSegLib.training.datasets.patients import PatientRule
 from MyoScarSegLib.training.datasets.stored_stacks import Sidecar, read_written
+from MyoScarSegLib.training.datasets.training_library import MARK, Library
 from MyoScarSegLib.training.datasets.yolosam import parts_of, read_yolosam
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
@@ -53,8 +54,6 @@ def read_dataset(
         if kind == "library":
             if label_map is not None or patient_pattern is not None:
                 raise StudyError(f"{folder} says itself what its labels mean and whose they are; leave out labels and patients.")
-            from MyoScarSegLib.training.datasets.training_library import Library
-
             library = Library.open(folder)
             studies, skipped = library.read(progress=progress, cancel=cancel)
             return DataSet.of_studies(kind, studies, skipped, library.split_manifest())
@@ -73,7 +72,7 @@ def kind_of(folder: Path | str) -> str:
     folder = Path(folder)
     if not folder.is_dir():
         raise StudyError(f"There is no folder {folder}.")
-    if (folder / "library.json").is_file():
+    if (folder / MARK).is_file():
         return "library"
     if parts_of(folder):
         return "yolosam"
@@ -97,7 +96,7 @@ def _volumes(
 ) -> tuple[list[LabeledStudy], dict[str, str]]:
     """All cases of a folder of volumes (NIfTI, NRRD, MetaImage; images also as DICOM), and why others could not be read.
 
-    The label map is the one given, the data set's own, or what a file's place says (:func:`~.labelmaps.named_by_place`).
+    The label map is the one given, or what a file's place says (:func:`~.labelmaps.named_by_place`).
     """
     pairs, skipped = find_pairs(folder)
     if not pairs and not skipped:
@@ -110,7 +109,7 @@ def _volumes(
     unknown: list[UnnamedLabelsError] = []
     for pair in steps(pairs, lambda pair: f"Reading {pair.case}", progress, cancel):
         try:
-            studies.append(_volume(pair, rule, sidecar, label_map or sidecar.label_map, folder))
+            studies.append(_volume(pair, rule, sidecar, label_map, folder))
         except UnnamedLabelsError as error:
             if error.example is None:  # segments, which are asked for by their names
                 raise
@@ -122,14 +121,13 @@ def _volumes(
         asked.example = unknown[0].example
         raise asked
     if not studies:
-        name, reason = next(iter(skipped.items()))
-        raise StudyError(f"None of the {len(skipped)} cases in {folder} can be read; {name}: {reason}")
+        raise none_of(skipped, f"cases in {folder} can be read")
     return studies, skipped
 
 
 def _volume(pair: Pair, rule: PatientRule, sidecar: Sidecar, label_map: LabelMap | None, folder: Path) -> LabeledStudy:
     facts = sidecar.cases.get(pair.case)
-    study = read_study(pair.image) if facts is None else read_written(pair.image, facts)
+    study = read_study(pair.image) if facts is None else read_written(pair.image, facts, facts.bad_slices)
     patient = rule.of_stack(pair.case) if facts is None else facts.patient
     classes, wall_known = classes_on(study, pair.labels, label_map, None if facts is None else facts.wall_known, folder)
     return LabeledStudy(pair.case, patient, replace(study, case=pair.case), classes, wall_known)

@@ -5,8 +5,6 @@ One bad case never stops the import of the others.
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,18 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.errors import OutputError, StudyError, UnnamedLabelsError
+from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.case_record import RECORD, THUMBNAIL, Case, image_digest
+from MyoScarSegLib.training.datasets.case_record import Case, image_digest
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledStudy
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
-from MyoScarSegLib.training.datasets.patients import may_be_a_persons
+from MyoScarSegLib.training.datasets.patients import PatientRule, may_be_a_persons
 from MyoScarSegLib.training.datasets.scenes import SceneCase, is_scene, opened_scene, scenes_in
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
 ADDED, SAME, PROBLEM = "added", "same", "problem"
@@ -88,21 +85,18 @@ def import_cases(
     """Add the cases of scenes (``.mrb``, ``.mrml``), of folders of scenes, and of folders that
     :func:`~.dataset_reader.read_dataset` reads. What is done stays when it is cancelled; a ``report`` that is given tells of it.
 
-    A ``patient_pattern`` is a regular expression that finds the patient's code in file names. Without one, scenes get the codes
-    that :func:`next_code` gives, one per scene: their names may be those of persons. So do patients in folders whose names
-    :func:`~.patients.may_be_a_persons`; the report says who got which.
+    A ``patient_pattern`` finds the patient's code in file names, see :class:`~.patients.PatientRule`. Without one, scenes get
+    the codes that :func:`next_code` gives, one per scene: their names may be those of persons. So do patients in folders whose
+    names :func:`~.patients.may_be_a_persons`; the report says who got which.
 
     Raises:
         StudyError: the pattern is none.
         OutputError: the library cannot be written.
     """
-    try:
-        pattern = re.compile(patient_pattern) if patient_pattern else None
-    except re.error as error:
-        raise StudyError(f"{patient_pattern!r} is no pattern: {error}.") from error
+    PatientRule(patient_pattern)  # before anything is read
     library.check_there()
     facts = {"reviewer": reviewer, "added_by": added_by, "tags": tuple(tags)}
-    importer = _Importer(library, pattern, label_map, facts, progress, cancel, report or ImportReport())
+    importer = _Importer(library, patient_pattern or None, label_map, facts, progress, cancel, report or ImportReport())
     for done, path in enumerate(paths):
         importer.take(Path(path), done, len(paths))
     return importer.report
@@ -120,7 +114,7 @@ class _Importer:
     """One import under way; ``facts`` go into each record, ``known`` are the cases that the library has."""
 
     library: Library
-    pattern: re.Pattern[str] | None
+    pattern: str | None
     label_map: LabelMap | None
     facts: dict[str, Any]
     progress: Progress
@@ -154,8 +148,8 @@ class _Importer:
             if not cases:
                 raise StudyError("There is no segmentation in this scene.")
             patient = ""
-            for case in cases:
-                where = path.name if len(cases) == 1 else f"{path.name}, segmentation {case.number}"
+            for number, case in enumerate(cases, start=1):
+                where = path.name if len(cases) == 1 else f"{path.name}, segmentation {number}"
                 self._step(where, done, total)
                 try:
                     patient = self._add_scene_case(case, patient or self._patient_of(path), where)
@@ -175,12 +169,7 @@ class _Importer:
         return patient
 
     def _patient_of(self, path: Path) -> str:
-        if self.pattern is None:
-            return next_code(self.library)
-        found = self.pattern.search(path.stem)
-        if found is None:
-            raise StudyError(f"The pattern {self.pattern.pattern!r} finds no patient in this name.")
-        return found.group(1) if found.groups() else found.group()
+        return next_code(self.library) if self.pattern is None else PatientRule(self.pattern).of_stack(path.stem)
 
     def _twin(self, study: Study) -> Case | None:
         """The case in the library with the same image."""
@@ -195,13 +184,8 @@ class _Importer:
         return next(name for name in (f"{patient}-{n}" for n in range(2, 100_000)) if name.lower() not in taken)
 
     def _folder(self, path: Path) -> None:
-        data = read_dataset(
-            path,
-            label_map=self.label_map,
-            patient_pattern=None if self.pattern is None else self.pattern.pattern,
-            progress=self.progress,
-            cancel=self.cancel,
-        )
+        how: dict[str, Any] = {"label_map": self.label_map, "patient_pattern": self.pattern}
+        data = read_dataset(path, **how, progress=self.progress, cancel=self.cancel)
         studies, failed = data.studies()
         for name, reason in (*data.skipped.items(), *failed.items()):
             self._problem(name, reason)
@@ -266,43 +250,12 @@ def export_cases(
         OutputError: a file cannot be written.
     """
     library.check_there()
-    cases, damaged = library.scan()
-    known = {case.case: case for case in cases}
-    for name in names:
-        if name not in known:
-            raise StudyError(damaged.get(name) or f"{library.folder} has no case {name!r}.")
+    records = [library.record(name) for name in names]
     target = Library.create(folder)
     there = target.folders()
     for name in names:
         if name in there:
             raise StudyError(f"{folder} has a case {name} already. Choose another folder.")
-    exported: list[str] = []
-    for name in steps(names, lambda name: f"Exporting {name}", progress, cancel):
-        with target.place_for(name, cancel) as place:
-            _copy(library.folders().get(name), place, known[name])
-        exported.append(name)
-    return exported
-
-
-def _copy(source: Path | None, place: Path, case: Case) -> None:
-    """The files that a record names, and no others that may lie beside them; checked after copying."""
-    if source is None:
-        raise StudyError(f"Case {case.case} was removed meanwhile.")
-    for name in (*case.files, RECORD, THUMBNAIL):
-        if name == THUMBNAIL and not (source / name).is_file():
-            continue
-        try:
-            shutil.copyfile(source / name, place / name)
-        except FileNotFoundError as error:
-            raise StudyError(f"{source / name} is missing. Remove the case and add it again.") from error
-        except OSError as error:
-            raise OutputError(
-                f"Cannot copy {source / name} to {place.parent}: {error.strerror}. Choose another folder, or free some space."
-            ) from error
-    # Of the copy, so that what another Slicer changed while it was made is noticed too.
-    for name, digest in case.files.items():
-        if sha256_of(place / name) != digest:
-            raise StudyError(
-                f"{source / name} is not the file that was added (its checksum differs). Accept the change, or add the case "
-                "again."
-            )
+    for case in steps(records, lambda case: f"Exporting {case.case}", progress, cancel):
+        target.add_copy(case, library.folder_of(case.case), cancel=cancel)
+    return list(names)

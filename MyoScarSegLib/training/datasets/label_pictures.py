@@ -12,6 +12,7 @@ import numpy as np
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import write_bytes
+from MyoScarSegLib.utils.windows import window_of
 
 THUMBNAIL_SIDE_PX = 160
 _SCAR_RGB = (255, 176, 0)
@@ -31,7 +32,9 @@ def write_thumbnail(path: Path, study: Study, scar: np.ndarray) -> None:
 
     areas = scar.sum(axis=(1, 2))
     k = int(areas.argmax()) if areas.any() else study.slices // 2
-    rows, columns = _window(study.slice_shape, scar[k])
+    shown = scar[k].copy()  # and the middle 70% of the slice
+    shown[tuple(slice(round(0.15 * length), round(0.85 * length)) for length in shown.shape)] = True
+    rows, columns = window_of(shown, 4)
     gray = (np.clip(normalize(study.voxels[k]), 0, 1)[rows, columns] * 255).astype(np.uint8)
     spacing = study.geometry.pixel_spacing_mm or (1.0, 1.0)
     size_mm = gray.shape[0] * spacing[0], gray.shape[1] * spacing[1]
@@ -69,15 +72,3 @@ def write_png(path: Path, picture: Any, **how: Any) -> None:
     data = BytesIO()
     picture.save(data, format="PNG", **how)
     write_bytes(path, data.getvalue())
-
-
-def _window(shape: tuple[int, int], scar: np.ndarray) -> tuple[slice, slice]:
-    """The middle 70% of the slice, moved and grown so that all scar is in it."""
-    found = []
-    for axis, length in enumerate(shape):
-        low, high = round(0.15 * length), round(0.85 * length)
-        inside = np.flatnonzero(scar.any(axis=1 - axis))
-        if inside.size:
-            low, high = min(low, max(0, int(inside[0]) - 4)), max(high, min(length, int(inside[-1]) + 5))
-        found.append(slice(low, max(high, low + 1)))
-    return found[0], found[1]

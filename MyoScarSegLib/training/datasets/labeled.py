@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,15 +12,10 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.stack import FileStack, study_from
 from MyoScarSegLib.study.study import Geometry, Study
-from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
+from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.splits import Split
-
-__all__ = [
-    "BACKGROUND", "CAVITY", "INFARCT", "MYOCARDIUM", "NO_REFLOW", "DataSet", "LabeledSlice", "LabeledStudy",
-    "by_stack", "labeled_phantoms", "scar_only_unless_wall", "stacked", "strata_by_content",
-]  # fmt: skip
 
 #: Slice numbers that leave more than this factor between them are no numbers of slices.
 _SPARSE = 2
@@ -91,6 +87,11 @@ class LabeledStudy:
         if self.labels.shape != self.study.voxels.shape:
             raise ValueError(f"{self.case}: labels {self.labels.shape} do not fit the study {self.study.voxels.shape}")
 
+    @property
+    def slices_with_scar(self) -> int:
+        """How many slices have scar."""
+        return int((self.labels >= INFARCT).any(axis=(1, 2)).sum())
+
     def slices(self) -> list[LabeledSlice]:
         """Its slices in order, without those whose pixels could not be read and those that nobody has reviewed."""
         geometry = self.study.geometry
@@ -119,7 +120,6 @@ class DataSet:
         kind: ``"emidec"`` (volumes in its layout), ``"library"``, ``"yolosam"`` or ``"volumes"``.
         slices: sorted by patient, case and slice; those free of scar too.
         skipped: name of a case (or ``"<case> slice <n>"``) to the reason why it could not be read.
-        strata: patient to what a split spreads evenly, such as ``"scar"`` and ``"normal"``.
         given_split: the split that came with the data (YoloSAM's folders, a library's manifest); None if there is none.
         stacks: the studies that the slices were cut from; empty where the data is single pictures.
     """
@@ -127,7 +127,6 @@ class DataSet:
     kind: str
     slices: list[LabeledSlice]
     skipped: dict[str, str] = field(default_factory=dict)
-    strata: Mapping[str, str] = field(default_factory=dict)
     given_split: Split | None = None
     stacks: tuple[LabeledStudy, ...] = ()
 
@@ -138,8 +137,12 @@ class DataSet:
         """The slices of studies; those that cannot be read are ``skipped``, too."""
         stacks = tuple(sorted(studies, key=lambda one: (one.patient, one.case)))
         bad = {f"{one.case} slice {index}": reason for one in stacks for index, reason in one.study.bad_slices.items()}
-        slices = [labeled for one in stacks for labeled in one.slices()]
-        return cls(kind, slices, {**skipped, **bad}, strata_by_content(slices), given_split, stacks)
+        return cls(kind, slices_of(stacks), {**skipped, **bad}, given_split, stacks)
+
+    @property
+    def strata(self) -> dict[str, str]:
+        """Patient to what a split spreads evenly: ``"scar"`` or ``"normal"``."""
+        return strata_by_content(self.slices)
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -159,12 +162,23 @@ class DataSet:
         return studies, failed
 
 
+def none_of(failures: Mapping[str, str], what: str) -> StudyError:
+    """The error that none of the cases of a folder can be read or written, with the first reason."""
+    name, reason = next(iter(failures.items()))
+    return StudyError(f"None of the {len(failures)} {what}; {name}: {reason}")
+
+
 def labeled_phantoms(seed: int, count: int) -> list[LabeledSlice]:
     """Slices of numerical phantoms, of one made patient, each a stack of its own."""
     from MyoScarSegLib.phantom import phantom_slices
 
     name, made = f"phantom-{seed}", enumerate(phantom_slices(seed, count))
     return [LabeledSlice(name, n, image, labels, case=f"{name}-{n}") for n, (image, labels) in made]
+
+
+def slices_of(studies: Iterable[LabeledStudy]) -> list[LabeledSlice]:
+    """The slices of all studies."""
+    return [labeled for one in studies for labeled in one.slices()]
 
 
 def by_stack(slices: Iterable[LabeledSlice]) -> dict[tuple[str, str], list[LabeledSlice]]:
@@ -175,17 +189,24 @@ def by_stack(slices: Iterable[LabeledSlice]) -> dict[tuple[str, str], list[Label
     return found
 
 
+def in_order(slices: Iterable[LabeledSlice]) -> list[LabeledSlice]:
+    """The slices of one stack by their numbers; StudyError if two have the same, or if they differ in size or pixel spacing."""
+    ordered = sorted(slices, key=lambda one: one.index)
+    name = ordered[0].stack
+    for one, other in pairwise(ordered):
+        if one.index == other.index:
+            raise StudyError(f"Two slices of {name} have the same number, {one.index}. Give each stack a case of its own.")
+        if (one.image.shape, one.pixel_spacing_mm) != (other.image.shape, other.pixel_spacing_mm):
+            told = (f"{s.image.shape[0]} x {s.image.shape[1]}, {s.pixel_spacing_mm or 'no'} mm" for s in (one, other))
+            raise StudyError(f"The slices of {name} differ in size or pixel spacing ({'; '.join(told)}), so they are no stack.")
+    return ordered
+
+
 def stacked(slices: Sequence[LabeledSlice]) -> LabeledStudy:
     """The study that single slices of one stack make up. Those missing in between are blank and count as unreadable."""
-    ordered = sorted(slices, key=lambda s: s.index)
+    ordered = in_order(slices)
     first, name = ordered[0], ordered[0].stack
-    shapes = {s.image.shape for s in ordered}
-    if len(shapes) > 1:
-        sizes = ", ".join(f"{rows} x {columns}" for rows, columns in sorted(shapes))
-        raise StudyError(f"The slices of {name} differ in size ({sizes}), so they are no stack.")
     numbers = [s.index for s in ordered]
-    if len(set(numbers)) < len(numbers):
-        raise StudyError(f"Two slices of {name} have the same number, so their order is not known.")
     if numbers[-1] - numbers[0] >= _SPARSE * len(numbers):  # numbers of files or instances, not of slices
         numbers = list(range(len(numbers)))
     places = [number - numbers[0] for number in numbers]

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
-from MyoScarSegLib.study.masks import Segment, StoredLabels, check_cover, read_labels, scar_of
+from MyoScarSegLib.study.masks import StoredLabels, read_labels
+from MyoScarSegLib.study.segments import Segment, check_cover, scar_of
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import class_named, says_scar
-from MyoScarSegLib.training.datasets.labeled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, scar_only_unless_wall
+from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_named, says_scar
+from MyoScarSegLib.training.datasets.labeled import scar_only_unless_wall
 from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_acdcs_layout, in_emidecs_layout, stem
-from MyoScarSegLib.training.datasets.stored_stacks import Sidecar
 from MyoScarSegLib.utils.files import read_json
 from MyoScarSegLib.utils.words import listed
 
@@ -70,9 +70,9 @@ def parse_label_map(text: str) -> LabelMap:
 def named_by_place(path: Path, values: Collection[int], root: Path | None = None) -> LabelMap | None:
     """What the ``values`` in a plain label file mean by where it lies; None if that does not say.
 
-    Our own results say it, and EMIDEC's layout; nnU-Net's ``dataset.json`` or our own record beside the file or its folder; and,
-    if there is one value only (1 or 255), a file or folder whose name says scar, infarct or LGE. Names of folders above ``root``
-    (the file's own if None) do not count. Nothing but 0 is no scar.
+    Our own results say it, and EMIDEC's layout; nnU-Net's ``dataset.json`` beside the file or its folder; and, if there is one
+    value only (1 or 255), a file or folder whose name says scar, infarct or LGE. Names of folders above ``root`` (the file's own
+    if None) do not count. Nothing but 0 is no scar.
     """
     drawn = set(values) - {0}
     if not drawn:
@@ -84,7 +84,7 @@ def named_by_place(path: Path, values: Collection[int], root: Path | None = None
     if drawn == {1} and (path.parent / _RESULT).is_file():
         return BINARY[1]
     for folder in (path.parent, path.parent.parent):
-        if (found := Sidecar.read(folder).label_map or _of_nnunet(folder)) is not None and drawn <= set(found):
+        if (found := _of_nnunet(folder)) is not None and drawn <= set(found):
             return found
     value = next(iter(drawn))
     return BINARY[value] if drawn in ({1}, {255}) and _says_scar(path, root) else None
@@ -192,15 +192,12 @@ def classes_of_segments(
             ", ".join(f"{s.value} is the segment {s.name!r}" for s in unknown[:_MOST_SHOWN]), option,
         )  # fmt: skip
     scar_of(segments, where)
-    by_class: dict[int, np.ndarray] = {}
-    for segment in segments:
-        if segment.number is not None:
-            by_class[segment.number] = by_class.get(segment.number, False) | segment.mask
     classes = np.zeros(segments[0].mask.shape, dtype=np.uint8)
     for number in (MYOCARDIUM, CAVITY, INFARCT, NO_REFLOW):
-        if number in by_class:
-            classes[by_class[number]] = number
-    return classes, {CAVITY, MYOCARDIUM} <= set(by_class)
+        for segment in segments:
+            if segment.number == number:
+                classes[segment.mask] = number
+    return classes, {CAVITY, MYOCARDIUM} <= {segment.number for segment in segments}
 
 
 def classes_on(
@@ -230,20 +227,18 @@ def classes_on(
         if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() > NO_REFLOW:
             raise StudyError(f"The labels must be bool, or whole numbers from 0 to {NO_REFLOW}, not {labels.dtype}.")
         return scar_only_unless_wall(labels.astype(np.uint8), wall_known is not False)
-    stored = read_labels(labels, study)
+    stored, where = read_labels(labels, study), str(labels)
     if stored.segments:
-        classes, drawn = classes_of_segments(stored.segments, str(labels), label_map)
-        check_cover(classes >= INFARCT, str(labels))
-        return scar_only_unless_wall(classes, drawn and wall_known is not False)
-    if stored.values is not None and str(labels).lower().endswith(".seg.nrrd"):
-        raise StudyError(f"{labels} is a segmentation without any segment.")
-    values = whole_numbers(stored, str(labels))
-    if label_map is None:
-        found = {int(value) for value in np.unique(values)}
-        label_map = named_by_place(Path(labels), found, root)
+        classes, drawn = classes_of_segments(stored.segments, where, label_map)
+    elif stored.values is not None and where.lower().endswith(".seg.nrrd"):
+        raise StudyError(f"{where} is a segmentation without any segment.")
+    else:
+        values = whole_numbers(stored, where)
         if label_map is None:
-            raise unnamed(str(labels), found, example=(study.voxels, values))
-    known = knows_wall(label_map) and wall_known is not False
-    classes = apply_label_map(values, label_map, str(labels))
-    check_cover(classes >= INFARCT, str(labels))
-    return scar_only_unless_wall(classes, known)
+            found = {int(value) for value in np.unique(values)}
+            label_map = named_by_place(Path(labels), found, root)
+            if label_map is None:
+                raise unnamed(where, found, example=(study.voxels, values))
+        classes, drawn = apply_label_map(values, label_map, where), knows_wall(label_map)
+    check_cover(classes >= INFARCT, where)
+    return scar_only_unless_wall(classes, drawn and wall_known is not False)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.training.datasets.case_record import THUMBNAIL, Case, content_digest
-from MyoScarSegLib.training.datasets.labeled import INFARCT, LabeledStudy
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, LabeledStudy, slices_of
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, REMOVING, REPLACED, replaced_case
 from MyoScarSegLib.training.datasets.training_library import SPLIT, Library
 from MyoScarSegLib.training.splits import check_leakage, check_split
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
+from MyoScarSegLib.utils.words import listed
 
 COMPLETE, UNREVIEWED, PROBLEM = "complete", "unreviewed", "problem"
 
 Signature = tuple[tuple[str, int, int], ...]
-"""Names, times (ns) and sizes of the library's files; see :func:`signature`."""
+"""Names, times (ns) and sizes of the library's files."""
 
 
 @dataclass(frozen=True)
@@ -61,40 +64,35 @@ class LibraryState:
         return {row.name: row.problem for row in self.rows() if row.case is not None and row.state == PROBLEM}
 
     def _row(self, name: str, folder: Path, case: Case | None, damage: str, sums: bool) -> CaseRow:
-        problem = damage if case is None else self._difference(folder, case, sums)
+        problem = damage if case is None else case.difference(folder, lambda file: self._sum(file, sums))
         state = PROBLEM if problem else COMPLETE
         if case is not None and case.unreviewed and not problem:
-            numbers = ", ".join(str(k) for k in case.unreviewed[:12]) + (" ..." if len(case.unreviewed) > 12 else "")
             word = "Slice" if len(case.unreviewed) == 1 else "Slices"
-            state, problem = UNREVIEWED, f"{word} {numbers} not reviewed, and so not used."
+            state, problem = UNREVIEWED, f"{word} {listed(case.unreviewed, 12)} not reviewed, and so not used."
         thumbnail = folder / THUMBNAIL if (folder / THUMBNAIL).is_file() else None
         return CaseRow(case, name, state, problem, thumbnail)
 
-    def _difference(self, folder: Path, case: Case, sums: bool) -> str:
-        for name, digest in case.files.items():
-            path = folder / name
-            try:
-                facts = path.stat()
-                before = self._sums.get(path)
-                if before is None or before[:2] != (facts.st_mtime_ns, facts.st_size):
-                    if not sums:
-                        continue
-                    before = self._sums[path] = (facts.st_mtime_ns, facts.st_size, sha256_of(path))
-            except OSError as error:
-                return f"{name} cannot be read: {error.strerror}. Put it back, or remove the case and add it again."
-            if before[2] != digest:
-                return f"{name} was changed since it was added. Accept the change, or add the case again."
-        return ""
+    def _sum(self, file: Path, sums: bool) -> str | None:
+        """The SHA-256 of a file; None if it would have to be read, and ``sums`` are not wanted."""
+        facts = file.stat()
+        known = self._sums.get(file)
+        if known is None or known[:2] != (facts.st_mtime_ns, facts.st_size):
+            if not sums:
+                return None
+            known = self._sums[file] = (facts.st_mtime_ns, facts.st_size, sha256_of(file))
+        return known[2]
 
 
 def signature(library: Library) -> Signature:
     """What differs when a case or the split was added, removed or changed, no file being read; StudyError without library."""
-    folder = library.folder
     library.check_there()
-    found = [_facts(folder, path) for path in (folder / SPLIT, *folder.glob(f"{REPLACED}*"))]
-    for case in _inside(folder / CASES):
-        found += [_facts(folder, path) for path in _inside(case)]
-    return tuple(sorted(facts for facts in found if facts is not None))
+    found = []
+    for pattern in (SPLIT, f"{REPLACED}*", f"{CASES}/*/*"):
+        for name in glob(pattern, root_dir=library.folder):  # noqa: PTH207 - Path.glob raises where a case is just removed
+            with suppress(OSError):  # just removed
+                facts = (library.folder / name).stat()
+                found.append((name, facts.st_mtime_ns, facts.st_size))
+    return tuple(sorted(found))
 
 
 @dataclass(frozen=True)
@@ -130,21 +128,17 @@ def check_library(library: Library, *, progress: Progress = no_progress, cancel:
         findings += [Finding("warning", case.case, message) for message in _remarks(labeled)]
     if not cases and not damaged:
         findings.append(Finding("warning", "", "The library has no case yet."))
-    return findings + _leftovers(library) + _of_split(library, studies)
+    return findings + _leftovers(library) + _of_split(library, slices_of(studies))
 
 
-def _remarks(labeled: LabeledStudy) -> list[str]:
+def _remarks(labeled: LabeledStudy) -> Iterator[str]:
     study = labeled.study
-    remarks = []
-    if not (labeled.labels >= INFARCT).any():
-        remarks.append(
-            "No pixel is labeled as scar. Right for an exam without scar; else draw it and add the case with --replace."
-        )
+    if not labeled.slices_with_scar:
+        yield "No pixel is labeled as scar. Right for an exam without scar; else draw it and add the case with --replace."
     if study.geometry.spacing_mm is None:
-        remarks.append("The image has no spacing, so nothing can be said in mm or g.")
+        yield "The image has no spacing, so nothing can be said in mm or g."
     if study.bad_slices:
-        remarks.append(f"{len(study.bad_slices)} slices could not be read when the case was added; they are left out.")
-    return remarks
+        yield f"{len(study.bad_slices)} slices could not be read when the case was added; they are left out."
 
 
 def _leftovers(library: Library) -> list[Finding]:
@@ -165,8 +159,7 @@ def _leftovers(library: Library) -> list[Finding]:
     return findings
 
 
-def _of_split(library: Library, studies: list[LabeledStudy]) -> list[Finding]:
-    slices = [labeled for one in studies for labeled in one.slices()]
+def _of_split(library: Library, slices: list[LabeledSlice]) -> list[Finding]:
     try:
         split = library.split_manifest()
         if split is None or not slices:
@@ -176,18 +169,3 @@ def _of_split(library: Library, studies: list[LabeledStudy]) -> list[Finding]:
     except StudyError as error:
         return [Finding("error", "", f"{SPLIT}: {error}")]
     return [Finding("warning", "", f"{SPLIT}: {message}") for message in warnings]
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return [Path(entry.path) for entry in os.scandir(folder)]
-    except OSError:  # a file, or just removed
-        return []
-
-
-def _facts(folder: Path, path: Path) -> tuple[str, int, int] | None:
-    try:
-        facts = path.stat()
-    except OSError:
-        return None
-    return str(path.relative_to(folder)), facts.st_mtime_ns, facts.st_size

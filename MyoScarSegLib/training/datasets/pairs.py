@@ -24,13 +24,9 @@ IMAGE_FOLDERS = ("images", "imagestr", "image", "volumes", "lge", "scans")
 LABEL_FOLDERS = ("labels", "labelstr", "label", "masks", "mask", "segmentations", "contours", "annotations", "gt", "ground_truth")
 
 _IMAGE_ENDING = re.compile(r"(?:^|[_\-. ])(?:lge|image|img|volume|vol|psir|scan|orig|0000)$", re.IGNORECASE)
-_LABEL_ENDING = re.compile(
-    r"(?:^|[_\-. ])(?:labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|scar|infarct(?:ion)?)$",
-    re.IGNORECASE,
-)
+LABEL_WORDS = "labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|scar|infarct(?:ion)?"
+_LABEL_ENDING = re.compile(rf"(?:^|[_\-. ])(?:{LABEL_WORDS})$", re.IGNORECASE)
 _OTHER_CHANNEL = re.compile(r"_000[1-9]$")
-
-
 _EMIDEC_CASE = re.compile(r"Case_[PNE]?\d+")
 _ACDC_LABELS = re.compile(r"patient\d+_frame\d+_gt")
 
@@ -57,7 +53,7 @@ def find_pairs(folder: Path) -> Pairs:
         return _by_name(*_told_apart(files))
     pairs: list[Pair] = []
     skipped: dict[str, str] = {}
-    for case in in_order(p for p in folder.iterdir() if p.is_dir()):
+    for case in folders_in(folder):
         of_case, reasons = _of_case_folder(case)
         pairs += of_case
         skipped |= reasons
@@ -87,6 +83,11 @@ def stem(path: Path) -> str:
     return name[: -len(".seg")] if name.lower().endswith(".seg") else name
 
 
+def is_segmentation(path: Path) -> bool:
+    """Whether a file is named like a segmentation of 3D Slicer."""
+    return has_extension(path, (".seg.nrrd", ".seg.nhdr"))
+
+
 def _of_case_folder(case: Path) -> Pairs:
     image_folder, label_folder = subfolder(case, IMAGE_FOLDERS), subfolder(case, LABEL_FOLDERS)
     if image_folder is not None and label_folder is not None:
@@ -104,7 +105,7 @@ def _of_case_folder(case: Path) -> Pairs:
 
 def _told_apart(files: list[Path]) -> tuple[list[Path], list[Path]]:
     """Images, and label files by their ending or extension."""
-    labels = [p for p in files if p.name.lower().endswith((".seg.nrrd", ".seg.nhdr")) or _LABEL_ENDING.search(stem(p))]
+    labels = [p for p in files if is_segmentation(p) or _LABEL_ENDING.search(stem(p))]
     return [p for p in files if p not in labels], labels
 
 
@@ -143,23 +144,23 @@ def subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 def volumes_in(folder: Path) -> list[Path]:
     """The files in a folder that are named like volumes, in natural order."""
-    return in_order(p for p in _seen(folder) if p.is_file() and has_extension(p, VOLUME_EXTENSIONS))
+    return _sorted(p for p in folder.iterdir() if p.is_file() and has_extension(p, VOLUME_EXTENSIONS))
 
 
-def in_order(paths: Iterable[Path]) -> list[Path]:
-    """By name, numbers by their size."""
-    return sorted(paths, key=lambda p: natural_order(p.name))
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder, in natural order."""
+    return _sorted(p for p in folder.iterdir() if p.is_dir())
 
 
-def _seen(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if not p.name.startswith(".")]
+def _sorted(paths: Iterable[Path]) -> list[Path]:
+    return sorted((p for p in paths if not p.name.startswith(".")), key=lambda p: natural_order(p.name))
 
 
 def _labels_in(folder: Path) -> list[Path]:
     """Volumes, and DICOM segmentations and structure sets, each a file."""
-    return volumes_in(folder) + in_order(p for p in _seen(folder) if p.is_file() and has_extension(p, DICOM_EXTENSIONS))
+    return volumes_in(folder) + _sorted(p for p in folder.iterdir() if p.is_file() and has_extension(p, DICOM_EXTENSIONS))
 
 
 def _images(folder: Path) -> list[Path]:
     """Volumes, and folders (DICOM series or pictures of one stack each)."""
-    return volumes_in(folder) + in_order(p for p in _seen(folder) if p.is_dir())
+    return volumes_in(folder) + folders_in(folder)

@@ -6,6 +6,8 @@ import re
 
 from MyoScarSegLib.errors import StudyError
 
+CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+"""What a patient code or the name of a case looks like."""
 _EMIDEC = re.compile(r"Case_([PNE]?\d+)", re.IGNORECASE)
 _ACDC = re.compile(r"(patient\d+)_frame\d+")
 _BEFORE_SLICE = re.compile(r"^(.+?)[_\-. ]*(?:slice|slc|sl)[_\-. ]*\d+", re.IGNORECASE)
@@ -29,7 +31,7 @@ def may_be_a_persons(name: str) -> bool:
     It could if it holds a word that no data set's file names have, or if it is not fit to be a code at all. ``P012``,
     ``Case_P004``, ``patient-3`` and ``AKH_017`` could not; ``Meier_1961``, ``Kim`` and ``DOE^JANE`` could.
     """
-    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?", name):
+    if not CODE.fullmatch(name):
         return True
     coded = any(letter.isdigit() for letter in name)
     return any(

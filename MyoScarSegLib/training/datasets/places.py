@@ -48,8 +48,7 @@ def put(library: Path, temporary: Path, case: str) -> None:
 
 def take_away(library: Path, case: str) -> Path:
     """Move a case that is there out of its place, the lock being held. Returns the folder, which is to be deleted."""
-    place = library / CASES / case
-    away = library / f"{REMOVING}{uuid.uuid4().hex}"
+    place, away = library / CASES / case, library / f"{REMOVING}{uuid.uuid4().hex}"
     try:
         _tidy(library)
         move(place, away)
@@ -80,30 +79,26 @@ def _tidy(library: Path) -> None:
         if folder.parent == library:
             move(folder, library / CASES / case)
     left = [*library.glob(f"{REPLACED}*"), *library.glob(f"{REMOVING}*")]  # being deleted: whoever does it minds no help
-    left += [folder for folder in library.glob(f"{ADDING}*") if _age_s(folder) > _FORGOTTEN_S]
+    for folder in library.glob(f"{ADDING}*"):
+        with suppress(OSError):  # put to its place just now
+            if time.time() - folder.stat().st_mtime > _FORGOTTEN_S:
+                left.append(folder)
     for folder in left:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _age_s(folder: Path) -> float:
-    try:
-        return time.time() - folder.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _flush_to_disk(folder: Path) -> None:
     """Have a folder and its files reach the disk, so that a power cut after a rename leaves no case of empty files."""
     for path in folder.iterdir():
         if path.is_file():
-            handle = os.open(path, os.O_RDWR)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            _sync(path, os.O_RDWR)
     with suppress(OSError):  # Windows and some network disks cannot do that with folders
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(folder, os.O_RDONLY)
+
+
+def _sync(path: Path, how: int) -> None:
+    handle = os.open(path, how)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

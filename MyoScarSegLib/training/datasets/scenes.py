@@ -9,14 +9,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.utils.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 ENDINGS = (".mrb", ".mrml")
 Node = ElementTree.Element
@@ -28,19 +28,11 @@ _IN_TWO_FILES = (".mhd", ".nhdr", ".hdr")
 _VOLUME_ROLE, _TRANSFORM_ROLE = "referenceImageGeometryRef", "transform"
 
 
-@dataclass(frozen=True)
-class SceneCase:
-    """A segmentation in a scene.
+class SceneCase(NamedTuple):
+    """The files of a segmentation in a scene and of its volume; None where ``problem`` says in a sentence why there are none."""
 
-    Attributes:
-        number: of the segmentation in its scene, from 1.
-        volume, segmentation: files; None where ``problem`` says why.
-        problem: sentence on why it cannot be read; empty if it can.
-    """
-
-    number: int
-    volume: Path | None
-    segmentation: Path | None
+    volume: Path | None = None
+    segmentation: Path | None = None
     problem: str = ""
 
 
@@ -70,7 +62,6 @@ def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> dict[Path, 
             members = archive.infolist()
             if len(members) > _MOST_FILES or sum(member.file_size for member in members) > _LARGEST_BYTES:
                 raise StudyError(f"{path} is too large for a scene of some studies; open it in Slicer and add them there.")
-            left = _LARGEST_BYTES
             for member in members:
                 name = PurePosixPath(member.filename.replace("\\", "/"))
                 if name.is_absolute() or ".." in name.parts or ":" in member.filename or stat.S_ISLNK(member.external_attr >> 16):
@@ -81,12 +72,8 @@ def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> dict[Path, 
                 ending = re.search(r"(\.seg|\.nii)?\.[^.]*$", name.name.lower())
                 target = files[named] = folder / f"{len(files)}{ending[0] if ending else ''}"
                 with archive.open(member) as source, target.open("wb") as file:
-                    while chunk := source.read(_CHUNK):
-                        if cancel is not None:
-                            cancel.raise_if_cancelled()
-                        left -= len(chunk)
-                        if left < 0:
-                            raise StudyError(f"{path} holds more than it says; nothing of it was read.")
+                    while chunk := source.read(_CHUNK):  # never more than the entry's file_size
+                        check_cancel(cancel)
                         file.write(chunk)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise StudyError(f"{path} is damaged or no scene of 3D Slicer: {error}.") from error
@@ -105,15 +92,14 @@ def _cases(scene: Path, named: Path, files: Mapping[Path, Path] | None) -> list[
     for node in nodes:
         if node.tag != "Segmentation":
             continue
-        number = len(found) + 1
         try:
             volume = by_id.get(_reference(node, _VOLUME_ROLE))
             if volume is None:
                 raise StudyError("It has no volume that it was drawn on in the scene.")
             _check_transforms(node, volume, by_id)
-            found.append(SceneCase(number, _file(volume, by_id, named, files), _file(node, by_id, named, files)))
+            found.append(SceneCase(_file(volume, by_id, named, files), _file(node, by_id, named, files)))
         except StudyError as error:
-            found.append(SceneCase(number, None, None, str(error)))
+            found.append(SceneCase(problem=str(error)))
     return found
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,56 +29,67 @@ _VERSION = 1
 _GEOMETRY = ("spacing_mm", "origin_mm", "direction", "slice_positions_mm", "slice_origins_mm")
 
 
-@dataclass(frozen=True)
-class CaseFacts:
-    """What is known of one case beyond its files.
+@dataclass(frozen=True, kw_only=True)
+class StoredPlaces:
+    """Where the slices of a stored stack lie, as far as its file cannot say it.
+
+    Attributes:
+        spacing_mm: ``(i, j, k)``; None if it is not known, whatever number the file must have.
+        slice_positions_mm, slice_origins_mm: of an uneven stack, as :class:`~MyoScarSegLib.study.study.Geometry` has them.
+    """
+
+    spacing_mm: tuple[float, float, float] | None
+    slice_positions_mm: tuple[float, ...] | None = None
+    slice_origins_mm: tuple[tuple[float, float, float], ...] | None = None
+
+    @property
+    def geometry(self) -> Geometry:
+        """The same, without a place in the world."""
+        places = (None if places is None else np.array(places) for places in (self.slice_positions_mm, self.slice_origins_mm))
+        return Geometry(self.spacing_mm, (0.0, 0.0, 0.0), np.eye(3), *places)
+
+    def restored(self, study: Study) -> Study:
+        """The study with the places that its file could not hold; StudyError if they are of another number of slices."""
+        if self.spacing_mm is None:
+            return replace(study, geometry=replace(study.geometry, spacing_mm=None), problems=())
+        positions, origins = self.geometry.slice_positions_mm, self.geometry.slice_origins_mm
+        if positions is None:
+            return study
+        if len(positions) != study.slices or (origins is not None and len(origins) != study.slices):
+            raise StudyError(
+                f"{study.case} has {study.slices} slices, but its record has positions of {len(positions)}: the file was changed."
+            )
+        return replace(study, geometry=replace(study.geometry, slice_positions_mm=positions, slice_origins_mm=origins))
+
+
+def places_of(study: Study) -> dict[str, Any]:
+    """The fields of :class:`StoredPlaces` of a study."""
+    positions, origins = study.geometry.slice_positions_mm, study.geometry.slice_origins_mm
+    return {
+        "spacing_mm": study.geometry.spacing_mm,
+        "slice_positions_mm": None if positions is None else tuple(positions.tolist()),
+        "slice_origins_mm": None if origins is None else tuple(map(tuple, origins.tolist())),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseFacts(StoredPlaces):
+    """What is known of one case of a converted data set beyond its files.
 
     Attributes:
         patient: code of the patient.
         wall_known: whether cavity and myocardium are labeled.
-        spacing_mm: ``(i, j, k)``; None if it is not known, whatever number the file must have.
-        slice_positions_mm, slice_origins_mm: of an uneven stack, as :class:`~MyoScarSegLib.study.study.Geometry` has them.
         bad_slices: numbers of slices that could not be read; they are blank in the file.
-        axis: the file's axis through the slices.
     """
 
     patient: str
     wall_known: bool
-    spacing_mm: tuple[float, float, float] | None
-    slice_positions_mm: tuple[float, ...] | None = None
-    slice_origins_mm: tuple[tuple[float, float, float], ...] | None = None
     bad_slices: tuple[Index, ...] = ()
-    axis: str = "k"
 
     @classmethod
     def of(cls, patient: str, wall_known: bool, study: Study) -> CaseFacts:
         """The facts to keep of a study that is written with k through its slices."""
-        geometry = study.geometry
-        positions, origins = geometry.slice_positions_mm, geometry.slice_origins_mm
-        return cls(
-            patient=patient,
-            wall_known=wall_known,
-            spacing_mm=geometry.spacing_mm,
-            slice_positions_mm=None if positions is None else tuple(float(v) for v in positions),
-            slice_origins_mm=None if origins is None else tuple((float(x), float(y), float(z)) for x, y, z in origins),
-            bad_slices=tuple(sorted(study.bad_slices)),
-        )
-
-    def restored(self, study: Study) -> Study:
-        """The study with what its file could not hold; StudyError if that is about another number of slices."""
-        bad = dict.fromkeys(self.bad_slices, "it could not be read when the data was put together")
-        study = replace(study, bad_slices=bad | study.bad_slices)
-        if self.spacing_mm is None:
-            return replace(study, geometry=replace(study.geometry, spacing_mm=None), problems=())
-        if self.slice_positions_mm is None:
-            return study
-        positions, origins = np.array(self.slice_positions_mm), np.array(self.slice_origins_mm or ())
-        if len(positions) != study.slices or (len(origins) not in (0, study.slices)):
-            raise StudyError(
-                f"{study.case} has {study.slices} slices, but its record has positions of {len(positions)}: the file was changed."
-            )
-        geometry = replace(study.geometry, slice_positions_mm=positions, slice_origins_mm=origins if len(origins) else None)
-        return replace(study, geometry=geometry)
+        return cls(patient=patient, wall_known=wall_known, bad_slices=tuple(sorted(study.bad_slices)), **places_of(study))
 
 
 @dataclass(frozen=True)
@@ -87,12 +99,10 @@ class Sidecar:
     Attributes:
         cases: name of the case to its facts.
         slices: name of a slice's file (without extension) to its case and number; only in layouts of pictures.
-        label_map: value in the label files to class; only in layouts of volumes.
     """
 
     cases: dict[str, CaseFacts] = field(default_factory=dict)
     slices: dict[str, tuple[str, int]] = field(default_factory=dict)
-    label_map: dict[int, int] | None = None
 
     def write(self, folder: Path) -> None:
         """Write the record into ``folder``."""
@@ -105,15 +115,16 @@ class Sidecar:
         if not path.is_file():
             return cls()
         try:
-            return load(cls, path, StudyError, version=_VERSION)
+            return load(cls, path, StudyError, version=_VERSION, ignore=True)
         except StudyError as error:
             raise StudyError(f"{error} Delete it to read the folder without it.") from error
 
 
-def read_written(path: Path, facts: CaseFacts) -> Study:
+def read_written(path: Path, places: StoredPlaces, bad_slices: Iterable[int]) -> Study:
     """The study in a volume that :func:`write_image` wrote, with what is known of it beside."""
-    stack = replace(read_volume(path), one_slice_is_enough=True)
-    return facts.restored(study_from(case_name(path), stack, axis=facts.axis))
+    study = study_from(case_name(path), replace(read_volume(path), one_slice_is_enough=True), axis="k")
+    bad = dict.fromkeys(bad_slices, "it could not be read when the data was put together")
+    return places.restored(replace(study, bad_slices=bad | study.bad_slices))
 
 
 def write_image(path: Path, study: Study) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,6 +33,7 @@ from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.case_record import (
     RECORD,
     SEGMENTATION,
+    THUMBNAIL,
     VOLUME,
     Case,
     checked_code,
@@ -41,12 +42,12 @@ from MyoScarSegLib.training.datasets.case_record import (
     image_digest,
     write_case,
 )
-from MyoScarSegLib.training.datasets.labeled import LabeledStudy, strata_by_content
+from MyoScarSegLib.training.datasets.labeled import LabeledStudy, none_of, slices_of, strata_by_content
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, case_folders, put, take_away
 from MyoScarSegLib.training.datasets.stored_stacks import read_written
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
-from MyoScarSegLib.utils.files import folder_aside, sha256_of, write_json
+from MyoScarSegLib.utils.files import folder_aside, write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
@@ -91,11 +92,7 @@ class Library:
 
     @classmethod
     def open(cls, folder: Path | str) -> Library:
-        """The library in ``folder``.
-
-        Raises:
-            StudyError: there is none, or it is from a newer version.
-        """
+        """The library in ``folder``; StudyError if there is none, or it is from a newer version."""
         folder = Path(folder)
         if not (folder / MARK).is_file():
             raise StudyError(f"{folder} is no training library: there is no {MARK} in it.")
@@ -103,11 +100,7 @@ class Library:
         return cls(folder)
 
     def check_there(self) -> None:
-        """Notice when somebody took the library away: nothing must make half of one in its place.
-
-        Raises:
-            StudyError: it is gone.
-        """
+        """StudyError if somebody took the library away: nothing must make half of one in its place."""
         if not (self.folder / MARK).is_file():
             raise StudyError(f"The training library {self.folder} is gone. Put it back, or choose another folder.")
 
@@ -165,7 +158,6 @@ class Library:
         with folder_aside(self.folder, ADDING) as temporary:
             check_cancel(cancel)
             record = write_case(temporary, labeled, source=source, reviewer=reviewer, tags=tags, added_by=added_by)
-            check_cancel(cancel)
             with self._locked(cancel):
                 same = self._same(labeled, name, replace)
                 if same is not None and same.content_sha256 == record.content_sha256:
@@ -184,14 +176,12 @@ class Library:
         """
         image, content = image_digest(labeled.study), content_digest(labeled)
         cases, damaged = self.scan()
-        for other in cases:
-            if other.image_sha256 == image and other.patient != labeled.patient:
+        for other in (other for other in cases if other.image_sha256 == image):
+            if other.patient != labeled.patient:
                 raise StudyError(
                     f"The same image is in the library already as case {other.case} of patient {other.patient}: one image under "
                     f"two codes could be trained on and validated. Add it as {other.patient}, or remove that case first."
                 )
-        of_image = [other for other in cases if other.image_sha256 == image]
-        for other in of_image:
             if other.content_sha256 == content or (replaces and name in (None, other.case)):
                 return other
             raise StudyError(
@@ -217,7 +207,8 @@ class Library:
         """Name of each case to its folder, sorted; a case that a killed run was replacing is still where that run put it."""
         return case_folders(self.folder)
 
-    def _folder_of(self, case: str) -> Path:
+    def folder_of(self, case: str) -> Path:
+        """The folder of a case; StudyError if there is no such case."""
         folders = self.folders()
         if case not in folders:
             raise StudyError(f"{self.folder} has no case {case!r}; it has {', '.join(folders) or 'none'}.")
@@ -228,17 +219,16 @@ class Library:
         cases, damaged = [], {}
         for name, folder in self.folders().items():
             try:
-                case = self._record(folder / RECORD)
-                if case.case != name:
-                    raise StudyError(
-                        f"{folder / RECORD} is of case {case.case}; its folder was renamed. Name it {case.case} again."
-                    )
-                cases.append(case)
+                cases.append(self._record(folder / RECORD, name))
             except StudyError as error:
                 damaged[name] = str(error)
         return cases, damaged
 
-    def _record(self, path: Path) -> Case:
+    def record(self, name: str) -> Case:
+        """The record of a case; StudyError if there is no such case, or its record is damaged."""
+        return self._record(self.folder_of(name) / RECORD, name)
+
+    def _record(self, path: Path, name: str) -> Case:
         """A case's record, read anew only if its file is another one now: each case that is added asks for all of them."""
         try:
             facts = path.stat()
@@ -248,14 +238,12 @@ class Library:
         known = self._records.get(path)
         if known is None or known[0] != file:
             known = self._records[path] = file, Case.read(path)
+        if known[1].case != name:
+            raise StudyError(f"{path} is of case {known[1].case}; its folder was renamed. Name it {known[1].case} again.")
         return known[1]
 
     def cases(self) -> list[Case]:
-        """All cases, sorted by name.
-
-        Raises:
-            StudyError: a record is damaged.
-        """
+        """All cases, sorted by name; StudyError if a record is damaged."""
         cases, damaged = self.scan()
         for reason in damaged.values():
             raise StudyError(reason)
@@ -271,22 +259,10 @@ class Library:
         Raises:
             StudyError: a file is missing, damaged, or not the one that was added.
         """
-        folder = self._folder_of(case.case)
-        for name, digest in case.files.items():
-            if not (folder / name).is_file():
-                raise StudyError(f"{folder / name} is missing. Remove the case and add it again.")
-            if edited:
-                continue
-            try:
-                found = sha256_of(folder / name)
-            except OSError as error:
-                raise StudyError(f"Cannot read {folder / name}: {error.strerror}.") from error
-            if found != digest:
-                raise StudyError(
-                    f"{folder / name} is not the file that was added (its checksum differs): damaged, or edited since. To take "
-                    f"over an edit, accept it (`myoscarseg library accept LIBRARY {case.case}`), or add the case again."
-                )
-        study = dataclasses.replace(read_written(folder / VOLUME, case.facts), case=case.case)
+        folder = self.folder_of(case.case)
+        if not edited and (problem := case.difference(folder)):
+            raise StudyError(problem)
+        study = dataclasses.replace(read_written(folder / VOLUME, case.geometry, case.bad_slices), case=case.case)
         if (study.slices, *study.slice_shape) != (case.slices, case.geometry.rows, case.geometry.columns):
             raise StudyError(f"{folder / VOLUME} has another size than its record says. Remove the case and add it again.")
         classes, known = labelmaps.classes_on(study, folder / SEGMENTATION, None, case.wall_known)
@@ -295,11 +271,7 @@ class Library:
     def read(
         self, *, progress: Progress = no_progress, cancel: CancelToken | None = None
     ) -> tuple[list[LabeledStudy], dict[str, str]]:
-        """All cases, and why others could not be read.
-
-        Raises:
-            StudyError: the library is empty, or no case can be read.
-        """
+        """All cases, and why others could not be read; StudyError if there is none that can be."""
         self.check_there()
         cases, skipped = self.scan()
         if not cases and not skipped:
@@ -311,8 +283,7 @@ class Library:
             except StudyError as error:
                 skipped[case.case] = str(error)
         if not studies:
-            name, reason = next(iter(skipped.items()))
-            raise StudyError(f"None of the {len(skipped)} cases in {self.folder} can be read; {name}: {reason}")
+            raise none_of(skipped, f"cases in {self.folder} can be read")
         return studies, skipped
 
     def accept(self, name: str, *, cancel: CancelToken | None = None) -> Case:
@@ -323,7 +294,7 @@ class Library:
             OutputError: the library cannot be written.
         """
         with self._locked(cancel):
-            record = Case.read(self._folder_of(name) / RECORD)
+            record = self.record(name)
             labeled = self.load(record, edited=True)
             with folder_aside(self.folder, ADDING) as temporary:
                 kept = {name: getattr(record, name) for name in ("source", "reviewer", "tags", "added_by")}
@@ -331,41 +302,41 @@ class Library:
                 put(self.folder, temporary, renewed.case)
         return renewed
 
-    @contextmanager
-    def place_for(self, case: str, cancel: CancelToken | None = None) -> Iterator[Path]:
-        """A folder into which a case is copied as it is; it takes its place when the block ends well.
+    def add_copy(self, case: Case, folder: Path, *, cancel: CancelToken | None = None) -> None:
+        """Add a case of another library, which lies in ``folder``, as it is: the files that its record names, and no others.
 
         Raises:
-            StudyError: there is such a case meanwhile.
+            StudyError: there is such a case, or a file is missing or not the one that was added.
             OutputError: the library cannot be written.
             Cancelled: ``cancel`` was set while another changed the library.
         """
         self.check_there()
+        shown = (THUMBNAIL,) if (folder / THUMBNAIL).is_file() else ()
         with folder_aside(self.folder, ADDING) as temporary:
-            yield temporary
+            for file in (folder / name for name in (*case.files, RECORD, *shown)):
+                try:
+                    shutil.copyfile(file, temporary / file.name)
+                except FileNotFoundError as error:
+                    raise StudyError(f"{file} is missing. Remove the case and add it again.") from error
+                except OSError as error:
+                    do = "Choose another folder, or free some space."
+                    raise OutputError(f"Cannot copy {file} to {self.folder}: {error.strerror}. {do}") from error
+            if problem := case.difference(temporary):  # of the copy: another Slicer may have changed the file meanwhile
+                raise StudyError(problem)
             with self._locked(cancel):
-                if case in self.folders():
-                    raise StudyError(f"{self.folder} has a case {case} already. Choose another folder.")
-                put(self.folder, temporary, case)
+                if case.case in self.folders():
+                    raise StudyError(f"{self.folder} has a case {case.case} already. Choose another folder.")
+                put(self.folder, temporary, case.case)
 
     def remove(self, case: str, *, cancel: CancelToken | None = None) -> None:
-        """Take a case out, with its files.
-
-        Raises:
-            StudyError: there is no such case.
-            OutputError: it cannot be taken out.
-        """
+        """Take a case out, with its files; StudyError if there is no such case, OutputError if it cannot be taken out."""
         with self._locked(cancel):
-            self._folder_of(case)
+            self.folder_of(case)
             away = take_away(self.folder, case)
         shutil.rmtree(away, ignore_errors=True)
 
     def split_manifest(self) -> Split | None:
-        """Who trains and who validates; None if no split was drawn yet.
-
-        Raises:
-            StudyError: the manifest is damaged.
-        """
+        """Who trains and who validates; None if no split was drawn yet, StudyError if the manifest is damaged."""
         path = self.folder / SPLIT
         return Split.read(path) if path.is_file() else None
 
@@ -401,11 +372,10 @@ class Library:
         studies, skipped = self.read(progress=progress, cancel=cancel)
         for case, reason in skipped.items():
             raise StudyError(f"Case {case} cannot be read, so it cannot be split: {reason}")
-        slices = [labeled for one in studies for labeled in one.slices()]
+        slices = slices_of(studies)
         strata = strata_by_content(slices)
         drawn = before.extended(strata) if before else split_patients(strata, seed=seed, folds=folds, held_out=held_out)
         check_leakage(drawn, slices)
-        check_cancel(cancel)
         with self._locked(cancel):
             if not replace and self.split_manifest() != before:
                 raise StudyError(f"{self.folder / SPLIT} was changed by somebody else meanwhile. Look at it, and draw again.")
@@ -422,9 +392,7 @@ class Library:
             StudyError: a side has nobody, a case cannot be read, or one picture would be on both sides.
             OutputError: the manifest cannot be written.
         """
-        studies, _skipped = self.read(progress=progress, cancel=cancel)
-        notes = check_split(split, [labeled for one in studies for labeled in one.slices()])
-        check_cancel(cancel)
+        notes = check_split(split, slices_of(self.read(progress=progress, cancel=cancel)[0]))
         with self._locked(cancel):
             split.write(self.folder / SPLIT)
         return notes
@@ -432,13 +400,5 @@ class Library:
     @contextmanager
     def _locked(self, cancel: CancelToken | None) -> Iterator[None]:
         self.check_there()
-        with ExitStack() as held:
-            try:
-                held.enter_context(locked(self.folder / ".lock", cancel))
-            except OutputError as error:
-                reason = getattr(error.__cause__, "strerror", None) or error
-                raise OutputError(
-                    f"Cannot lock the training library {self.folder}: {reason}. It must lie on a disk that can be "
-                    "written and that has locks."
-                ) from error
+        with locked(self.folder / ".lock", cancel):
             yield

@@ -6,22 +6,22 @@ the masks say; the boxes in ``labels`` follow from them and are not read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.masks import check_cover
 from MyoScarSegLib.study.names import PICTURE_EXTENSIONS
 from MyoScarSegLib.study.pictures import picture_files, read_grey
-from MyoScarSegLib.study.study import Geometry
-from MyoScarSegLib.study.tissue import says_scar
+from MyoScarSegLib.study.segments import check_cover
+from MyoScarSegLib.study.tissue import INFARCT, says_scar
 from MyoScarSegLib.training.datasets import labelmaps
-from MyoScarSegLib.training.datasets.labeled import INFARCT, DataSet, LabeledSlice, scar_only_unless_wall, strata_by_content
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice, none_of, scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
-from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar
+from MyoScarSegLib.training.datasets.stored_stacks import Sidecar
 from MyoScarSegLib.training.splits import Split, check_leakage
 from MyoScarSegLib.utils.progress import CancelToken, Progress, steps
 
@@ -32,16 +32,13 @@ MASK_FOLDERS = ("masks", "labels")
 _JPEG_SCAR = 128
 
 
-@dataclass(frozen=True)
-class _Read:
+class _Read(NamedTuple):
+    """A picture with its mask, whose values are the slice's labels until it is known what they mean."""
+
     name: str
     part: str
-    patient: str
-    case: str
-    index: int
-    image: np.ndarray
-    mask: np.ndarray
-    mask_path: Path
+    mask: Path
+    slice: LabeledSlice
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
@@ -62,8 +59,8 @@ def read_yolosam(
     """All slices of the layout, with its own split if it has ``train`` and ``val``.
 
     The patient of a slice is what its name says (:class:`~MyoScarSegLib.training.datasets.patients.PatientRule`). What the masks'
-    values mean is said by ``label_map``, by our own record, by ``data.yaml``, or by names of files and folders; a JPEG mask has
-    0 and, from 128 on, 255; of a mask with a palette the indices count.
+    values mean is said by ``label_map``, by ``data.yaml``, or by names of files and folders; a JPEG mask has 0 and, from 128 on,
+    255; of a mask with a palette the indices count.
     """
     parts = parts_of(folder)
     jobs = [(part, path, home) for part, home in parts.items() for path in picture_files(home / "images")]
@@ -75,35 +72,35 @@ def read_yolosam(
     for part, path, home in steps(jobs, lambda job: f"Reading {job[1].stem}", progress, cancel):
         name = f"{part}/{path.stem}" if part else path.stem
         try:
-            read.append(_read(name, part, path, home, rule, sidecar))
+            mask = _mask_of(path, home)
+            read.append(_Read(name, part, mask, _slice(path, mask, rule, sidecar, len(read))))
         except StudyError as error:
             skipped[name] = str(error)
     if not read:
-        name, reason = next(iter(skipped.items()))
-        raise StudyError(f"None of the {len(skipped)} pictures in {folder} can be read; {name}: {reason}")
-    slices = _labeled(folder, read, label_map or sidecar.label_map, sidecar, skipped)
+        raise none_of(skipped, f"pictures in {folder} can be read")
+    slices = _labeled(folder, read, label_map, skipped)
     split = None
     if {"train", "val"} <= set(parts):
         split = _split(folder, read)
         check_leakage(split, slices)
-    return DataSet(
-        "yolosam", sorted(slices, key=lambda s: (s.patient, s.case, s.index)), skipped, strata_by_content(slices), split
-    )
+    return DataSet("yolosam", sorted(slices, key=lambda s: (s.patient, s.case, s.index)), skipped, split)
 
 
-def _read(name: str, part: str, path: Path, home: Path, rule: PatientRule, sidecar: Sidecar) -> _Read:
-    mask_path = _mask_of(path, home)
+def _slice(path: Path, mask_path: Path, rule: PatientRule, sidecar: Sidecar, order: int) -> LabeledSlice:
+    """A picture and its mask; of a name without a number ``order`` is the slice's."""
     image, mask = _grey(path), _grey(mask_path, mask=True)
     if image.shape != mask.shape:
         raise StudyError(f"{path} has {image.shape[0]} x {image.shape[1]} pixels and its mask {mask.shape[0]} x {mask.shape[1]}.")
     if mask_path.suffix.lower() in (".jpg", ".jpeg"):
         mask = np.where(mask >= _JPEG_SCAR, 255, 0).astype(np.uint8)
-    known = sidecar.slices.get(path.stem)
-    if known is not None and known[0] in sidecar.cases:
-        case, index = known
-        return _Read(name, part, sidecar.cases[case].patient, case, index, image, mask, mask_path)
-    number = slice_number(path.stem)
-    return _Read(name, part, rule.of_slice(path.stem), "", -1 if number is None else number, image, mask, mask_path)
+    case, index = sidecar.slices.get(path.stem, ("", 0))
+    facts = sidecar.cases.get(case)
+    if facts is None:
+        number = slice_number(path.stem)
+        return LabeledSlice(rule.of_slice(path.stem), order if number is None else number, image, mask)
+    extents = facts.geometry.slice_extents_mm(index + 1)
+    extent = None if extents is None else float(extents[min(index, len(extents) - 1)])
+    return LabeledSlice(facts.patient, index, image, mask, facts.geometry.pixel_spacing_mm, extent, case=case)
 
 
 def _mask_of(path: Path, home: Path) -> Path:
@@ -123,37 +120,25 @@ def _grey(path: Path, *, mask: bool = False) -> np.ndarray:
         raise StudyError(f"{path} cannot be decoded: {error}.") from error
 
 
-def _labeled(
-    folder: Path, read: list[_Read], label_map: LabelMap | None, sidecar: Sidecar, skipped: dict[str, str]
-) -> list[LabeledSlice]:
+def _labeled(folder: Path, read: list[_Read], label_map: LabelMap | None, skipped: dict[str, str]) -> list[LabeledSlice]:
+    """The slices with the classes that their masks' values mean."""
     if label_map is None:
-        values = {int(v) for one in read for v in np.unique(one.mask)}
+        values = {int(v) for one in read for v in np.unique(one.slice.labels)}
         label_map = _meaning(folder, read, values)
         if label_map is None:
-            most = max(read, key=lambda one: np.count_nonzero(one.mask))
-            raise labelmaps.unnamed(str(folder), values, example=(most.image[None], most.mask[None]))
+            most = max((one.slice for one in read), key=lambda one: np.count_nonzero(one.labels))
+            raise labelmaps.unnamed(str(folder), values, example=(most.image[None], most.labels[None]))
     wall_known = labelmaps.knows_wall(label_map)
     slices = []
-    for number, one in enumerate(read):
-        labels = labelmaps.apply_label_map(one.mask, label_map, str(one.mask_path))
+    for name, _, path, one in read:
+        labels = labelmaps.apply_label_map(one.labels, label_map, str(path))
         try:
-            check_cover(labels >= INFARCT, str(one.mask_path))
+            check_cover(labels >= INFARCT, str(path))
         except StudyError as error:
-            skipped[one.name] = str(error)
+            skipped[name] = str(error)
             continue
-        pixel_spacing_mm, slice_spacing_mm = _spacing(sidecar.cases.get(one.case), one.index)
-        slices.append(
-            LabeledSlice(
-                patient=one.patient,
-                index=one.index if one.index >= 0 else number,
-                image=one.image,
-                labels=labels if wall_known else scar_only_unless_wall(labels, False)[0],
-                pixel_spacing_mm=pixel_spacing_mm,
-                slice_spacing_mm=slice_spacing_mm,
-                wall_known=wall_known,
-                case=one.case,
-            )
-        )
+        labels = labels if wall_known else scar_only_unless_wall(labels, False)[0]
+        slices.append(replace(one, labels=labels, wall_known=wall_known))
     return slices
 
 
@@ -166,26 +151,12 @@ def _meaning(folder: Path, read: list[_Read], values: set[int]) -> LabelMap | No
             text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
             if says_scar(text.partition("names:")[2], image=True):
                 return labelmaps.BINARY[drawn.pop()]
-    maps = [labelmaps.named_by_place(one.mask_path, values, folder) for one in read]
+    maps = [labelmaps.named_by_place(one.mask, values, folder) for one in read]
     return maps[0] if all(label_map is not None for label_map in maps) else None
 
 
-def _spacing(facts: CaseFacts | None, index: int) -> tuple[tuple[float, float] | None, float | None]:
-    """Pixel and slice spacing of slice ``index`` of a case, as far as the conversion left them."""
-    if facts is None or facts.spacing_mm is None:
-        return None, None
-    i, j, k = facts.spacing_mm
-    if facts.slice_positions_mm is None:
-        return (j, i), k
-    geometry = Geometry(facts.spacing_mm, slice_positions_mm=np.array(facts.slice_positions_mm))
-    extents = geometry.slice_extents_mm(len(facts.slice_positions_mm))
-    assert extents is not None  # noqa: S101 - there is a spacing
-    return (j, i), float(extents[index]) if index < len(extents) else k
-
-
 def _split(folder: Path, read: list[_Read]) -> Split:
-    training = {one.patient for one in read if one.part == "train"}
-    validation = {one.patient for one in read if one.part == "val"}
+    training, validation = ({one.slice.patient for one in read if one.part == part} for part in ("train", "val"))
     both = sorted(training & validation)
     if both:
         raise StudyError(

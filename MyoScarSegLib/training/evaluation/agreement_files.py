@@ -14,7 +14,7 @@ from MyoScarSegLib.outputs.case_files import write_table
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
 from MyoScarSegLib.training.evaluation.evaluation_pictures import draw_bland_altman, save_figure
 from MyoScarSegLib.training.evaluation.scores import CaseScore
-from MyoScarSegLib.training.evaluation.statistics import interval
+from MyoScarSegLib.training.evaluation.statistics import interval, mean_known
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.words import counted
 
@@ -123,7 +123,7 @@ def _agreement(rows: Sequence[dict[str, Any]], name: str) -> Agreement | None:
 
 def _mean(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     values = [row[name] for row in rows if row[name] is not None]
-    return {"cases": len(values), "mean": float(np.mean(values)) if values else None, "interval_95": interval(values)}
+    return {"cases": len(values), "mean": mean_known(values), "interval_95": interval(values)}
 
 
 def _range(limits: Sequence[float] | None, form: str) -> str:

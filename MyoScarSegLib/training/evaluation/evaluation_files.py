@@ -11,17 +11,32 @@ from MyoScarSegLib.outputs.case_files import write_table
 from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.card import markdown_table
 from MyoScarSegLib.training.evaluation.evaluation_pictures import compare, write_pictures
-from MyoScarSegLib.training.evaluation.scores import POSITIONS
 from MyoScarSegLib.training.evaluation.statistics import paired, rounded
 from MyoScarSegLib.training.evaluation.summary import FORMAT_VERSION, Evaluation, setting_name
 from MyoScarSegLib.utils.files import read_json, write_bytes, write_json
 from MyoScarSegLib.utils.words import counted
 
-_HEADERS = (
-    "", "Dice (95%)", "median", "HD95", "ASSD", "mass bias (95%)", "limits of agreement", "r", "mass error",
-    "lesions found", "lesions right",
-)  # fmt: skip
-_PLACES = ("Dice of", "basal scar", "mid", "apical", "all patients", "myocardium", "cavity")
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "Dice (95%)": ("dice_mean", "{:.3f}", "dice_interval_95", "{:.2f}"),
+    "median": ("dice_median", "{:.3f}"),
+    "HD95": ("hd95_3d_mm_mean", "{:.1f} mm"),
+    "ASSD": ("assd_3d_mm_mean", "{:.1f} mm"),
+    "mass bias (95%)": ("mass_bias_percent", "{:+.1f}%", "mass_bias_percent_interval_95", "{:+.0f}"),
+    "limits of agreement": ("mass_limits_of_agreement_g", "{0[0]:+.1f} to {0[1]:+.1f} g"),
+    "r": ("mass_pearson_r", "{:.2f}"),
+    "mass error": ("mass_mean_absolute_error_g", "{:.1f} g"),
+    "lesions found": ("lesion_recall_3d", "{:.0%}"),
+    "lesions right": ("lesion_precision_3d", "{:.0%}"),
+}
+"""Header of a table's column to a figure and its form, and perhaps its interval and the form of that."""
+_PLACES = {
+    "basal scar": "dice_basal_mean",
+    "mid": "dice_mid_mean",
+    "apical": "dice_apical_mean",
+    "all patients": "all_patients",
+    "myocardium": "myocardium_dice_mean",
+    "cavity": "cavity_dice_mean",
+}
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, *, name: str = "") -> dict[str, Any]:
@@ -81,7 +96,7 @@ def write_comparison(folder: Path, documents: Sequence[dict[str, Any]]) -> tuple
     if differences:
         text += f"\n| Dice against {first['name']}, paired | setting | patients | difference (95%) |\n|---|---|---|---|\n"
     for one in differences:
-        difference = _with_interval(one["dice_difference"], one["dice_difference_interval_95"], "{:+.3f}", "{:+.3f}")
+        difference = _shown(one, "dice_difference", "{:+.3f}", "dice_difference_interval_95", "{:+.3f}")
         text += f"| {one['model']} | {setting_name(one['setting'])} | {one['patients']} | {difference} |\n"
     models = [
         {"name": d["name"], "settings": {setting: entry["figures"] for setting, entry in d["settings"].items()}}
@@ -115,10 +130,10 @@ def text_of(document: dict[str, Any]) -> str:
     if not any(entry["cases"] for entry in document["settings"].values()):
         return "No case could be evaluated.\n"
     first = next(iter(settings.values()))
-    lines = _table([_HEADERS, *(_row(name, figures) for name, figures in settings.items())])
+    lines = _table([("", *_COLUMNS), *(_row(name, figures) for name, figures in settings.items())])
     scarred, free = counted(first["patients"], "patient"), counted(first["scar_free_patients"], "patient")
     lines += ["", f"Over {scarred} with scar; Dice, HD95 and ASSD in 3D per patient, intervals by patient bootstrap."]
-    lines += ["", *_table([_PLACES, *(_places(name, figures) for name, figures in settings.items())])]
+    lines += ["", *_table([("Dice of", *_PLACES), *(_places(name, figures) for name, figures in settings.items())])]
     lines += ["", "All patients: as the EMIDEC challenge counts, 1 for an empty mask of a patient without scar, else 0 there."]
     # False scar says something only where it could arise: not where the boxes are the reference's.
     own = {name: f for name, f in settings.items() if name not in ("oracle", "jittered") and not name.startswith("clicks_")}
@@ -142,40 +157,23 @@ def markdown_of(documents: Iterable[dict[str, Any]]) -> str:
                 continue
             rows.append((document["name"] or "-", *_row(name, entry["figures"])))
     rows += [("threshold in the expert's wall", *_row(name, figures)) for name, figures in thresholds.items()]
-    return markdown_table(("model", "setting", *_HEADERS[1:]), rows) + "\n"
+    return markdown_table(("model", "setting", *_COLUMNS), rows) + "\n"
 
 
-def _row(name: str, f: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        setting_name(name),
-        _with_interval(f["dice_mean"], f["dice_interval_95"], "{:.3f}", "{:.2f}"),
-        _one(f["dice_median"], "{:.3f}"),
-        _one(f["hd95_3d_mm_mean"], "{:.1f} mm"),
-        _one(f["assd_3d_mm_mean"], "{:.1f} mm"),
-        _with_interval(f["mass_bias_percent"], f["mass_bias_percent_interval_95"], "{:+.1f}%", "{:+.0f}"),
-        "{:+.1f} to {:+.1f} g".format(*f["mass_limits_of_agreement_g"]) if f["mass_limits_of_agreement_g"] else "-",
-        _one(f["mass_pearson_r"], "{:.2f}"),
-        _one(f["mass_mean_absolute_error_g"], "{:.1f} g"),
-        _one(f["lesion_recall_3d"], "{:.0%}"),
-        _one(f["lesion_precision_3d"], "{:.0%}"),
-    )
+def _row(name: str, figures: dict[str, Any]) -> tuple[str, ...]:
+    return setting_name(name), *(_shown(figures, *column) for column in _COLUMNS.values())
 
 
-def _places(name: str, f: dict[str, Any]) -> tuple[str, ...]:
-    values = (
-        *(f[f"dice_{p}_mean"] for p in POSITIONS),
-        f["emidec"]["dice_3d_mean"],
-        f["myocardium_dice_mean"],
-        f["cavity_dice_mean"],
-    )
-    return setting_name(name), *(_one(value, "{:.3f}") for value in values)
+def _places(name: str, figures: dict[str, Any]) -> tuple[str, ...]:
+    figures = {**figures, "all_patients": figures["emidec"]["dice_3d_mean"]}
+    return setting_name(name), *(_shown(figures, figure, "{:.3f}") for figure in _PLACES.values())
 
 
 def _false_scar(f: dict[str, Any]) -> tuple[str, ...]:
     few, free = f["scar_free_patients_at_most_1_g"], f["scar_free_patients"]
     return (
         f"{f['scar_free_slices_with_false_scar']} of {f['scar_free_slices']}",
-        _one(f["false_area_mm2_per_scar_free_slice"], "{:.0f} mm²"),
+        _shown(f, "false_area_mm2_per_scar_free_slice", "{:.0f} mm²"),
         f"{few} of {free}" if free and few is not None else "-",
     )
 
@@ -188,11 +186,9 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _one(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
-
-
-def _with_interval(value: float | None, limits: list[float] | None, form: str, of_limits: str) -> str:
+def _shown(figures: dict[str, Any], name: str, form: str, interval: str = "", of_limits: str = "") -> str:
+    """A figure, and its interval in brackets if there is one."""
+    value, limits = figures[name], figures.get(interval)
     if value is None:
         return "-"
     text = form.format(value)

@@ -5,18 +5,16 @@ They are drawn from the content of ``evaluation.json`` alone, so that they can b
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.figures import canvas, png
 from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.evaluation.summary import setting_name
-from MyoScarSegLib.utils.files import write_bytes
+from MyoScarSegLib.utils.files import remove, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colors, which color-blind readers can tell apart; dark enough for lines on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")
 _INK, _FAINT, _GRID = "#22262b", "#6b7480", "#e3e6ea"
-_DPI, _BOTTOM = 140, 0.62
+_DPI = 140
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
 
@@ -34,21 +32,13 @@ def write_pictures(folder: Path, document: dict[str, Any]) -> None:
 
     Those for which there are no data are left out, and an earlier evaluation's taken away.
     """
-    settings = document["settings"]
-    drawn = {
-        "dice.png": _dice(document),
-        "bland_altman.png": _bland_altman(document, _main_setting(settings)),
-        "clicks.png": clicks([document]),
-        "thresholds.png": _thresholds(document),
-    }
-    for name, figure in drawn.items():
-        if figure is not None:
-            save_figure(folder / name, figure)
-            continue
-        try:
-            (folder / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"Cannot replace {folder / name}: {error.strerror}.") from error
+    drawn = {"dice": _dice, "bland_altman": _bland_altman, "clicks": lambda one: clicks([one]), "thresholds": _thresholds}
+    for name, draw in drawn.items():
+        path, figure = folder / f"{name}.png", draw(document)
+        if figure is None:
+            remove(path)
+        else:
+            save_figure(path, figure)
 
 
 def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
@@ -61,9 +51,7 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
         name: [n for n, d in enumerate(documents) if name in d["settings"]][: 1 if name in METHODS else None] for name in names
     }
     rows = sum(len(of) for of in shown.values()) + 0.8 * len(names)
-    keys = [_key(document["name"] or f"model {n + 1}", n) for n, document in enumerate(documents)]
-    head = 0.14 + 0.2 * -(-len(keys) // 2)
-    figure, axis = new_figure(7.4, head + 0.7 + 0.24 * rows, left=1.45, top=head)
+    figure, axis = new_figure(7.4, 0.8 + 0.2 * (len(documents) // 2 + 1) + 0.24 * rows)
     at, ticks = 0.0, []
     for name, of in shown.items():
         if at > 0:
@@ -85,11 +73,9 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
     line += "\ngrey: thresholds, which were given the expert's myocardium" * bool(set(names) & set(METHODS))
     axis.set(xlim=(0, 1), ylim=(at - 0.6, -0.8), xlabel=line)
     axis.grid(axis="y", visible=False)
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.3 / 7.4, 1.0), "ncols": min(2, len(keys))}
-    figure.legend(handles=keys, frameon=False, fontsize=8.5, **place)
+    _legend_of_models(axis, documents)
     save_figure(path, figure)
-    by_clicks = clicks(documents)
-    if by_clicks is not None:
+    if (by_clicks := clicks(documents)) is not None:
         save_figure(path.with_name("clicks.png"), by_clicks)
 
 
@@ -106,7 +92,7 @@ def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
     figure, axis = new_figure(5.6, 3.9)
     alone = len(series) == 1
     for number, (document, steps) in enumerate(series):
-        color = COLORS[number % len(COLORS)]
+        color, marker = _style(number)
         figures = [document["settings"][name]["figures"] for _, name in steps]
         x = [count for count, _ in steps]
         if alone:
@@ -117,7 +103,7 @@ def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
         limits = [f["dice_interval_95"] for f in figures]
         if all(limit is not None for limit in limits):
             axis.fill_between(x, *np.array(limits, dtype=float).T, color=color, alpha=0.16, lw=0, zorder=2)
-        axis.plot(x, means, _MARKERS[number % len(_MARKERS)] + "-", color=color, lw=2, ms=6.5, mec="white", mew=0.8, zorder=3)
+        axis.plot(x, means, marker + "-", color=color, lw=2, ms=6.5, zorder=3, **_EDGE)
         for count, mean in zip(x, means, strict=True):
             if alone and mean is not None:
                 _above(axis, count, f"{mean:.2f}")
@@ -127,8 +113,7 @@ def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
         line = "above and bold: mean with its 95% interval; thin: each patient"
         axis.set_title(_headed(series[0][0], line), pad=20, **_SUBTITLE)
     else:
-        keys = [_key(document["name"] or f"model {n + 1}", n) for n, (document, _) in enumerate(series)]
-        axis.legend(handles=keys, ncols=min(2, len(keys)), **_ABOVE)
+        _legend_of_models(axis, [document for document, _ in series])
     return figure
 
 
@@ -159,15 +144,20 @@ def _dice(document: dict[str, Any]) -> Figure | None:
     return figure
 
 
-def _bland_altman(document: dict[str, Any], setting: str | None) -> Figure | None:
-    """Difference against mean of predicted and true scar mass."""
-    cases = [c for c in document["settings"][setting]["cases"] if c["mass_error_g"] is not None] if setting else []
-    if not any(c["truth_px"] for c in cases):
+def _bland_altman(document: dict[str, Any]) -> Figure | None:
+    """Difference against mean of predicted and true scar mass in the setting whose masses users get; of others in the one
+    with the best Dice.
+    """
+    settings = document["settings"]
+    by_dice = sorted(settings, key=lambda name: -(settings[name]["figures"]["dice_mean"] or 0.0))
+    setting = next((name for name in ("end_to_end", "masks", *by_dice) if name in settings), None)
+    cases = [c for c in settings[setting]["cases"] if c["mass_error_g"] is not None] if setting else []
+    if setting is None or not any(c["truth_px"] for c in cases):
         return None
-    figures = document["settings"][setting]["figures"]
+    figures = settings[setting]["figures"]
     with_scar = np.array([c["truth_px"] > 0 for c in cases])
     pairs = np.array([(c["truth_mass_g"], c["predicted_mass_g"]) for c in cases])
-    note = f"{document['name'] + ', ' if document['name'] else ''}{setting_name(setting or '')}"
+    note = f"{document['name'] + ', ' if document['name'] else ''}{setting_name(setting)}"
     limits = figures["mass_limits_of_agreement_g"]
     return draw_bland_altman(
         {"patient with scar": pairs[with_scar], "patient without scar": pairs[~with_scar]},
@@ -192,7 +182,7 @@ def draw_bland_altman(
     ``groups`` are ``[cases, 2]`` by the names for a legend, empty for none. ``limits`` are ``(low, high)`` at the left end of the
     plot and at the right one, which differ where the bias is proportional; ``labels`` are of the axes, ``note`` is the title.
     """
-    figure, axis = new_figure(6.4, 4.2, right=0.95)
+    figure, axis = new_figure(6.4, 4.2)
     pairs = np.concatenate(list(groups.values()))
     means, differences = pairs.mean(axis=1), pairs[:, 1] - pairs[:, 0]
     right = max(float(means.max()), 1e-6) * 1.05
@@ -206,17 +196,21 @@ def draw_bland_altman(
     levels = [("bias", bias, bias, "-")]
     if limits is not None:
         levels += [("+1.96 SD", limits[0][1], limits[1][1], "--"), ("−1.96 SD", limits[0][0], limits[1][0], "--")]
-    for _, start, end, line in levels:
+    shown = [*differences, 0.0]
+    for name, start, end, line in levels:
         axis.plot([0, right], [start, end], line, color=COLORS[1], lw=1.4)
-    ends = [end for _, _, end, _ in levels]
-    low, high = _padded([*differences, *ends, *(start for _, start, _, _ in levels), 0.0])
-    for level, (name, _, end, _) in zip(_apart(ends, 0.085 * (high - low)), levels, strict=True):
-        text = f"{name}\n{end:+.1f} g".replace("-", "−")
-        _note(axis, text, (1, level), coords=("axes fraction", "data"), color=COLORS[1], linespacing=1.0)
-    axis.set(xlim=(min(0.0, float(means.min())), right), ylim=(low, high), xlabel=labels[0], ylabel=labels[1])
+        text = f"{name}: {end:+.1f} g".replace("-", "−")
+        _note(axis, text, (1, end), coords=("axes fraction", "data"), color=COLORS[1])
+        shown += [start, end]
+    room = 0.08 * (max(shown) - min(shown) or 1.0)
+    axis.set(
+        xlim=(min(0.0, float(means.min())), right),
+        ylim=(min(shown) - room, max(shown) + room),
+        xlabel=labels[0],
+        ylabel=labels[1],
+    )
     if any(groups):
-        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": 2, "handletextpad": 0.2}
-        axis.legend(frameon=False, fontsize=8, borderaxespad=0.1, **place)
+        axis.legend(ncols=2, handletextpad=0.2, **_ABOVE)
     axis.set_title(note, pad=20 if any(groups) else None, **_SUBTITLE)
     return figure
 
@@ -230,13 +224,13 @@ def _thresholds(document: dict[str, Any]) -> Figure | None:
     }
     if not curves:
         return None
-    figure, axis = new_figure(5.6, 3.9 + 0.17 * len(curves), top=0.3 + 0.17 * (len(curves) + 1))
+    figure, axis = new_figure(5.6, 3.9 + 0.17 * len(curves))
     for number, (name, curve) in enumerate(curves.items()):
-        color = COLORS[number % len(COLORS)]
+        color, marker = _style(number)
         best = int(np.argmax(curve["dice_mean"]))
         label = f"{setting_name(name)}: best {curve['dice_mean'][best]:.2f} at {curve['threshold'][best]:g}"
         axis.plot(curve["threshold"], curve["dice_mean"], color=color, lw=2, label=label)
-        axis.plot(curve["threshold"][best], curve["dice_mean"][best], _MARKERS[number], color=color, ms=7, mec="white", mew=0.9)
+        axis.plot(curve["threshold"][best], curve["dice_mean"][best], marker, color=color, ms=7, **_EDGE)
         if len(curves) == 1 and all(limit is not None for limit in curve["dice_interval_95"]):
             axis.fill_between(curve["threshold"], *np.array(curve["dice_interval_95"]).T, color=color, alpha=0.16, lw=0)
     used = document["how"].get("threshold")
@@ -254,29 +248,23 @@ _EDGE: dict[str, Any] = {"mec": "white", "mew": 0.8}
 _SUBTITLE: dict[str, Any] = {"fontsize": 8.5, "color": _FAINT, "loc": "left"}
 
 
-def _main_setting(settings: dict[str, Any]) -> str | None:
-    """The setting whose masses are what users get; of others the one with the best Dice."""
-    by_dice = sorted(settings, key=lambda name: -(settings[name]["figures"]["dice_mean"] or 0.0))
-    return next((name for name in ("end_to_end", "masks", *by_dice) if name in settings), None)
-
-
 def _broken(name: str) -> str:
     """A long name on two lines."""
     return name if len(name) < 7 else "\n".join(name.rsplit(" ", 1))
 
 
-def new_figure(width: float, height: float, *, left: float = 0.72, right: float = 0.16, top: float = 0.62) -> tuple[Figure, Axes]:
-    """One plot of ``width`` by ``height`` inches, with the margins given in inches."""
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """One plot of ``width`` by ``height`` inches, whose margins hold what is drawn there."""
     figure = canvas(width, height)
-    axis = figure.add_axes((left / width, _BOTTOM / height, 1 - (left + right) / width, 1 - (_BOTTOM + top) / height))
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
+    axis = figure.add_subplot()
     axis.grid(color=_GRID, lw=0.8)
     axis.set_axisbelow(True)
-    for side, spine in axis.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(_FAINT)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["left", "bottom"]].set_color(_FAINT)
     axis.tick_params(colors=_INK, labelsize=8.5, length=3, color=_FAINT)
-    axis.xaxis.label.set(color=_INK, fontsize=9)
-    axis.yaxis.label.set(color=_INK, fontsize=9)
+    for labeled in (axis.xaxis, axis.yaxis):
+        labeled.label.set(color=_INK, fontsize=9)
     return figure, axis
 
 
@@ -307,27 +295,13 @@ def _headed(document: dict[str, Any], line: str) -> str:
     return f"{document['name']}\n{line}" if document["name"] else line
 
 
-def _key(label: str, number: int) -> Any:
+def _legend_of_models(axis: Axes, documents: Sequence[dict[str, Any]]) -> None:
+    """Above the plot, two beside each other."""
     from matplotlib.lines import Line2D
 
-    color, marker = _style(number)
-    return Line2D([], [], color=color, marker=marker, ls="-", lw=2, ms=6, label=label, **_EDGE)
-
-
-def _padded(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    room = 0.08 * (high - low or 1.0)
-    return low - room, high + room
-
-
-def _apart(values: Sequence[float], least: float) -> list[float]:
-    """Positions near ``values``, in their order, that keep ``least`` from each other: for labels that would overlap."""
-    order = np.argsort(values)
-    placed = np.array(values, dtype=float)
-    for _ in range(50):
-        for lower, upper in itertools.pairwise(order):
-            lack = least - (placed[upper] - placed[lower])
-            if lack > 1e-9:
-                placed[lower] -= lack / 2
-                placed[upper] += lack / 2
-    return [float(value) for value in placed]
+    keys = []
+    for number, document in enumerate(documents):
+        color, marker = _style(number)
+        label = document["name"] or f"model {number + 1}"
+        keys.append(Line2D([], [], color=color, marker=marker, ls="-", lw=2, ms=6, label=label, **_EDGE))
+    axis.legend(handles=keys, ncols=min(2, len(keys)), **_ABOVE)

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
+from MyoScarSegLib.outputs.case_files import RESULT
 from MyoScarSegLib.study.grids import common_grid
-from MyoScarSegLib.study.masks import StoredLabels, check_cover, is_dicom_mask, read_labels, read_stored
-from MyoScarSegLib.study.names import has_extension, natural_order
+from MyoScarSegLib.study.masks import read_labels
+from MyoScarSegLib.study.names import natural_order
+from MyoScarSegLib.study.segments import check_cover
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, scar_only_unless_wall
+from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT
+from MyoScarSegLib.training.datasets.labeled import scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelmaps import (
     LabelMap,
+    apply_label_map,
     classes_of_segments,
     knows_wall,
     named_by_place,
     unnamed,
     whole_numbers,
 )
-from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_order, stem, subfolder, volumes_in
+from MyoScarSegLib.training.datasets.pairs import (
+    LABEL_FOLDERS,
+    LABEL_WORDS,
+    folders_in,
+    is_segmentation,
+    stem,
+    subfolder,
+    volumes_in,
+)
+from MyoScarSegLib.training.datasets.places import CASES
+from MyoScarSegLib.training.datasets.training_library import MARK, Library
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.utils.files import read_json
@@ -31,11 +46,10 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, ste
 from MyoScarSegLib.utils.words import listed
 
 MASKS = "masks"
-_OF_MASKS = r"labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|truth|scar|pred|predictions?"
-_MASK_NAME = re.compile(rf"(?:^|[_\-. ])(?:{_OF_MASKS})$", re.IGNORECASE)
-_ENDING = re.compile(rf"[_\-. ](?:{_OF_MASKS}|lge|image|0000)$", re.IGNORECASE)
-_SEGMENTATION = (".seg.nrrd", ".seg.nhdr")
-_PROBABILITY, _RESULT = "probability.nii.gz", "result.json"
+_MASK_WORDS = rf"{LABEL_WORDS}|truth|pred|predictions?"
+_MASK_NAME = re.compile(rf"(?:^|[_\-. ])(?:{_MASK_WORDS})$", re.IGNORECASE)
+_ENDING = re.compile(rf"[_\-. ](?:{_MASK_WORDS}|lge|image|0000)$", re.IGNORECASE)
+_PROBABILITY = "probability.nii.gz"
 
 
 def compare_masks(
@@ -77,35 +91,28 @@ def compare_masks(
     if predicted.is_dir():
         lacking = [case for case in references if case not in matched]
         failures |= dict.fromkeys(lacking, f"It has a reference, but no prediction in {predicted}.")
-    patients = _patients(truth)
-    truth_maps = _maps(references, truth, labels, None, "--labels", failures)
-    files = {case: predictions[name] for case, name in matched.items()}
-    pred_maps = _maps(files, predicted, pred_labels, labels, "--pred-labels", failures)
+    library = Library.open(truth) if (truth / MARK).is_file() else None
+    patients = {} if library is None else {record.case: record.patient for record in library.scan()[0]}
+    sides = _Masks(truth, labels, None, "--labels"), _Masks(predicted, pred_labels, labels, "--pred-labels")
     scores: list[CaseScore] = []
     for case in steps(matched, lambda case: f"comparing {case}", progress, cancel):
-        if case in failures:
-            continue
         try:
-            maps = pred_maps[case], truth_maps[case]
-            scores.append(_compare(case, patients.get(case), (files[case], references[case]), maps, spacing_mm))
+            scores.append(_compare(case, patients.get(case), (references[case], predictions[matched[case]]), sides, spacing_mm))
         except UnnamedLabelsError:
             raise
         except StudyError as error:
             failures[case] = str(error)
-    without_truth = [name for name in predictions if name not in matched.values()]
+    for side in sides:  # asked for once, for all of the folder
+        if side.unknown:
+            raise unnamed(str(side.where), side.unknown, side.option)
     notes = []
-    if without_truth:
+    if without_truth := [name for name in predictions if name not in matched.values()]:
         has, counted = ("has", "is") if len(without_truth) == 1 else ("have", "are")
         notes.append(f"{listed(without_truth, 3)} {has} no reference in {truth} and {counted} not counted.")
-    unsized = [s.case for s in scores if s.truth_mass_g is None]
-    if unsized:
+    if unsized := [s.case for s in scores if s.truth_mass_g is None]:
         notes.append(f"{listed(unsized, 3)}: no spacing, so neither distances nor mL and g; --spacing supplies it.")
-    how = {
-        "predicted": predicted.name,
-        "truth": truth.name,
-        "predicted_labels": _told(pred_maps),
-        "truth_labels": _told(truth_maps),
-    }
+    how: dict[str, Any] = {"predicted": predicted.name, "truth": truth.name}
+    how |= {"predicted_labels": sides[1].used, "truth_labels": sides[0].used}
     return Evaluation({MASKS: tuple(scores)}, failures, how=how, notes=tuple(notes))
 
 
@@ -113,22 +120,22 @@ def _compare(
     case: str,
     patient: str | None,
     files: tuple[Path, Path],
-    maps: tuple[LabelMap, LabelMap],
+    sides: tuple[_Masks, _Masks],
     spacing_mm: tuple[float, float, float] | None,
 ) -> CaseScore:
-    """One case's prediction and reference, of which ``files`` and ``maps`` are."""
-    prediction, reference = files
+    """One case's reference and prediction, in this order in ``files`` and ``sides``."""
+    reference, prediction = files
     study = common_grid(reference, prediction)
-    classes, wall_known = _classes(reference, study, maps[1])
+    classes, wall_known = sides[0].classes(reference, study)
     check_cover(classes >= INFARCT, str(reference))
     classes, wall_known = scar_only_unless_wall(classes, wall_known)
-    mask = _classes(prediction, study, maps[0], "--pred-labels")[0] >= INFARCT
+    mask = sides[1].classes(prediction, study)[0] >= INFARCT
     probability: np.ndarray | None = None
     geometry = study.geometry
-    if (prediction.parent / _RESULT).is_file():  # beside several cases' masks in one folder it would be of nobody knows which
+    if (prediction.parent / RESULT).is_file():  # beside several cases' masks in one folder it would be of nobody knows which
         beside = prediction.parent / _PROBABILITY
         probability = read_labels(beside, study).values if beside.is_file() and beside != prediction else None
-        document = read_json(prediction.parent / _RESULT, StudyError)
+        document = read_json(prediction.parent / RESULT, StudyError)
         sized = not isinstance(document, dict) or document.get("spacing_mm", ()) is not None
         if not sized and geometry.spacing_mm == (1.0, 1.0, 1.0):  # the image had no spacing, and 1 mm is only a filler
             geometry = replace(geometry, spacing_mm=None)
@@ -145,68 +152,45 @@ def _compare(
     )
 
 
-def _classes(path: Path, study: Study, label_map: LabelMap, option: str = "--labels") -> tuple[np.ndarray, bool]:
-    stored = read_labels(path, study)
-    if stored.segments:
-        return classes_of_segments(stored.segments, str(path), label_map, option)
-    values = whole_numbers(stored, str(path))
-    classes = np.zeros(values.shape, dtype=np.uint8)
-    for value, number in label_map.items():
-        classes[values == value] = number
-    return classes, knows_wall(label_map)
+@dataclass
+class _Masks:
+    """The masks of one side: their values mean what the user says, what each file's place says, or what the other side's do.
 
+    Attributes:
+        where: their file or folder.
+        given: the user's label map.
+        other: that of the other side, for files that hold a value which is scar there.
+        option: by which a user gives the map.
+        used: value to class, of all files.
+        unknown: values that nothing explains.
+    """
 
-def _maps(
-    files: dict[str, Path],
-    where: Path,
-    given: LabelMap | None,
-    other: LabelMap | None,
-    option: str,
-    failures: dict[str, str],
-) -> dict[str, LabelMap]:
-    """The label map of each case: the one given, that of the file's place, or the other side's if it has a value that is scar."""
-    found: dict[str, LabelMap] = {}
-    unknown: set[int] = set()
-    for case, path in files.items():
-        try:
-            values = _values(path)
-        except StudyError as error:
-            failures[case] = str(error)
-            continue
-        if values is None:
-            label_map: LabelMap | None = given or other or {}
-        else:
-            label_map = given or named_by_place(path, values, where if where.is_dir() else None)
-            if label_map is None and other is not None and any(other.get(value, 0) >= INFARCT for value in values):
-                label_map = other
-        if label_map is None:
-            unknown |= values or set()
-        else:
-            found[case] = label_map
-    if unknown:
-        raise unnamed(str(where), unknown, option)
-    return found
+    where: Path
+    given: LabelMap | None
+    other: LabelMap | None
+    option: str
+    used: dict[str, int] = field(default_factory=dict)
+    unknown: set[int] = field(default_factory=set)
 
+    def classes(self, path: Path, study: Study) -> tuple[np.ndarray, bool]:
+        """Of one file on the grid of ``study``, uint8 ``[k, j, i]``, and whether cavity and wall can be told."""
+        stored = read_labels(path, study)
+        if stored.segments:
+            label_map = self._noted(self.given or self.other or {})
+            return classes_of_segments(stored.segments, str(path), label_map, self.option)
+        values = whole_numbers(stored, str(path))
+        found = {int(value) for value in np.unique(values)}
+        said = self.given or named_by_place(path, found, self.where if self.where.is_dir() else None)
+        if said is None and self.other is not None and any(self.other.get(value, 0) >= INFARCT for value in found):
+            said = self.other
+        if said is None:
+            self.unknown |= found
+            raise StudyError(f"Nothing says what the values of {path} mean.")
+        return apply_label_map(values, dict.fromkeys(found, BACKGROUND) | self._noted(said), str(path)), knows_wall(said)
 
-def _values(path: Path) -> set[int] | None:
-    """All values in a plain label volume; None for a segmentation."""
-    if is_dicom_mask(path):
-        return None
-    values, _, fields = read_stored(path)
-    return None if values.ndim != 3 or fields else {int(v) for v in np.unique(whole_numbers(StoredLabels(values), str(path)))}
-
-
-def _told(maps: dict[str, LabelMap]) -> dict[str, int]:
-    return {str(value): number for label_map in maps.values() for value, number in label_map.items()}
-
-
-def _patients(truth: Path) -> dict[str, str]:
-    """Case to patient, where the reference is a training library; a case of its own each elsewhere."""
-    from MyoScarSegLib.training.datasets.training_library import MARK, Library
-
-    if not (truth / MARK).is_file():
-        return {}
-    return {record.case: record.patient for record in Library.open(truth).scan()[0]}
+    def _noted(self, label_map: LabelMap) -> dict[int, int]:
+        self.used |= {str(value): number for value, number in label_map.items()}
+        return dict(label_map)
 
 
 def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
@@ -220,30 +204,27 @@ def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
         return {_name(path): path}, {}
     if not path.is_dir():
         raise StudyError(f"There is no file or folder {path}.")
-    if (path / "library.json").is_file():
-        path = path / "cases"
-    cases: dict[str, Path] = {}
+    if (path / MARK).is_file():
+        path = path / CASES
     skipped: dict[str, str] = {}
-
-    def add(case: str, files: list[Path]) -> None:
-        # A result is written as a segmentation and as a volume: the same mask twice.
-        best = [f for f in files if has_extension(f, _SEGMENTATION)] or files
-        earlier = cases.get(case)
-        if len(best) > 1 or (earlier is not None and stem(earlier) != stem(best[0])):
-            names = ", ".join(f.name for f in ([earlier] if earlier else []) + best)
-            cases.pop(case, None)
-            skipped[case] = f"{case} has several masks ({names}); leave one."
-        elif case not in skipped and (earlier is None or has_extension(best[0], _SEGMENTATION)):
-            cases[case] = best[0]
-
+    found: dict[str, list[Path]] = {}
     flat = _masks_in(path)
     for file in flat:
-        add(_name(file), [file])
-    for folder in [] if flat else in_order(p for p in path.iterdir() if p.is_dir()):
+        found.setdefault(_name(file), []).append(file)
+    for folder in [] if flat else folders_in(path):
         if files := _masks_in(folder):
-            add(folder.name, files)
-        elif (folder / _RESULT).is_file() or volumes_in(folder):
+            found[folder.name] = files
+        elif (folder / RESULT).is_file() or volumes_in(folder):
             skipped[folder.name] = f"{folder} holds no mask."
+    cases: dict[str, Path] = {}
+    for case, files in found.items():
+        # A result is written as a segmentation and as a volume: the same mask twice.
+        best = [file for file in files if is_segmentation(file)] or files
+        rivals = files if flat else best
+        if len({stem(file) for file in rivals}) > 1:
+            skipped[case] = f"{case} has several masks ({', '.join(file.name for file in rivals)}); leave one."
+        else:
+            cases[case] = best[0]
     if not cases and not skipped:
         raise StudyError(f"{path} holds no masks: expected are .seg.nrrd, NIfTI, NRRD or MHA files, or a folder per case.")
     return cases, skipped
@@ -269,7 +250,7 @@ def match(predicted: Iterable[str], truth: Iterable[str]) -> dict[str, str]:
 
 def _name(path: Path) -> str:
     """A mask file's case: of a result's own files that of their folder."""
-    if (path.parent / _RESULT).is_file():
+    if (path.parent / RESULT).is_file():
         return path.parent.name
     name = stem(path)
     return _ENDING.sub("", name) or name
@@ -286,5 +267,5 @@ def _masks_in(folder: Path) -> list[Path]:
     """The volumes of a folder, or of its ``labels`` or the like, that are named like masks; if none is, all."""
     inner = (subfolder(folder, (name,)) for name in LABEL_FOLDERS)
     files = next((found for sub in inner if sub is not None and (found := volumes_in(sub))), None) or volumes_in(folder)
-    named = [f for f in files if has_extension(f, _SEGMENTATION) or _MASK_NAME.search(stem(f))]
+    named = [f for f in files if is_segmentation(f) or _MASK_NAME.search(stem(f))]
     return named or [f for f in files if f.name != _PROBABILITY]

@@ -25,8 +25,10 @@ from MyoScarSegLib.networks import image_of
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
+from MyoScarSegLib.study.checks import recognize_reconstruction
 from MyoScarSegLib.study.study import Geometry, Study
-from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice, by_stack
+from MyoScarSegLib.study.tissue import CAVITY
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack, in_order
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.reader_prompts import Corners, correction, tight
@@ -93,17 +95,8 @@ def stacks_of(slices: Iterable[LabeledSlice]) -> list[Stack]:
 
 
 def _stack(patient: str, case: str, slices: list[LabeledSlice]) -> Stack:
-    from MyoScarSegLib.study.checks import recognize_reconstruction
-
-    slices = sorted(slices, key=lambda one: one.index)
-    numbers = tuple(one.index for one in slices)
-    if len(set(numbers)) < len(numbers):
-        twice = sorted({n for n in numbers if numbers.count(n) > 1})
-        raise StudyError(f"{case}: slice {twice[0]} is there {numbers.count(twice[0])} times. Give each stack a case of its own.")
-    shapes, spacings = {one.image.shape for one in slices}, {one.pixel_spacing_mm for one in slices}
-    if len(shapes) > 1 or len(spacings) > 1:
-        raise StudyError(f"{case}: its slices differ in size or pixel spacing ({_some(shapes)}; {_some(spacings)} mm).")
-    in_plane, between = spacings.pop(), [one.slice_spacing_mm for one in slices]
+    slices = in_order(slices)
+    in_plane, between = slices[0].pixel_spacing_mm, [one.slice_spacing_mm for one in slices]
     assumed = in_plane is None or any(distance is None for distance in between)
     row_mm, column_mm = in_plane or (ASSUMED_PIXEL_MM, ASSUMED_PIXEL_MM)
     extents = np.array([ASSUMED_SLICE_MM if distance is None else distance for distance in between], dtype=np.float64)
@@ -120,11 +113,8 @@ def _stack(patient: str, case: str, slices: list[LabeledSlice]) -> Stack:
     known = all(one.wall_known for one in slices)
     wall, cavity = (labels > CAVITY, labels == CAVITY) if known else (None, None)
     grid = Grid((row_mm, column_mm), row_mm * column_mm, extents, assumed)
+    numbers = tuple(one.index for one in slices)
     return Stack(case, patient, study, np.stack([one.scar for one in slices]), wall, cavity, numbers, grid)
-
-
-def _some(values: set) -> str:
-    return " and ".join(sorted(map(str, values))[:2])
 
 
 def evaluate_models(
@@ -163,10 +153,9 @@ def evaluate_models(
     work = _Work(pipeline, threshold, rounds, seed, frozenset(settings), cancel, on_result)
     per_case = sum(name != CLICKS for name in settings) + rounds + (CLICKS in settings and JITTERED not in settings)
     total = len(stacks) * per_case
-    for number, stack in enumerate(stacks):
-        for done, what in enumerate(work.evaluated(stack)):
-            where = f"{stack.case} ({number + 1} of {len(stacks)})"
-            progress(number * per_case + done, total, f"evaluating {where}: {what}")
+    steps_of = ((number, stack, what) for number, stack in enumerate(stacks, start=1) for what in work.evaluated(stack))
+    for done, (number, stack, what) in enumerate(steps_of):
+        progress(done, total, f"evaluating {stack.case} ({number} of {len(stacks)}): {what}")
     progress(total, total, "evaluated")
     how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": BOX_ERROR}
     return Evaluation({name: tuple(of) for name, of in work.scores.items()}, work.failures, work.provenance, how)
@@ -213,8 +202,7 @@ class _Work:
             self.provenance |= proposed.provenance
             self._segment(END_TO_END, stack, proposed)
             if stack.wall is not None and self.pipeline.networks.segmenter.knows_tissue:
-                score = self.scores[END_TO_END].pop()
-                self.scores[END_TO_END].append(self._with_anatomy(score, stack, proposed))
+                self.scores[END_TO_END][-1] = self._with_anatomy(self.scores[END_TO_END][-1], stack, proposed)
 
     def _with_anatomy(self, score: CaseScore, stack: Stack, proposed: Boxes) -> CaseScore:
         """``score`` with the Dice of wall and cavity in the model's map of tissues; slices that failed are empty."""
@@ -247,8 +235,7 @@ class _Work:
 
     def _jittered(self, stack: Stack, k: int, box: Corners) -> Corners:
         generator = np.random.default_rng([self.seed, zlib.crc32(stack.case.encode()), stack.numbers[k]])
-        x0, y0, x1, y1 = box
-        side = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0])
+        side = np.tile(np.subtract(box[2:], box[:2]), 2)
         x0, y0, x1, y1 = (float(edge) for edge in box + generator.uniform(-BOX_ERROR, BOX_ERROR, 4) * side)
         return x0, y0, x1, y1
 

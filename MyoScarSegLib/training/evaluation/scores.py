@@ -13,6 +13,8 @@ from MyoScarSegLib.lesions import lesions, lesions_of_stack
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.quantification.overlap import dice, surface_distances
 from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.training.evaluation.statistics import mean_known
+from MyoScarSegLib.utils.windows import window_of
 
 THRESHOLDS = tuple(round(0.05 * n, 2) for n in range(1, 20))
 """Probabilities at which the Dice-threshold curve is measured."""
@@ -119,6 +121,7 @@ class CaseScore:
         by_slice: each slice.
         curve: int ``[thresholds, 2]``: overlap and predicted pixels at each of :data:`THRESHOLDS`; None without probabilities.
         myocardium_dice, cavity_dice: of a model's map of tissues, the myocardium with its scar; over all voxels, None without.
+        volume_error_ml, mass_error_g, share_error: predicted less true.
     """
 
     case: str
@@ -151,26 +154,14 @@ class CaseScore:
     curve: np.ndarray | None = field(default=None, repr=False, compare=False)
     myocardium_dice: float | None = None
     cavity_dice: float | None = None
+    volume_error_ml: float | None = None
+    mass_error_g: float | None = None
+    share_error: float | None = None
 
     @property
     def has_scar(self) -> bool:
         """Whether the reference has scar."""
         return self.truth_px > 0
-
-    @property
-    def volume_error_ml(self) -> float | None:
-        """Predicted less true."""
-        return _less(self.predicted_volume_ml, self.truth_volume_ml)
-
-    @property
-    def mass_error_g(self) -> float | None:
-        """Predicted less true."""
-        return _less(self.predicted_mass_g, self.truth_mass_g)
-
-    @property
-    def share_error(self) -> float | None:
-        """Predicted less true share of the myocardium."""
-        return _less(self.predicted_share, self.truth_share)
 
     def row(self) -> dict[str, Any]:
         """Its numbers as one flat row: what the CSV table and the JSON file hold."""
@@ -180,12 +171,7 @@ class CaseScore:
                 row |= {f"{name}_{key}": count for key, count in value._asdict().items()}
             elif name not in ("by_slice", "curve"):
                 row[name] = value
-        return {
-            **row,
-            "volume_error_ml": self.volume_error_ml,
-            "mass_error_g": self.mass_error_g,
-            "share_error": self.share_error,
-        }
+        return row
 
 
 def score_case(
@@ -216,7 +202,6 @@ def score_case(
     slices = tuple(_score_slice(predicted[k], truth[k], grid, k, number, positions[k]) for k, number in enumerate(numbers))
     true_px, predicted_px = (np.count_nonzero(mask, axis=(1, 2)) for mask in (truth, predicted))
     free = true_px == 0
-    with_scar = [s for s in slices if s.truth_px > 0]
     # Without spacing the shares still mean something: slices stand for the same length then.
     parts = [float(true_px.sum()), float(predicted_px.sum())]
     whole: float | None = None
@@ -232,30 +217,34 @@ def score_case(
             **_distances(predicted, truth, grid.spacing_mm, "_3d_mm"),
             "truth_volume_ml": volumes[0],
             "predicted_volume_ml": volumes[1],
+            "volume_error_ml": volumes[1] - volumes[0],
             "truth_mass_g": parts[0],
             "predicted_mass_g": parts[1],
+            "mass_error_g": parts[1] - parts[0],
             "wall_mass_g": whole,
             "false_area_mm2": float(predicted_px[free].sum()) * grid.pixel_area_mm2,
             "false_mass_g": false_g,
             "spacing_assumed": grid.assumed,
         }
-    window = _window(predicted | truth)
-    masks = predicted[window], truth[window]
+    shares = (None, None) if whole is None else (parts[0] / whole, parts[1] / whole)
+    rows, columns = window_of((predicted | truth).any(axis=0))  # lesions are numbered faster there
+    masks = predicted[:, rows, columns], truth[:, rows, columns]
     pixel_spacing = None if grid is None else grid.pixel_spacing_mm
     by_slice = [_counts(lesions, *pair, pixel_spacing) for pair in zip(*masks, strict=True)]
     return CaseScore(
         case=case,
         patient=patient or case,
         slices=len(truth),
-        scar_slices=len(with_scar),
+        scar_slices=int(np.count_nonzero(true_px)),
         truth_px=int(true_px.sum()),
         predicted_px=int(predicted_px.sum()),
         dice_3d=dice(predicted, truth),
-        dice_2d=_mean([s.dice for s in with_scar]),
-        hd95_2d_mm=_mean([s.hd95_mm for s in slices]),
-        assd_2d_mm=_mean([s.assd_mm for s in slices]),
-        truth_share=None if whole is None else parts[0] / whole,
-        predicted_share=None if whole is None else parts[1] / whole,
+        dice_2d=mean_known(s.dice for s in slices if s.truth_px > 0),
+        hd95_2d_mm=mean_known(s.hd95_mm for s in slices),
+        assd_2d_mm=mean_known(s.assd_mm for s in slices),
+        truth_share=shares[0],
+        predicted_share=shares[1],
+        share_error=None if shares[0] is None or shares[1] is None else shares[1] - shares[0],
         lesions_2d=LesionCounts(*map(sum, zip(*by_slice, strict=True))),
         lesions_3d=_counts(lesions_of_stack, *masks, pixel_spacing),
         scar_free_slices=int(free.sum()),
@@ -275,7 +264,8 @@ def _positions(wall: np.ndarray | None, truth: np.ndarray) -> list[str | None]:
         return found
     held = np.flatnonzero((wall | truth).any(axis=(1, 2)))
     third = len(held) // 3
-    cropped = (wall | truth)[_window(wall)]
+    rows, columns = window_of(np.asarray(wall.any(axis=0)))
+    cropped = (wall | truth)[:, rows, columns]
     blood = [np.count_nonzero(ndimage.binary_fill_holes(cropped[k])) - np.count_nonzero(cropped[k]) for k in held]
     first, last = sum(blood[:third]), sum(blood[len(held) - third :])
     if first == last:
@@ -320,22 +310,6 @@ def _met(numbers: np.ndarray, other: np.ndarray) -> tuple[int, int]:
     return len(sizes), int(np.count_nonzero(shared >= LEAST_OVERLAP * sizes))
 
 
-def _window(mask: np.ndarray) -> tuple[slice, slice, slice]:
-    """All slices, and of each the rows and columns in which there is anything: lesions are numbered faster there."""
-    where = [np.flatnonzero(mask.any(axis=axes)) for axes in ((0, 2), (0, 1))]
-    rows, columns = (slice(int(w[0]), int(w[-1]) + 1) if w.size else slice(0, 1) for w in where)
-    return slice(None), rows, columns
-
-
 def _curve(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
     inside = probability[truth]
     return np.array([(np.count_nonzero(inside >= t), np.count_nonzero(probability >= t)) for t in THRESHOLDS], dtype=np.int64)
-
-
-def _mean(values: list[Any]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
-def _less(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b

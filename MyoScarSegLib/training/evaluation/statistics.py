@@ -6,11 +6,13 @@ Patients are independent of each other, their slices are not.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from MyoScarSegLib.utils.words import counted
 
 DRAWS = 2000
 """How often as many patients are drawn, each time with replacement; always the same draws."""
@@ -30,6 +32,12 @@ def rounded(value: Any) -> Any:
     if value is None:
         return None
     return [rounded(one) for one in value] if np.ndim(value) else float(f"{float(value):.5g}")
+
+
+def mean_known(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are known; None if none is."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def interval(values: Sequence[Any] | np.ndarray, statistic: Statistic = np.mean) -> tuple[float, float] | None:
@@ -124,21 +132,19 @@ def verdict(dice: Difference | None, false_g: Difference | None, *, same_models:
     """
     if same_models:
         return {"word": SAME, "sentence": "Both are the same model.", "patients": 0}
-    main, higher_is_better = (dice, True) if dice is not None else (false_g, False)
-    if main is None:
-        return {
-            "word": UNKNOWN,
-            "sentence": "There are no validation patients: nothing is known of the new model.",
-            "patients": 0,
-        }
-    what = "Dice" if higher_is_better else "false scar"
-    unit, form = ("", "{:.2f}") if higher_is_better else (" g", "{:.1f}")
-    count = f"{main.patients} patient{'s' if main.patients != 1 else ''} {'with' if higher_is_better else 'without'} scar"
-    told = f"{what} {form.format(main.new)} instead of {form.format(main.used)}{unit} in {count}"
+    if dice is not None:
+        main, what, unit, form, kind = dice, "Dice", "", ".2f", "with"
+    elif false_g is not None:
+        main, what, unit, form, kind = false_g, "false scar", " g", ".1f", "without"
+    else:
+        sentence = "There are no validation patients: nothing is known of the new model."
+        return {"word": UNKNOWN, "sentence": sentence, "patients": 0}
+    of = f"{counted(main.patients, 'patient')} {kind} scar"
+    told = f"{what} {main.new:{form}} instead of {main.used:{form}}{unit} in {of}"
     limits = main.interval_95
     if limits is not None:
-        told += f"; difference {_signed(main.difference, form)} (95%: {_signed(limits[0], form)} to {_signed(limits[1], form)})"
-    improved = (main.difference > 0) == higher_is_better
+        told += f"; difference {main.difference:+{form}} (95%: {limits[0]:+{form}} to {limits[1]:+{form}})"
+    improved = (main.difference > 0) == (main is dice)
     if main.difference == 0 and (limits is None or limits == (0, 0)):
         word, lead = UNDECIDED, "Both do the same on these patients"
     elif main.shown:
@@ -147,16 +153,11 @@ def verdict(dice: Difference | None, false_g: Difference | None, *, same_models:
         word, lead = UNDECIDED, "No difference that could be shown"
     sentence = f"{lead}: {told}."
     if word == UNDECIDED and 0 < main.patients < 6 and main.difference:
-        few = "One patient proves" if main.patients == 1 else f"{main.patients} patients prove"
+        few = counted(main.patients, "patient proves", "patients prove")
         side = "for" if improved else "against"
         sentence += f" It speaks {side} the new model. {few} nothing: look at the masks."
     if dice is not None and false_g is not None and abs(false_g.difference) >= 1.0:
         more = "more" if false_g.difference > 0 else "less"
-        of = f"{false_g.patients} patient{'s' if false_g.patients != 1 else ''}"
-        sure = "" if false_g.shown else ", which may be chance"
+        of, sure = counted(false_g.patients, "patient"), "" if false_g.shown else ", which may be chance"
         sentence += f" In {of} without scar it draws {abs(false_g.difference):.1f} g {more} false scar each{sure}."
     return {"word": word, "sentence": sentence, "patients": main.patients}
-
-
-def _signed(value: float, form: str) -> str:
-    return form.replace(":", ":+").format(value)

@@ -12,6 +12,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.quantification.burden import MM3_PER_ML
 from MyoScarSegLib.training.evaluation.scores import POSITIONS, THRESHOLDS, CaseScore
 from MyoScarSegLib.training.evaluation.statistics import interval, ratio, rounded
+from MyoScarSegLib.utils.words import counted
 
 MOST_FALSE_SCAR_G = 1.0
 """A patient without scar counts as read rightly up to this mass."""
@@ -60,33 +61,20 @@ def summarize(cases: Sequence[CaseScore]) -> dict[str, Any]:
 
 def threshold_curve(cases: Sequence[CaseScore]) -> dict[str, Any] | None:
     """Mean per-patient Dice of the patients with scar, and mass bias, at each threshold; None without probabilities."""
-    with_curve = [c for c in cases if c.has_scar and c.curve is not None]
-    if not with_curve:
+    pixels = [(c, c.curve) for c in cases if c.has_scar and c.curve is not None]
+    if not pixels:
         return None
-    curves = np.stack([c.curve for c in with_curve if c.curve is not None])
-    truth = np.array([c.truth_px for c in with_curve])
-    dices = 2 * curves[:, :, 0] / (curves[:, :, 1] + truth[:, None])
-    names = sorted({c.patient for c in with_curve})
-    of_patient = np.array([names.index(c.patient) for c in with_curve])
-    per_patient = np.stack([dices[of_patient == n].mean(axis=0) for n in range(len(names))])
+    dices: dict[str, list[np.ndarray]] = {}
+    for case, curve in sorted(pixels, key=lambda pair: pair[0].patient):
+        dices.setdefault(case.patient, []).append(2 * curve[:, 0] / (curve[:, 1] + case.truth_px))
+    per_patient = np.stack([np.mean(of, axis=0) for of in dices.values()])
+    predicted, truth = sum(curve[:, 1] for _, curve in pixels), sum(case.truth_px for case, _ in pixels)
     return {
         "threshold": list(THRESHOLDS),
         "dice_mean": rounded(per_patient.mean(axis=0)),
         "dice_interval_95": [rounded(interval(column)) for column in per_patient.T],
-        "pixel_bias_percent": rounded(100 * (curves[:, :, 1].sum(axis=0) / truth.sum() - 1)),
+        "pixel_bias_percent": rounded(100 * (predicted / truth - 1)),
     }
-
-
-def bland_altman(cases: Iterable[CaseScore]) -> tuple[float, float, float] | None:
-    """Mean of the mass errors in g, and the 95% limits of agreement (Bland and Altman, Lancet 1986, 1, 307).
-
-    Over the cases with scar in the reference; None for fewer than two.
-    """
-    errors = [c.mass_error_g for c in cases if c.has_scar and c.mass_error_g is not None]
-    if len(errors) < 2:
-        return None
-    mean, spread = float(np.mean(errors)), float(np.std(errors, ddof=1)) * _LIMITS_OF_AGREEMENT
-    return mean, mean - spread, mean + spread
 
 
 def _by_patient(cases: Iterable[CaseScore]) -> dict[str, list[CaseScore]]:
@@ -147,25 +135,24 @@ def _positions(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
     return figures
 
 
-def _correlation(cases: Iterable[CaseScore]) -> float | None:
-    """Pearson's r of true and predicted mass; None for fewer than three cases, or if all masses of a side are one."""
-    masses = np.array([(c.truth_mass_g, c.predicted_mass_g) for c in cases if c.has_scar and c.mass_error_g is not None])
-    if len(masses) < 3 or not np.ptp(masses, axis=0).all():
-        return None
-    return rounded(np.corrcoef(masses.T)[0, 1])
-
-
 def _mass(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
     measured = {p: of for p, of in scarred.items() if all(c.mass_error_g is not None for c in of)}
     table = _sums(measured, lambda c: c.mass_error_g or 0.0, lambda c: c.truth_mass_g or 0.0)
-    limits = bland_altman(c for of in scarred.values() for c in of)
+    known = [c for of in scarred.values() for c in of if c.has_scar and c.mass_error_g is not None]
+    truth, predicted = np.array([(c.truth_mass_g, c.predicted_mass_g) for c in known]).reshape(-1, 2).T
+    errors, limits, pearson = predicted - truth, None, None
+    if len(known) > 1:  # Bland and Altman, Lancet 1986, 1, 307
+        spread = _LIMITS_OF_AGREEMENT * errors.std(ddof=1)
+        limits = rounded((errors.mean() - spread, errors.mean() + spread))
+    if len(known) > 2 and np.ptp(truth) and np.ptp(predicted):
+        pearson = rounded(np.corrcoef(truth, predicted)[0, 1])
     return {
         "truth_mass_g_mean": _mean(table[:, 1]),
         **_with_interval("mass_bias_g", table[:, 0]),
         "mass_bias_percent": rounded(100 * ratio(table)) if len(table) else None,
         "mass_bias_percent_interval_95": rounded(interval(table * (100, 1), ratio)),
-        "mass_limits_of_agreement_g": None if limits is None else rounded(limits[1:]),
-        "mass_pearson_r": _correlation(c for of in scarred.values() for c in of),
+        "mass_limits_of_agreement_g": limits,
+        "mass_pearson_r": pearson,
         **_with_interval("mass_mean_absolute_error_g", _means(scarred, "mass_error_g", size=True)),
         "volume_bias_ml": _mean(_means(scarred, "volume_error_ml")),
         "volume_mean_absolute_error_ml": _mean(_means(scarred, "volume_error_ml", size=True)),
@@ -242,7 +229,7 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
     def figures(self) -> dict[str, dict[str, Any]]:
-        """Setting to its figures; see :func:`~MyoScarSegLib.training.evaluation.summary.summarize`."""
+        """Setting to its figures; see :func:`summarize`."""
         return {setting: summarize(cases) for setting, cases in self.settings.items()}
 
     def document(self, name: str = "") -> dict[str, Any]:
@@ -256,8 +243,8 @@ class Evaluation:
             "failures": self.failures,
             "notes": list(self.notes),
             "settings": {
-                setting: {"figures": summarize(cases), "cases": [case.row() for case in cases]}
-                for setting, cases in self.settings.items()
+                setting: {"figures": figures, "cases": [case.row() for case in self.settings[setting]]}
+                for setting, figures in self.figures().items()
             },
         }
 
@@ -274,13 +261,6 @@ class Evaluation:
 
 def setting_name(name: str) -> str:
     """A setting's name as people read it."""
-    plain = {
-        "oracle": "reference box",
-        "jittered": "jittered box",
-        "end_to_end": "end to end",
-        "masks": "masks",
-    }
     if name.startswith("clicks_"):
-        count = int(name.removeprefix("clicks_"))
-        return f"+ {count} click{'s' if count > 1 else ''}"
-    return plain.get(name, name)
+        return f"+ {counted(int(name.removeprefix('clicks_')), 'click')}"
+    return {"oracle": "reference box", "jittered": "jittered box", "end_to_end": "end to end"}.get(name, name)

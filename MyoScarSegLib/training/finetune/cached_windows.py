@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalization import NORMALIZATION
-from MyoScarSegLib.training.finetune.loop import too_little_memory
+from MyoScarSegLib.training.finetune.network import checksum
+from MyoScarSegLib.training.finetune.stepper import too_little_memory
 from MyoScarSegLib.training.finetune.training_processes import Processes
 from MyoScarSegLib.training.finetune.training_slices import Item, TrainingSlice, sam_window
 from MyoScarSegLib.utils.device import is_out_of_memory
@@ -69,7 +69,7 @@ class CachedWindows:
         self._augmenter = augmenter
         self._seed = seed
         self._window_mm = window_mm
-        self._encoder_sha256 = _digest(encoder)
+        self._encoder_sha256 = checksum(encoder)
         self._preprocessing = preprocessing(preprocessing_id)
         self._recipe = f"{preprocessing_id} {NORMALIZATION}"
         self._seeds = [int(content_hash(s.image)[:_SEED_DIGITS], 16) for s in samples]
@@ -120,13 +120,3 @@ class CachedWindows:
         image = made.image.half()
         key = EmbeddingKey(content_hash(image.numpy()), self._encoder_sha256, self._recipe, "training window")
         return image, made.targets.to(torch.int16), key
-
-
-def _digest(encoder: nn.Module) -> str:
-    """SHA-256 of an encoder's kind and tensors, wherever they came from."""
-    digest = hashlib.sha256(type(encoder).__name__.encode())
-    for name, value in sorted(encoder.state_dict().items()):
-        values = value.detach().cpu().contiguous()
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.flatten().numpy().tobytes())
-    return digest.hexdigest()

@@ -12,8 +12,8 @@ import numpy as np
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
-from MyoScarSegLib.training.finetune.loop import StepLoss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.stepper import StepLoss
 from MyoScarSegLib.training.finetune.training_slices import (
     BESIDE,
     LESIONS,

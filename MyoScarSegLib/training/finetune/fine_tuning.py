@@ -18,11 +18,12 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
-from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, StepLoss, checkpoint_path
+from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path, what_is_kept
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
 from MyoScarSegLib.training.finetune.phase_state import read_state
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.stepper import StepLoss
 from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
@@ -112,7 +113,7 @@ def fine_tune(
     device: str = "auto",
     license: str = "",
     name: str = "segmenter",
-    stopped: Callable[[Outcome], None] | None = None,
+    kept: Callable[[Outcome], None] | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
     hooks: Hooks = NO_HOOKS,
@@ -125,8 +126,7 @@ def fine_tune(
         resume: go on with a training that was stopped in this folder; otherwise its checkpoints and its log go.
         device: ``auto``, ``cpu``, ``cuda``...; under ``accelerate launch``, accelerate's choice.
         license: written into the file.
-        stopped: called in the main process when the training is cancelled, with what there is by then; not where there is
-            no model of this training yet. With ``hooks.of_run`` also each time that a model is kept.
+        kept: called in the main process each time that a model was kept, with what there is by then.
         progress: called after every step, with its message saying which phase it is.
 
     Raises:
@@ -157,9 +157,9 @@ def fine_tune(
             save_model(outcome.model, averaged, training.start, license)
             of_this_training = True
             outcome.best_epoch = training.looked
-            if hooks.of_run and stopped is not None:
-                tell()
-                stopped(outcome)
+            tell()
+            if kept is not None:
+                kept(outcome)
 
     def tell() -> None:
         if log is not None:
@@ -185,21 +185,10 @@ def fine_tune(
         if outcome.best_epoch == 0:
             processes.in_main(lambda: keep(network))
     except Cancelled as stop:
-        tell()
-        if stopped is not None and processes.main and of_this_training:
-            stopped(outcome)
         begun = any(checkpoint_path(out, phase).is_file() for phase in recipes)
-        raise Cancelled(_what_is_kept(outcome.model if of_this_training else None, out if begun else None)) from stop
+        raise Cancelled(what_is_kept(outcome.model if of_this_training else None, out if begun else None)) from stop
     tell()
     return outcome
-
-
-def _what_is_kept(model: Path | None, folder: Path | None) -> str:
-    """Of a training that was stopped: its best model so far and the folder with its checkpoints, None where there is none yet."""
-    if folder is None:
-        return "Cancelled before a checkpoint was written; nothing was kept."
-    kept = "There is no model yet" if model is None else f"{model} is the best model so far"
-    return f"Cancelled. {kept}; the training can be resumed in {folder}."
 
 
 class Training:
@@ -228,8 +217,7 @@ class Training:
             raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
         self._validation = training_slices(patients.validation, patients.heart_of, cancel)
         self._anatomy = training_slices(patients.anatomy)
-        phantoms = min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * len(self._samples))) if settings.phantom_share else 0
-        self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms))
+        self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms_of(settings, len(self._samples))))
         self._all = [*self._samples, *self._phantoms]
         self.settings, self._processes, self._hooks, self.looked = settings, processes, hooks, 0
 
@@ -383,6 +371,11 @@ class Training:
 def asked_epochs(settings: SamSettings) -> int:
     """Epochs of the asked phase."""
     return max(1, round(_ASKED_EPOCHS * settings.context_epochs)) if settings.context_epochs else 0
+
+
+def phantoms_of(settings: SamSettings, slices: int) -> int:
+    """How many phantom slices are drawn from beside so many real ones."""
+    return min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * slices)) if settings.phantom_share else 0
 
 
 def segmenter_of(network: nn.ModuleDict, start: StartModel, device: str) -> Segmenter:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib import __version__
-from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
-from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import HeartOf
-from MyoScarSegLib.training.job_data import JobData, provenance, read_job_data
+from MyoScarSegLib.training.job_data import JobCard, read_job_data
+from MyoScarSegLib.training.start_models import knows_scar
 from MyoScarSegLib.training.train_job import Hooks, with_options
-from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -55,7 +51,7 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
 
     start = job.start or DEFAULT_SEGMENTER
-    settings = sam_settings(job, further=read_checkpoint(start).preprocessing.startswith("myoscarseg"))
+    settings = sam_settings(job, further=knows_scar(job.start))
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
     manifest = job.out / "split.json"
     hooks.stage("reading")
@@ -64,7 +60,23 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
     anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=progress, cancel=cancel).slices
     detector = load_detector(device=job.device)
     validation = _Validation(job, used.validation, detector, progress, cancel, hooks)
-    card = _Card(job, used, settings)
+    card = JobCard(job, used, settings, _LIMITS, _STOPPED)
+    metrics: dict[str, Any] = {}
+
+    def describe(outcome: Outcome, *, complete: bool = False) -> None:
+        facts = {
+            "task": "segment",
+            "architecture": outcome.start.checkpoint.architecture,
+            "preprocessing": outcome.start.preprocessing,
+            "seconds": round(outcome.seconds),
+            "started_from": {"name": outcome.start.checkpoint.name, "sha256": outcome.start.checkpoint.sha256},
+            "losses": outcome.epochs,
+            "best_epoch": outcome.best_epoch,
+            "metrics": metrics,
+        }
+        with hooks.files:
+            card.write(outcome.model, facts, complete=complete)
+
     outcome = fine_tune(
         start,
         Patients(used.training, used.validation, anatomy, heart_finder(detector)),
@@ -73,9 +85,9 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
         look=validation.look if used.validation else None,
         resume=job.resume,
         device=job.device,
-        license=provenance(job, used, ())["licence"],
+        license=card.license,
         name=job.name,
-        stopped=lambda so_far: card.write(so_far, stopped=True),
+        kept=describe,
         progress=progress,
         cancel=cancel,
         hooks=hooks,
@@ -83,46 +95,10 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
     if outcome.main_process:
         if used.validation:
             hooks.stage("validation")
-            with hooks.files:  # what follows takes long, and whatever ends it, the card is to be that of the model
-                card.write(outcome, stopped=True)
-            card.metrics = {
-                "validation": validation.figures(outcome.model),
-                "validation, start model": validation.figures(start),
-            }
-        with hooks.files:
-            card.write(outcome)
-    return outcome.model, card.metrics
-
-
-@dataclass
-class _Card:
-    """What the model's card will tell."""
-
-    job: TrainJob
-    used: JobData
-    settings: SamSettings
-    metrics: dict[str, Any] = field(default_factory=dict)
-
-    def write(self, outcome: Outcome, *, stopped: bool = False) -> None:
-        """The card of the model as it now is; of a training that was stopped it says so."""
-        record = {
-            "name": self.job.name,
-            "task": "segment",
-            "architecture": outcome.start.checkpoint.architecture,
-            "preprocessing": outcome.start.preprocessing,
-            "program": __version__,
-            "seed": self.settings.seed,
-            "seconds": round(outcome.seconds),
-            "cores": os.cpu_count(),
-            "started_from": {"name": outcome.start.checkpoint.name, "sha256": outcome.start.checkpoint.sha256},
-            "settings": to_json(self.settings),
-            "split": self.used.split.to_json(),
-            "losses": outcome.epochs,
-            "best_epoch": outcome.best_epoch,
-            "metrics": self.metrics,
-            **provenance(self.job, self.used, (_STOPPED, *_LIMITS) if stopped else _LIMITS),
-        }
-        write_card(outcome.model, record)
+            metrics["validation"] = validation.figures(outcome.model)
+            metrics["validation, start model"] = validation.figures(start)
+        describe(outcome, complete=True)
+    return outcome.model, metrics
 
 
 def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.finetune.phase_state import damaged, read_state, write_state
+from MyoScarSegLib.training.finetune.stepper import StepLoss, Stepper, too_little_memory
 from MyoScarSegLib.training.finetune.training_processes import Processes
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
@@ -25,7 +25,6 @@ from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 _log = logging.getLogger(__name__)
@@ -40,129 +39,6 @@ _LAST_RATE = 0.02
 AVERAGING = 0.995
 """Share of the averaged weights that stays at each step. They do better on new patients than those of the last step. Early on
 less stays, or the average would be the start model's for hundreds of steps."""
-
-
-@dataclass
-class StepLoss:
-    """The losses of some windows.
-
-    Attributes:
-        total: sum over the windows, to be divided by the step's number of windows.
-        parts: what it is made of, for the log; sums likewise.
-    """
-
-    total: torch.Tensor
-    parts: dict[str, float]
-
-
-@dataclass
-class _Report:
-    """What a process tells the others of its share of a step."""
-
-    figures: dict[str, float] = field(default_factory=dict)
-    failed: bool = False
-    no_memory: bool = False
-    divisible: bool = False
-
-
-@dataclass
-class Stepper:
-    """Computes the gradients of a network, whatever the number of processes and the memory, to the same result.
-
-    Attributes:
-        note: told when memory runs out.
-        parts: that each process's share of a step is worked through in; doubled whenever memory runs out.
-    """
-
-    network: nn.ModuleDict
-    loss: Callable[[nn.ModuleDict, Sequence[Any], Sequence[Sequence[int]]], StepLoss]
-    processes: Processes
-    note: Callable[[str], None] | None = None
-    parts: int = 1
-
-    def gradients(
-        self, places: Sequence[int], item: Callable[[int], Any], seed: Callable[[int], Sequence[int]]
-    ) -> dict[str, float]:
-        """Leave this process's gradients in the network; they are still to be summed over the processes.
-
-        Of the step's windows ``item`` and ``seed`` give what is at their ``places`` in the epoch. Returns the mean loss and its
-        parts, over the windows of all processes.
-
-        Raises:
-            ModelError: memory does not suffice for a single window, or another process failed.
-        """
-        mine = list(places)[self.processes.index :: self.processes.count]
-        while True:
-            report, error = self._attempt(mine, len(places), item, seed)
-            reports = self.processes.exchange(report)
-            if error is not None and report.failed:
-                raise error
-            if any(r.failed for r in reports):
-                raise ModelError("Another process of this training failed; its own message says why.")
-            short = [r for r in reports if r.no_memory]
-            if not short:
-                return _total(reports)
-            if not all(r.divisible for r in short):
-                raise too_little_memory(self.processes.accelerator.device) from error
-            self.parts *= 2
-            said = f"Memory ran out; a step is now worked through in {self.parts} parts."
-            _log.warning("%s", said)
-            if self.note is not None:
-                self.note(said)
-            del error  # its traceback holds on to the tensors of the attempt
-            self._forget()
-
-    def _attempt(
-        self, mine: Sequence[int], windows: int, item: Callable[[int], Any], seed: Callable[[int], Sequence[int]]
-    ) -> tuple[_Report, Exception | None]:
-        report, accelerator = _Report(divisible=self.parts < len(mine)), self.processes.accelerator
-        try:
-            size = max(1, math.ceil(len(mine) / self.parts))
-            for some in (mine[first : first + size] for first in range(0, len(mine), size)):
-                items = [_to_device(item(place), accelerator.device) for place in some]
-                with accelerator.autocast():
-                    loss = self.loss(self.network, items, [seed(place) for place in some])
-                if loss.total.requires_grad:
-                    accelerator.backward(loss.total / windows)
-                elif accelerator.scaler is not None:
-                    # The scaler of fp16 makes its scale at the first loss that it sees; some windows have none to learn from.
-                    accelerator.scaler.scale(loss.total.detach())
-                for name, value in {"loss": float(loss.total.detach()), **loss.parts}.items():
-                    report.figures[name] = report.figures.get(name, 0.0) + value / windows
-        except Exception as error:  # of any kind: it is raised as soon as the other processes know
-            report.no_memory = is_out_of_memory(error)
-            report.failed = not report.no_memory
-            return report, error
-        return report, None
-
-    def _forget(self) -> None:
-        import torch
-
-        self.network.zero_grad(set_to_none=True)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-
-def too_little_memory(device: torch.device) -> ModelError:
-    """The error to show where nothing is left to divide."""
-    return ModelError(
-        f"{device} has too little memory to train with, even for one window at a time. Close other programs, ask for fewer "
-        "prompts, train fewer parts of the network (mode decoder), or use another device."
-    )
-
-
-def _total(reports: Sequence[_Report]) -> dict[str, float]:
-    """Sums over the processes, the loss first; one without a window has no figures."""
-    names = dict.fromkeys(["loss", *(name for r in reports for name in r.figures)])
-    return {name: sum(r.figures.get(name, 0.0) for r in reports) for name in names}
-
-
-def _to_device(item: Any, device: torch.device) -> Any:
-    if device.type == "cpu":
-        return item
-    features = None if item.features is None else item.features.to(device, non_blocking=True)
-    moved = {name: getattr(item, name).to(device) for name in ("image", "targets")}
-    return replace(item, **moved, features=features)
 
 
 @dataclass(frozen=True)
@@ -182,6 +58,11 @@ class Phase:
             one to be high. Epochs that are not looked at return None.
         choose: whether the score decides which network is kept; otherwise the last one is.
         patience: looks without a better score that end the phase; 0 for never.
+        frozen: in the names of parameters that do not learn, whatever part they are of.
+        rate: share of the peak learning rates in a step, by the steps done, those of an epoch, and all.
+        averaging: share of the averaged weights that stays at the n-th step.
+        largest_gradient_norm: to which gradients are cut.
+        second_moment: of AdamW, the share of it that stays.
     """
 
     name: str
@@ -195,6 +76,11 @@ class Phase:
     validate: Callable[[int, nn.ModuleDict], dict[str, float] | None] | None = None
     choose: bool = True
     patience: int = 0
+    frozen: tuple[str, ...] = ()
+    rate: Callable[[int, int, int], float] = lambda done, an_epoch, steps: rate_factor(done / steps)
+    averaging: Callable[[int], float] = lambda step: min(AVERAGING, step / (step + 10))
+    largest_gradient_norm: float = _LARGEST_GRADIENT_NORM
+    second_moment: float = 0.999
 
 
 @dataclass
@@ -251,11 +137,11 @@ class PhaseTraining:
     def __post_init__(self) -> None:
         import torch
 
-        groups = parameter_groups(self.network, self.phase.rates)
+        groups = parameter_groups(self.network, self.phase.rates, self.phase.frozen)
         self._parameters = [p for group in groups for p in group["params"]]
         self._rates = [group["lr"] for group in groups]
         self._accelerator = self.processes.accelerator
-        self._optimizer = self._accelerator.prepare(torch.optim.AdamW(groups, lr=1e-3))
+        self._optimizer = self._accelerator.prepare(torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, self.phase.second_moment)))
         self._averaged = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._stepper = Stepper(self.network, self.phase.loss, self.processes, self.hooks.note)
         self._course = _Course()
@@ -266,8 +152,7 @@ class PhaseTraining:
     def averaged(self) -> nn.ModuleDict:
         """The averaged network, ready to be used."""
         # TinyViT derives its attention biases when it is put into evaluation mode; the averaged ones have changed.
-        self._averaged["image_encoder"].train()
-        self._averaged.eval()
+        self._averaged.train().eval()
         return self._averaged
 
     @property
@@ -286,7 +171,6 @@ class PhaseTraining:
         if resume:
             self._restore()
         course = self._course
-        self._started, self._first_step = time.monotonic(), course.step
         if self.log is not None:
             self.log.continue_at(self.phase.name, course.step, course.closed)
         self.hooks.stage("steps")
@@ -328,7 +212,7 @@ class PhaseTraining:
 
     def _step(self, epoch: int, order: Sequence[int], places: range) -> None:
         course, phase = self._course, self.phase
-        factor = rate_factor(course.step / self._steps)
+        factor = phase.rate(course.step, self._epoch_steps, self._steps)
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         figures = self._stepper.gradients(
@@ -340,7 +224,7 @@ class PhaseTraining:
                 "Lower the learning rates."
             )
         self.processes.sum_gradients(self._parameters)
-        self._accelerator.clip_grad_norm_(self._parameters, _LARGEST_GRADIENT_NORM)
+        self._accelerator.clip_grad_norm_(self._parameters, phase.largest_gradient_norm)
         try:
             self._optimizer.step()
         except (RuntimeError, MemoryError) as error:  # the first step makes the optimizer's own state
@@ -349,15 +233,12 @@ class PhaseTraining:
             raise
         self._optimizer.zero_grad(set_to_none=True)
         course.step += 1
-        average_into(self._averaged, self.network, min(AVERAGING, course.step / (course.step + 10)))
+        average_into(self._averaged, self.network, phase.averaging(course.step))
         for name, value in figures.items():
             course.sums[name] = course.sums.get(name, 0.0) + value
         course.summed += 1
         if self.log is not None:
-            left = (time.monotonic() - self._started) / (course.step - self._first_step) * (self._steps - course.step)
-            self.log.step(
-                phase.name, course.step, self._steps, epoch + 1, figures, rate=factor, seconds_left=left, epochs=phase.epochs
-            )
+            self.log.step(phase.name, course.step, self._steps, epoch + 1, phase.epochs, figures, rate=factor)
         self.progress(course.step, self._steps, f"{phase.name}: epoch {epoch + 1} of {phase.epochs}, loss {figures['loss']:.3f}")
 
     def _close(self, done: int) -> None:
@@ -396,12 +277,13 @@ class PhaseTraining:
         self.processes.in_main(lambda: write_state(path, self.recipe, state))
 
 
-def parameter_groups(network: nn.ModuleDict, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.ModuleDict, rates: Mapping[str, float], frozen: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The optimizer's groups of the parts that learn, by each one's peak learning rate; all else in the network is frozen."""
     network.requires_grad_(False)
     groups = []
     for part, rate in rates.items():
-        learning = list(network[part].requires_grad_(True).parameters())
+        named = network[part].named_parameters()
+        learning = [p.requires_grad_(True) for name, p in named if not any(one in name for one in frozen)]
         for decay, some in (
             (_WEIGHT_DECAY, [p for p in learning if p.ndim > 1]),
             (0.0, [p for p in learning if p.ndim <= 1]),
@@ -419,12 +301,22 @@ def rate_factor(share: float) -> float:
 
 
 def average_into(averaged: nn.Module, network: nn.Module, stays: float) -> None:
-    """Move what learns in ``averaged`` towards ``network``; this share of the old average stays.
+    """Move what learns in ``averaged`` towards ``network``, with its statistics; this share of the old average stays.
 
     torch's ``AveragedModel`` would begin with the first step's network, and go over a large frozen encoder, too.
     """
     from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-    pairs = zip(averaged.parameters(), network.parameters(), strict=True)
-    learning: list[tuple[torch.Tensor, torch.Tensor]] = [(old, new) for old, new in pairs if new.requires_grad]
-    get_ema_multi_avg_fn(stays)([old for old, _ in learning], [new for _, new in learning], 0)
+    pairs = [
+        *((old, new) for old, new in zip(averaged.parameters(), network.parameters(), strict=True) if new.requires_grad),
+        *((old, new) for old, new in zip(averaged.buffers(), network.buffers(), strict=True) if new.is_floating_point()),
+    ]
+    get_ema_multi_avg_fn(stays)([old for old, _ in pairs], [new for _, new in pairs], 0)
+
+
+def what_is_kept(model: Path | None, folder: Path | None) -> str:
+    """Of a training that was stopped: its best model so far and the folder with its checkpoints, None where there is none yet."""
+    if folder is None:
+        return "Cancelled before a checkpoint was written; nothing was kept."
+    kept = "There is no model yet" if model is None else f"{model} is the best model so far"
+    return f"Cancelled. {kept}; the training can be resumed in {folder}."

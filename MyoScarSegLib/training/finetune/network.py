@@ -86,18 +86,23 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
     return network, StartModel(checkpoint, side, window_mm, preprocessing, answers)
 
 
+def checksum(network: nn.Module) -> str:
+    """SHA-256 of a network's kind and tensors, wherever they came from."""
+    digest = hashlib.sha256(type(network).__name__.encode())
+    for name, value in sorted(network.state_dict().items()):
+        values = value.detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.flatten().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def as_checkpoint(network: nn.ModuleDict, start: StartModel, name: str) -> Checkpoint:
     """The network as a checkpoint in memory, to be looked at as a segmenter. Its checksum is that of its tensors."""
-    state = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
-    digest = hashlib.sha256()
-    for key in sorted(state):
-        digest.update(key.encode())
-        digest.update(state[key].contiguous().numpy().tobytes())
     return replace(
         start.checkpoint,
         name=name,
-        sha256=digest.hexdigest(),
-        state=state,
+        sha256=checksum(network),
+        state={key: value.detach().cpu().clone() for key, value in network.state_dict().items()},
         preprocessing=start.preprocessing,
         side=start.side,
         window_mm=start.window_mm,

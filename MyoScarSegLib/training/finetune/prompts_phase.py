@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
-from MyoScarSegLib.training.finetune.loop import StepLoss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.stepper import StepLoss
 from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE, Item
 from MyoScarSegLib.training.losses import scar_losses
-from MyoScarSegLib.training.prompting import draw_prompt
-from MyoScarSegLib.training.reader_prompts import Corners, correction
+from MyoScarSegLib.training.prompting import TrainingPrompt, draw_prompt
+from MyoScarSegLib.training.reader_prompts import correction
 
 if TYPE_CHECKING:
     import torch
@@ -61,11 +61,11 @@ def prompts_loss(
             network,
             encoded,
             [p.item for p in current],
-            [p.box for p in current],
-            [p.points for p in current],
+            [p.prompt.box for p in current],
+            [p.prompt.points for p in current],
             [p.hint for p in current],
         )
-        targets = torch.stack([torch.from_numpy(p.target.astype(np.float32)) for p in current]).to(logits)
+        targets = torch.stack([torch.from_numpy(p.prompt.target.astype(np.float32)) for p in current]).to(logits)
         # A window's prompts count one window together; a prompt's turns count one prompt together.
         weights = torch.tensor([1.0 / (counts[p.item] * p.turns) for p in current]).to(logits)
         per_prompt = scar_losses(logits, targets, settings.loss)
@@ -83,26 +83,24 @@ class _IteratedPrompt:
 
     Attributes:
         item: number of its window in the step.
-        box, points, target: as :class:`~MyoScarSegLib.training.prompting.TrainingPrompt` has them.
+        prompt: with all clicks so far.
         turns: how often it is answered, corrections included.
         generator: the source of all randomness in its course.
         hint: logits ``[rows, columns]`` of the last answer, where the next one is to see them.
     """
 
     item: int
-    box: Corners | None
-    points: np.ndarray
-    target: np.ndarray
+    prompt: TrainingPrompt
     turns: int
     generator: np.random.Generator
     hint: np.ndarray | None = None
 
     def correct(self, logits: np.ndarray) -> bool:
         """Add the next click, by an answer ``[rows, columns]``. Returns False if nothing is left to correct."""
-        click = correction(self.generator, logits > 0, self.target)
+        click = correction(self.generator, logits > 0, self.prompt.target)
         if len(click) == 0:
             return False
-        self.points = np.concatenate([self.points, click])
+        self.prompt = replace(self.prompt, points=np.concatenate([self.prompt.points, click]))
         self.hint = logits if self.generator.random() < _HINTED else None
         return True
 
@@ -119,7 +117,7 @@ def _iterated_prompts(number: int, item: Item, settings: SamSettings, seed: Sequ
         turns = 1
         if settings.corrections and generator.random() < settings.corrected:
             turns += int(generator.integers(1, settings.corrections + 1))
-        asked.append(_IteratedPrompt(number, prompt.box, prompt.points, prompt.target, turns, generator))
+        asked.append(_IteratedPrompt(number, prompt, turns, generator))
     return asked
 
 

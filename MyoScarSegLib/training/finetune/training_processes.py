@@ -28,15 +28,13 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
     ``accelerate launch`` was told, else to what is there; one of several processes gets its device from accelerate.
 
     Raises:
-        ModelError: accelerate is not installed, or the device is not there or cannot do this precision.
+        ModelError: the device is not there or cannot do this precision.
     """
-    try:
-        import torch
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
-        from accelerate.utils import InitProcessGroupKwargs
-    except ImportError as error:
-        raise ModelError("Training needs the package accelerate: pip install 'myoscarseg[train]'.") from error
+    import torch
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import InitProcessGroupKwargs
+
     from MyoScarSegLib.utils.device import resolve_device, resolve_precision
 
     told_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
@@ -116,28 +114,15 @@ class Processes:
         return done
 
     def in_main(self, work: Callable[[], _T]) -> _T:
-        """What ``work`` returns in the main process, which alone does it, in all of them, or its error: in the others Cancelled
-        or ModelError. All of them must call this.
+        """What ``work`` returns in the main process, which alone does it, in all of them, or an error as of :meth:`together`. All
+        of them must call this.
         """
-        if self.count == 1:
-            return work()
-        from accelerate.utils import broadcast_object_list
+        told: list[Any] = [self.together(lambda: work() if self.main else None)]
+        if self.count > 1:
+            from accelerate.utils import broadcast_object_list
 
-        told: list[Any] = [_WELL, None]
-        failure: Exception | None = None
-        if self.main:
-            try:
-                told[1] = work()
-            except Exception as error:  # of any kind: it is raised again as soon as the others know
-                failure, told[0] = error, _CANCELLED if isinstance(error, Cancelled) else _FAILED
-        broadcast_object_list(told)
-        if failure is not None:
-            raise failure
-        if told[0] == _CANCELLED:
-            raise Cancelled()
-        if told[0] == _FAILED:
-            raise ModelError("The main process of this training failed; its own message says why.")
-        result: _T = told[1]
+            broadcast_object_list(told)
+        result: _T = told[0]
         return result
 
     def sum_gradients(self, parameters: Sequence[torch.Tensor]) -> None:

@@ -99,7 +99,7 @@ def draw_comparison(path: Path, document: Mapping[str, Any]) -> None:
     """Draw ``comparison.json``: an arrow for each case, from the Dice of the model in use to the new one's."""
     rows = sorted((row for row in document["cases"] if row["has_scar"]), key=lambda row: row["new"]["end_to_end_dice"])
     false = [row for row in document["cases"] if not row["has_scar"]]
-    figure, axis = new_figure(6.4, 1.5 + 0.24 * max(4, len(rows)), left=1.1, top=0.72)
+    figure, axis = new_figure(6.4, 1.5 + 0.24 * max(4, len(rows)))
     used_color, new_color = _FAINT, COLORS[0]
     for at, row in enumerate(rows):
         before, after = row["used"]["end_to_end_dice"], row["new"]["end_to_end_dice"]

@@ -25,7 +25,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -292,11 +292,9 @@ class Run:
         before = read_status(self.folder) or RunStatus()
         write_status(self.folder, before.starting(pid=0, host=socket.gethostname(), memory_bytes=None, updated=time.time()))
         interpreter = python or sys.executable
-        command = ["-m", "MyoScarSegLib.training.runs", str(self.folder), "--launched"]
+        command = self.process_arguments(None if library is None else data)
         if processes > 1:
             command = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *command]
-        if library is not None:
-            command += ["--data", str(data)]
         environment = {**environment_with_us(environment), "PYTHONUNBUFFERED": "1"}
         detached: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
@@ -316,6 +314,11 @@ class Run:
             del STARTED[folder]
         STARTED[self.folder] = process
 
+    def process_arguments(self, library: Path | str | None) -> list[str]:
+        """Of the Python that is to work on it, with its data where it is neither in the run nor around it."""
+        data = [] if library is None else ["--data", str(library)]
+        return ["-m", "MyoScarSegLib.training.runs", str(self.folder), "--launched", *data]
+
     def send(self, command: str) -> None:
         """Have a run ``pause``, ``stop`` or ``cancel``.
 
@@ -331,19 +334,17 @@ class Run:
         if self.status().state is RunState.RUNNING:
             write_command(self.folder, command)
             return
-
-        def tell(**changes: Any) -> None:
-            ended = {**changes, "seconds_left": None, "memory_bytes": None, "updated": time.time()}
-            write_status(self.folder, replace(read_status(self.folder) or RunStatus(), **ended))
-
         try:
             with locked(self.lock, CancelToken(timeout_s=1.0)):
-                self.settle(command, tell)
+                changes = self.settle(command)
+                ended = {**changes, "seconds_left": None, "memory_bytes": None, "updated": time.time()}
+                write_status(self.folder, replace(read_status(self.folder) or RunStatus(), **ended))
+                clear_command(self.folder)
         except Cancelled:
             raise StudyError(f"The run {self.name} is just starting or ending. Try again in a moment.") from None
 
-    def settle(self, command: str, tell: Callable[..., None]) -> None:
-        """Leave a run, whose lock is held, as a command says; ``tell`` is given the changes of its status."""
+    def settle(self, command: str) -> dict[str, Any]:
+        """Leave what a run has made, whose lock is held, as a command says. Returns the changes of its status."""
         if command == CANCEL:
             self.clear()
         models = self.models()
@@ -352,8 +353,7 @@ class Run:
         state, message = _SETTLED[command]
         if command == STOP and not models:
             message = "Stopped before there was a model to keep."
-        tell(state=state, message=message, **({"best": {}, "error": ""} if command == CANCEL else {}))
-        clear_command(self.folder)
+        return {"state": state, "message": message, **({"best": {}, "error": ""} if command == CANCEL else {})}
 
     def clear(self) -> None:
         """Remove models, checkpoints, examples and comparison; record, split and logs stay."""

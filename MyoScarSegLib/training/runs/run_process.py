@@ -112,7 +112,7 @@ class _Work:
                 self._compare()
                 self._close(state=RunState.FINISHED, message="Finished")
             except Cancelled:
-                self._run.settle(self._watch.command or PAUSE, self._close)
+                self._close(**self._run.settle(self._watch.command or PAUSE))
             except MyoScarSegError as error:
                 self._failed(error)
             except Exception as error:  # a defect: whoever watches the run is to hear of it, and the output says where
@@ -199,7 +199,8 @@ class _Work:
         # A file of a model and its card go together; they take a moment, unless the disk hangs. A cancel removes both.
         self._files.acquire(timeout=0 if command == CANCEL else _FILES_TIMEOUT_S)
         try:
-            self._run.settle(command, self._close)
+            self._close(**self._run.settle(command))
+            clear_command(self._run.folder)
         except MyoScarSegError as error:
             _say(str(error))
         finally:
@@ -243,9 +244,7 @@ class _Work:
         """Become a process that is one of one: the others have done their part."""
         self._told.update(stage=STARTING, message="Going on in one process", now=True)
         alone = {name: value for name, value in os.environ.items() if name not in _OF_SEVERAL}
-        command = [sys.executable, "-m", "MyoScarSegLib.training.runs", str(self._run.folder), "--launched"]
-        if self._library is not None:
-            command += ["--data", str(self._library)]
+        command = [sys.executable, *self._run.process_arguments(self._library)]
         sys.stdout.flush()
         sys.stderr.flush()
         os.execve(sys.executable, command, alone)  # noqa: S606 - our own module; the lock goes with this program, and comes anew

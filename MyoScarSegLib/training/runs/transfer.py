@@ -136,22 +136,18 @@ def put(making: Path, place: Path, *, replaces: bool = False) -> Path:
     """Give a complete folder its name ``place`` beside it, or that name with a number behind it, or with ``replaces`` that of the
     run that is there. Returns where it is now.
     """
-    old = place.with_name(f"{REMOVING}{uuid.uuid4().hex}")
-    if replaces and place.exists():
+    old, wanted, number = place.with_name(f"{REMOVING}{uuid.uuid4().hex}"), place, 1
+    if replaces:
         move(place, old)
-    wanted, number = place, 1
-    while True:
-        try:
-            if not wanted.exists():  # an empty folder would be replaced without a word
-                move(making, wanted)
-                break
-        except OSError:
-            if not wanted.exists():
-                if old.exists():
-                    move(old, place)
-                raise
+    while wanted.exists():
         number += 1
         wanted = place.with_name(f"{place.name}_{number}")
+    try:
+        move(making, wanted)
+    except OSError:
+        if replaces:
+            move(old, place)
+        raise
     shutil.rmtree(old, ignore_errors=True)
     return wanted
 

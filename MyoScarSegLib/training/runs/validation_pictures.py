@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.outputs.figures import canvas, png
+from MyoScarSegLib.outputs.montage import draw_outline
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.label_pictures import write_png
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.runs.comparison_files import plain_name
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from MyoScarSegLib.training.shown_slices import choose_slices
 
 MOST_SLICES, MOST_EPOCHS = 6, 12
-TRUTH_COLOR, PREDICTION_COLOR = (86, 180, 233), (230, 159, 0)
+TRUTH_COLOR, PREDICTION_COLOR = "#56b4e9", "#e69f00"
 """Blue and orange, which every eye tells apart (Okabe and Ito)."""
-_INK, _PAPER = (232, 230, 225), (21, 24, 28)
-_SIDE_PX, _STRIP_PX, _WIDTH_PX = 256, 22, 2
+_INK, _PAPER = "#e8e6e1", "#15181c"
+_SIDE_PX, _STRIP_PX, _DPI = 256, 22, 110
 _WINDOW_MM, _USUAL_PIXEL_MM = 140.0, 1.4
 _COLORS = 64
 EXAMPLE = re.compile(r"epoch-(\d+)-(.+)-(\d+)\.png")
 """A picture's name: epoch, case and slice."""
-
-
-def choose(slices: Sequence[LabeledSlice]) -> list[int]:
-    """The numbers of some slices that say most; the same for the same slices.
-
-    Patients take turns: first each one's slice with most scar, then the next; at most a third of the pictures are of slices
-    without scar, which show false scar, the middle one of each patient without any first.
-    """
-    by_patient: dict[str, list[int]] = {}
-    for n in sorted(range(len(slices)), key=lambda n: (slices[n].patient, slices[n].stack, slices[n].index)):
-        by_patient.setdefault(slices[n].patient, []).append(n)
-    scarred: list[list[int]] = []
-    free: list[list[int]] = []
-    for numbers in by_patient.values():
-        areas = {n: int(np.count_nonzero(slices[n].scar)) for n in numbers}
-        with_scar = sorted((n for n in numbers if areas[n]), key=lambda n: (-areas[n], n))
-        if with_scar:
-            # The largest, then one from the middle, then the smallest: neighbors look alike.
-            places = dict.fromkeys((0, len(with_scar) // 2, len(with_scar) - 1, *range(len(with_scar))))
-            scarred.append([with_scar[place] for place in places])
-        else:
-            free.append([numbers[len(numbers) // 2]])
-    without = _in_turns(free)[: MOST_SLICES // 3]
-    chosen = _in_turns(scarred)[: MOST_SLICES - len(without)] + without
-    return sorted(chosen, key=lambda n: (slices[n].patient, slices[n].stack, slices[n].index))
 
 
 def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequence[np.ndarray]) -> list[Path]:
@@ -64,14 +39,16 @@ def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequen
     Raises:
         OutputError: the folder cannot be written.
     """
+    from PIL import Image
+
     folder = Path(folder)
     for old in folder.glob(f"epoch-{epoch:03d}-*.png"):  # of an epoch that is done again
         old.unlink(missing_ok=True)
     written = []
-    for n in choose(slices):
+    for n in choose_slices(slices, MOST_SLICES):
         path = folder / f"epoch-{epoch:03d}-{plain_name(slices[n].stack)}-{slices[n].index:02d}.png"
-        drawn = picture(slices[n], np.asarray(masks[n], dtype=bool), epoch)
-        write_png(path, drawn.quantize(_COLORS), optimize=True)
+        drawn = Image.open(BytesIO(picture(slices[n], np.asarray(masks[n], dtype=bool), epoch)))
+        write_png(path, drawn.convert("RGB").quantize(_COLORS), optimize=True)
         written.append(path)
     _thin(folder)
     return written
@@ -86,31 +63,28 @@ def by_epoch(paths: Iterable[Path]) -> dict[int, list[Path]]:
     return dict(sorted(found.items()))
 
 
-def picture(labeled: LabeledSlice, mask: np.ndarray, epoch: int) -> Image:
-    """One slice around the heart, with the outlines of reference and network (bool ``[rows, columns]``), and a line below."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    truth, window = labeled.scar, _window(labeled)
-    view = Image.fromarray(_stretched(_cut(normalize(labeled.image), window)).astype(np.float32), mode="F")
-    pixels = np.asarray(view.resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BICUBIC)).clip(0, 1)
-    canvas = np.repeat((255 * pixels).astype(np.uint8)[..., None], 3, axis=2)
-    for drawn, color in ((truth, TRUTH_COLOR), (mask, PREDICTION_COLOR)):
-        canvas[_outline(_cut(drawn, window) > 0)] = color
-    whole = Image.new("RGB", (_SIDE_PX, _SIDE_PX + _STRIP_PX), _PAPER)
-    whole.paste(Image.fromarray(canvas), (0, 0))
-    pen, font = ImageDraw.Draw(whole), ImageFont.load_default(12)
-    pen.text((5, _SIDE_PX + 4), f"{labeled.stack[:14]}, slice {labeled.index + 1}", fill=_INK, font=font)
+def picture(labeled: LabeledSlice, mask: np.ndarray, epoch: int) -> bytes:
+    """A PNG of one slice around the heart, with the outlines of reference and network (bool ``[rows, columns]``), and a line
+    below.
+    """
+    truth, grey = labeled.scar, normalize(labeled.image)
+    x0, y0, x1, y1 = _window(labeled)
+    height = _SIDE_PX + _STRIP_PX
+    figure = canvas(_SIDE_PX / _DPI, height / _DPI, _PAPER)
+    axis = figure.add_axes((0, _STRIP_PX / height, 1, _SIDE_PX / height))
+    axis.set_axis_off()
+    # The window's own contrast: a heart has a fifth of a slice's grey values.
+    low, high = np.percentile(grey[max(0, y0) : y1, max(0, x0) : x1], (1, 99.5))
+    extent = (0, grey.shape[1], grey.shape[0], 0)
+    axis.imshow(grey, "gray", aspect="auto", interpolation="bicubic", vmin=low, vmax=max(high, low + 1e-3), extent=extent)
+    axis.set(xlim=(x0, x1), ylim=(y1, y0))
+    draw_outline(axis, truth, TRUTH_COLOR, 1.3)
+    draw_outline(axis, mask, PREDICTION_COLOR, 1.3)
     told = f"Dice {dice(mask, truth):.2f}" if truth.any() else "false scar" if mask.any() else "none, rightly"
-    right = f"{told}, epoch {epoch}"
-    pen.text((_SIDE_PX - 5 - pen.textlength(right, font=font), _SIDE_PX + 4), right, fill=PREDICTION_COLOR, font=font)
-    return whole
-
-
-def _cut(array: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
-    """The window of a slice as float32, 0 beyond it."""
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(array.astype(np.float32), mode="F").crop(window))
+    where: dict[str, Any] = {"y": 0.3 * _STRIP_PX / height, "fontsize": 7.5}
+    figure.text(0.02, s=f"{labeled.stack[:14]}, slice {labeled.index + 1}", color=_INK, **where)
+    figure.text(0.98, s=f"{told}, epoch {epoch}", color=PREDICTION_COLOR, ha="right", **where)
+    return png(figure, _DPI)
 
 
 def _window(labeled: LabeledSlice) -> tuple[int, int, int, int]:
@@ -129,24 +103,6 @@ def _window(labeled: LabeledSlice) -> tuple[int, int, int, int]:
     return x0, y0, x0 + side, y0 + side
 
 
-def _stretched(grey: np.ndarray) -> np.ndarray:
-    """The window's own contrast: a heart has a fifth of a slice's grey values."""
-    low, high = np.percentile(grey, (1, 99.5))
-    return grey if high <= low else (grey - low) / (high - low)
-
-
-def _outline(mask: np.ndarray) -> np.ndarray:
-    """The border of a mask, smooth, at the picture's size: bool ``[side, side]``."""
-    from PIL import Image
-    from scipy import ndimage
-
-    if not mask.any():
-        return np.zeros((_SIDE_PX, _SIDE_PX), dtype=bool)
-    large = Image.fromarray(mask.astype(np.float32), mode="F").resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BILINEAR)
-    inside = np.asarray(large) >= 0.5
-    return np.asarray(inside & ~ndimage.binary_erosion(inside, iterations=_WIDTH_PX))
-
-
 def _thin(folder: Path) -> None:
     """Delete the pictures of epochs that lie nearest to others, until there are few enough."""
     found = by_epoch(folder.iterdir())
@@ -156,7 +112,3 @@ def _thin(folder: Path) -> None:
         dropped = epochs[min(inner, key=lambda n: (epochs[n + 1] - epochs[n - 1], -n))]
         for path in found.pop(dropped):
             path.unlink(missing_ok=True)
-
-
-def _in_turns(groups: Sequence[Sequence[int]]) -> list[int]:
-    return [n for turn in itertools.zip_longest(*groups) for n in turn if n is not None]

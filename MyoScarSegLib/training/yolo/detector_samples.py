@@ -6,8 +6,7 @@ Each window of a batch is drawn from its own seed: the same after any resumption
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,13 +15,15 @@ import numpy as np
 
 from MyoScarSegLib.detection.detector import Detector
 from MyoScarSegLib.lesions import boxes_of, lesions
+from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
-from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
+from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
+from MyoScarSegLib.training.finetune.training_slices import Item
 from MyoScarSegLib.training.reader_prompts import Corners
-from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE, TISSUES, DetectorSettings
+from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
 if TYPE_CHECKING:
@@ -163,93 +164,30 @@ def _nearest(count: int, length: int) -> np.ndarray:
     return np.minimum(((np.arange(count) + 0.5) * length / count).astype(int), length - 1)
 
 
-class DetectorBatches:
-    """The batches of one epoch, as ultralytics' trainer takes a ``DataLoader``: iterating gives those of :attr:`epoch`."""
-
-    drop_last = False
-    num_workers = 0
-
-    def __init__(
-        self, samples: Sequence[DetectorSample], phantoms: Sequence[DetectorSample], settings: DetectorSettings, batch: int
-    ) -> None:
-        """Of the training patients' real slices, as many as an epoch is long, with some phantoms mixed in, if any."""
-        self.epoch = 0
-        self.batch_size = batch
-        # The trainer asks for the lengths of both.
-        self.dataset = self.sampler = range(len(samples))
-        self._samples = [*samples, *phantoms]
-        self._settings = settings
-        self._augmenter = Augmenter(DETECTOR_PRESETS[settings.augmentation], settings.window)
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.dataset) / self.batch_size)
-
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        order = self.order(self.epoch)
-        for first in range(0, len(order), self.batch_size):
-            chosen = range(first, min(first + self.batch_size, len(order)))
-            yield detector_batch(
-                [self._samples[order[n]] for n in chosen],
-                self._augmenter,
-                [(self._settings.seed, self.epoch, n) for n in chosen],
-            )
-
-    def order(self, epoch: int) -> np.ndarray:
-        """Which slices are in the epoch, in which order; phantoms are numbered after the real ones."""
-        generator = np.random.default_rng((self._settings.seed, epoch))
-        count, phantoms = len(self.dataset), len(self._samples) - len(self.dataset)
-        made = round(count * PHANTOM_SHARE) if phantoms else 0
-        real = generator.permutation(count)[: count - made]
-        drawn = np.concatenate([real, count + generator.integers(0, max(1, phantoms), made)])
-        return np.asarray(generator.permutation(drawn))
+def detector_order(count: int, phantoms: int, seed: int, epoch: int) -> list[int]:
+    """Which slices an epoch sees, in which order: as many as there are real ones, with some phantoms mixed in, if any, which are
+    numbered on from the real ones.
+    """
+    generator = np.random.default_rng((seed, epoch))
+    made = round(count * PHANTOM_SHARE) if phantoms else 0
+    real = generator.permutation(count)[: count - made]
+    drawn = np.concatenate([real, count + generator.integers(0, max(1, phantoms), made)])
+    return [int(n) for n in generator.permutation(drawn)]
 
 
-def detector_batch(
-    samples: Sequence[DetectorSample],
-    augmenter: Augmenter,
-    seeds: Sequence[tuple[int, ...]],
-    second_look_share: float = SECOND_LOOK_SHARE,
-) -> dict[str, torch.Tensor]:
-    """An augmented batch as ultralytics' detection losses take it: ``img`` float32 ``[batch, 1, side, side]``, ``batch_idx``
-    ``[boxes]``, ``cls`` ``[boxes, 1]``, ``bboxes`` ``[boxes, 4]`` (center x, center y, width, height as parts of the side); and
-    ``tissue`` int64 ``[batch, side, side]``.
-
-    Boxes are drawn tightly around the *warped* masks, so a turned lesion's box does not grow. A share of the slices that show a
-    left ventricle is seen as in the detector's second look: the heart, normalized by itself.
+def detector_window(
+    sample: DetectorSample, augmenter: Augmenter, seed: Sequence[int], second_look_share: float = SECOND_LOOK_SHARE
+) -> Item:
+    """One augmented window of a slice, decided by the seed, with its targets as :attr:`DetectorSample.targets` has them. A share
+    of the slices that show a left ventricle is seen as in the detector's second look: the heart, normalized by itself.
     """
     import torch
 
-    images, tissues, owners, classes, boxes = [], [], [], [], []
-    for number, (sample, seed) in enumerate(zip(samples, seeds, strict=True)):
-        second = np.random.default_rng((_LOOK, *seed)).random() < second_look_share
-        image, targets = _window(sample, augmenter, seed, second)
-        images.append(image)
-        tissues.append(targets[TISSUE])
-        for label in (SCAR, LEFT_VENTRICLE):
-            for box in boxes_of(targets[label].numpy().astype(np.int32)):
-                if min(box[2] - box[0], box[3] - box[1]) >= _SMALLEST_SIDE_PX:
-                    owners.append(number)
-                    classes.append(label)
-                    boxes.append(box)
-    corners = torch.from_numpy(np.array(boxes, dtype=np.float32).reshape(-1, 4) / augmenter.side)
-    return {
-        "img": torch.stack(images),
-        "batch_idx": torch.tensor(owners, dtype=torch.float32),
-        "cls": torch.tensor(classes, dtype=torch.float32)[:, None],
-        "tissue": torch.stack(tissues),
-        "bboxes": torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], dim=1),
-    }
-
-
-def _window(
-    sample: DetectorSample, augmenter: Augmenter, seed: tuple[int, ...], second: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """One window ``[1, side, side]`` of a slice and its targets, in the second look where that is asked for and possible."""
-    import torch
-
     covered = (float(augmenter.side), float(augmenter.side))
+    second = np.random.default_rng((_LOOK, *seed)).random() < second_look_share
     if not second or sample.ventricle is None:
-        return augmenter(sample.image, sample.targets, sample.center, seed=seed, window_px=covered)
+        image, targets = augmenter(sample.image, sample.targets, sample.center, seed=seed, window_px=covered)
+        return Item(image, targets, wall_known=True)
     x0, y0, x1, y1 = sample.ventricle
     window, targets, inside = augmenter.geometry(
         sample.raw,
@@ -261,4 +199,32 @@ def _window(
     )
     if inside.any():
         window[inside] = torch.from_numpy(normalize(window[inside].numpy()[None])[0])
-    return augmenter.intensity(window, seed=seed, inside=inside), targets
+    return Item(augmenter.intensity(window, seed=seed, inside=inside), targets, wall_known=True)
+
+
+def detector_batch(items: Sequence[Item]) -> dict[str, torch.Tensor]:
+    """Windows as ultralytics' detection losses take them: ``img`` float32 ``[batch, 1, side, side]``, ``batch_idx`` ``[boxes]``,
+    ``cls`` ``[boxes, 1]``, ``bboxes`` ``[boxes, 4]`` (center x, center y, width, height as parts of the side); and ``tissue``
+    int64 ``[batch, side, side]``.
+
+    Boxes are drawn tightly around the *warped* masks, so a turned lesion's box does not grow.
+    """
+    import torch
+
+    owners, classes, boxes = [], [], []
+    for number, item in enumerate(items):
+        for label in (SCAR, LEFT_VENTRICLE):
+            for box in boxes_of(item.targets[label].cpu().numpy().astype(np.int32)):
+                if min(box[2] - box[0], box[3] - box[1]) >= _SMALLEST_SIDE_PX:
+                    owners.append(number)
+                    classes.append(label)
+                    boxes.append(box)
+    images = torch.stack([item.image for item in items])
+    corners = torch.from_numpy(np.array(boxes, dtype=np.float32).reshape(-1, 4) / images.shape[-1])
+    found = {
+        "batch_idx": torch.tensor(owners, dtype=torch.float32),
+        "cls": torch.tensor(classes, dtype=torch.float32)[:, None],
+        "bboxes": torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], dim=1),
+    }
+    tissue = torch.stack([item.targets[TISSUE] for item in items])
+    return {"img": images, "tissue": tissue, **{name: value.to(images.device) for name, value in found.items()}}

@@ -19,7 +19,7 @@ from MyoScarSegLib.training.evaluation.statistics import interval, ratio
 from MyoScarSegLib.training.reader_prompts import inside
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.yolo.detector_settings import CLASSES
-from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 LEAST_CONFIDENCE = 0.02
 TEST_PHANTOM_SEED = 900_001
@@ -102,17 +102,12 @@ def find_on(
     by_spacing: dict[tuple[float, float] | None, list[int]] = {}
     for number, labeled in enumerate(slices):
         by_spacing.setdefault(labeled.pixel_spacing_mm, []).append(number)
+    groups = [of[first : first + _AT_ONCE] for of in by_spacing.values() for first in range(0, len(of), _AT_ONCE)]
     results: dict[int, SliceFindings] = {}
-    for spacing, numbers in by_spacing.items():
-        for first in range(0, len(numbers), _AT_ONCE):
-            check_cancel(cancel)
-            progress(len(results), len(slices), "Looking for scar on labeled slices")
-            chosen = numbers[first : first + _AT_ONCE]
-            proposed = detector.detect_many(
-                [slices[n].image for n in chosen], pixel_spacing_mm=spacing, confidence=LEAST_CONFIDENCE, labels=CLASSES
-            )
-            results |= {n: SliceFindings.of(slices[n], boxes) for n, boxes in zip(chosen, proposed, strict=True)}
-    progress(len(slices), len(slices), "Looking for scar on labeled slices")
+    for group in steps(groups, lambda _: "Looking for scar on labeled slices", progress, cancel):
+        images, spacing = [slices[n].image for n in group], slices[group[0]].pixel_spacing_mm
+        proposed = detector.detect_many(images, pixel_spacing_mm=spacing, confidence=LEAST_CONFIDENCE, labels=CLASSES)
+        results |= {n: SliceFindings.of(slices[n], boxes) for n, boxes in zip(group, proposed, strict=True)}
     return [results[n] for n in range(len(slices))]
 
 
@@ -144,28 +139,23 @@ def measure(findings: Sequence[SliceFindings], confidence: float) -> dict[str, A
 def _counts(findings: Sequence[SliceFindings], confidence: float) -> dict[str, np.ndarray]:
     """The figures of scar that are ratios of sums over slices: ``[slices, 2]``, what is counted and of how many."""
     normal_patients = _normal(findings)
-    rows: dict[str, list[tuple[float, float]]] = {}
-
-    def count(name: str, part: float, whole: float) -> None:
-        rows.setdefault(name, []).append((part, whole))
-
+    rows = []
     for f in findings:
         boxes = _kept(f, confidence)
         hits, scarred = matches(f.lesions, boxes, _HIT), len(f.lesions) > 0
         normal, false = f.labeled.patient in normal_patients, len(boxes) - hits
-        count("recall_iou_0.5", matches(f.lesions, boxes, _GOOD_HIT), len(f.lesions))
-        count("recall_iou_0.3", hits, len(f.lesions))
-        count("slices_with_scar_found", hits > 0, scarred)
-        count("scar_area_covered", _covered(f, boxes), int(np.count_nonzero(f.labeled.scar)))
-        count("false_boxes_per_slice", false, 1)
-        count("false_boxes_per_slice_with_scar", false * scarred, scarred)
-        count(
-            "false_boxes_per_scar_free_slice_of_infarct_patients",
-            false * (not scarred and not normal),
-            not scarred and not normal,
-        )
-        count("false_boxes_per_slice_of_normal_patients", false * normal, normal)
-    return {name: np.array(pairs, dtype=np.float64).reshape(-1, 2) for name, pairs in rows.items()}
+        beside = not scarred and not normal
+        rows.append({
+            "recall_iou_0.5": (matches(f.lesions, boxes, _GOOD_HIT), len(f.lesions)),
+            "recall_iou_0.3": (hits, len(f.lesions)),
+            "slices_with_scar_found": (hits > 0, scarred),
+            "scar_area_covered": (_covered(f, boxes), int(np.count_nonzero(f.labeled.scar))),
+            "false_boxes_per_slice": (false, 1),
+            "false_boxes_per_slice_with_scar": (false * scarred, scarred),
+            "false_boxes_per_scar_free_slice_of_infarct_patients": (false * beside, beside),
+            "false_boxes_per_slice_of_normal_patients": (false * normal, normal),
+        })  # fmt: skip
+    return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}
 
 
 def _ventricle_counts(findings: Sequence[SliceFindings]) -> dict[str, np.ndarray]:

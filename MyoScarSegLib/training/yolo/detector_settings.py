@@ -11,7 +11,6 @@ from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check
 
 CLASSES = ("scar", "lv")
 SCAR, LEFT_VENTRICLE, TISSUE = range(3)
-TISSUES = ("background", "cavity", "myocardium", "scar")
 PHANTOM_SHARE = 0.2
 """Share of an epoch's slices that are phantoms: they show shapes that few patients have, and none of their artifacts."""
 
@@ -27,7 +26,7 @@ class DetectorSettings:
         size: side of the input at use, pixels.
         window: side of the training windows, pixels: parts of the slice at the scale of ``size``, and the second look.
         epochs: passes over the real slices.
-        batch: slices per step; halved when the memory does not suffice.
+        batch: slices per step.
         phantoms: number of phantom slices to draw from; 0 for none.
         rate: peak learning rate of AdamW.
         warmup: epochs of linear warm-up; cosine to 1% follows.

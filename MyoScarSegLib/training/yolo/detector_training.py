@@ -5,41 +5,42 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib import __version__
 from MyoScarSegLib.detection.architecture import build_network
 from MyoScarSegLib.detection.detector_checkpoint import (
     PREPROCESSING,
     DetectorRecord,
     SecondLook,
     load_checkpoint,
+    read_record,
     save_checkpoint,
 )
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.models import DEFAULT_DETECTOR
-from MyoScarSegLib.training.card import write_card
+from MyoScarSegLib.models import DEFAULT_DETECTOR, registry
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
-from MyoScarSegLib.training.job_data import JobData, provenance
+from MyoScarSegLib.training.finetune.loop import PhaseTraining, checkpoint_path, what_is_kept
+from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.job_data import JobCard, JobData, read_job_data
 from MyoScarSegLib.training.step_log import StepLog
-from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks, TrainJob
+from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob, with_options
+from MyoScarSegLib.training.yolo.boxes_phase import BOXES, PAINTER, add_painter, boxes_phase
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples
 from MyoScarSegLib.training.yolo.detector_scores import choose_confidence, evaluate, find_on, own_detector
 from MyoScarSegLib.training.yolo.detector_settings import CLASSES, DetectorSettings
-from MyoScarSegLib.training.yolo.detector_trainer import PAINTER, TrainingPlan, TrainingState, add_painter, train_network
-from MyoScarSegLib.utils.device import is_out_of_memory, resolve_device
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 IOU = 0.2
 """Two boxes of one class that overlap more are one: lesions that lie so close were boxed as one."""
@@ -60,195 +61,183 @@ _LICENCE_NOTE = (
     "ultralytics, which trained it and defines the network, is AGPL-3.0, and its makers hold that models trained with it fall "
     "under that, too; who distributes it must settle that"
 )
-_PHASE = "boxes"
-_log = logging.getLogger(__name__)
+_FURTHER = {"epochs": 40, "rate": 7e-4, "warmup": 1.0}
+"""Settings of a training that starts from a detector, which has less to learn."""
 
 
-def train_detector(
-    job: TrainJob,
-    used: JobData,
-    settings: DetectorSettings,
-    start: Path | None,
-    *,
-    progress: Progress = no_progress,
-    cancel: CancelToken | None = None,
-    hooks: Hooks = NO_HOOKS,
-) -> dict[str, Any]:
-    """Train a detector, choose its threshold, save and evaluate it: what is known of the model, JSON-ready.
+def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
+    """Train a detector, choose its threshold, save and evaluate it; :func:`MyoScarSegLib.training.train_job.run` says the rest.
+    Model and figures.
 
-    It starts from the checkpoint ``start``, None for fresh weights. Where the wall is not labeled, the start model says where the
-    ventricle is, or else the program's own detector. After every epoch the model file is the best so far (the averaged weights,
-    with a preliminary threshold) and the state is written, from which a job that resumes goes on to the same result as if it had
-    not been stopped.
+    Where the wall is not labeled, the start model says where the ventricle is, or else the program's own detector. After every
+    epoch the model file has the averaged weights so far, with a preliminary threshold, and the state is written, from which a
+    job that resumes goes on to the same result as if it had not been stopped.
     """
-    device = resolve_device(job.device)
-    state_path = job.out / f"{_PHASE}.checkpoint"
-    state = _state(state_path, resume=job.resume)
+    if os.environ.get("RANK", "-1") != "-1":
+        raise ModelError("The detector is trained in one process: start it without `accelerate launch` or `torchrun`.")
+    start = start_detector(job.start)
+    settings = detector_settings(job, start)
+    checkpoint, manifest = checkpoint_path(job.out, BOXES), job.out / "split.json"
+    hooks.stage("reading")
+    used = read_job_data(job, manifest, progress, cancel, hooks.data)
+    _check_free(checkpoint, resume=job.resume)
     learning = used.training
     if not learning:
         raise ModelError("None of the data's patients is a training patient of the split. Give the split of this data.")
-    used.split.write(job.out / "split.json")
+    used.split.write(manifest)
     hooks.stage("embedding")
+    processes = Processes(open_accelerator(job.device, "no"))
     network, started_from = _network(settings, start)
+    network.to(processes.accelerator.device)
     samples = _samples(job, settings, learning, start, progress, cancel)
     phantoms = detector_samples(labeled_phantoms(settings.seed + 1, settings.phantoms), settings.size)
-    identity = _identity(settings, samples, started_from)
-    if state is not None and (different := _differences(state.identity, identity)):
-        raise ModelError(
-            f"The training in {job.out} was another one ({'; '.join(different)}). Resume it with the same settings "
-            "and data, or choose another folder."
-        )
-    log = StepLog(job.out / "log.jsonl", keep=state is not None, listener=hooks.log)
-    if state is not None:
-        log.continue_at(_PHASE, -(-len(samples) // state.batch) * state.epochs)
-    files = _Files(job, used, settings, started_from, hooks, time.monotonic(), [] if state is None else state.history)
-
-    def each_epoch(now: TrainingState, averaged: Any) -> None:
-        files.history = now.history
-        files.save(_without_painter(averaged), UNCALIBRATED, "")
-        now.write(state_path)
-        log.epoch(_PHASE, now.epochs, {key: value for key, value in now.history[-1].items() if key != "epoch"})
-
-    def each_step(step: int, steps: int, epoch: int, losses: dict[str, float], rate: float, left: float) -> None:
-        log.step(_PHASE, step, steps, epoch, losses, rate=rate, seconds_left=left, epochs=settings.epochs)
-
-    plan = TrainingPlan(network, samples, phantoms, settings, identity, state, each_epoch, each_step, progress, cancel)
+    log = StepLog(job.out / "log.jsonl", keep=job.resume, listener=hooks.log)
+    model = _Model(job, used, settings, started_from, hooks, log)
+    training = PhaseTraining(
+        network, boxes_phase(network, samples, phantoms, settings), processes, job.out, _recipe(settings, samples, started_from),
+        log, lambda averaged: model.save(_used(averaged)), progress, cancel, hooks,
+    )  # fmt: skip
     try:
-        if state is None or state.epochs < settings.epochs:
-            hooks.stage("steps")
-            averaged = _train(plan, device, state_path, hooks)
-        else:
-            network.load_state_dict(state.average)
-            averaged = network.eval()
+        with _deterministic(processes.accelerator.device):
+            training.run(resume=job.resume)
         hooks.stage("validation")
-        known = _finish(files, _without_painter(averaged), learning, progress, cancel)
-        # Only now: until all files are written there is something to go on from.
-        if not hooks.of_run:
-            state_path.unlink(missing_ok=True)
-        return known
+        metrics = _finish(model, _used(training.averaged), progress, cancel)
     except Cancelled as stop:
-        raise Cancelled(_what_is_kept(files.model, len(files.history))) from stop
+        begun = checkpoint.is_file()
+        raise Cancelled(what_is_kept(model.path if model.path.is_file() else None, job.out if begun else None)) from stop
+    # Only now: until all files are written there is something to go on from.
+    if not hooks.of_run:
+        checkpoint.unlink(missing_ok=True)
+    return model.path, metrics
 
 
-@dataclass
-class _Files:
-    """Writes model and card, which belong together: of a training that ``began`` then and has the losses ``history`` so far."""
+def start_detector(start: str | None) -> Path | None:
+    """The checkpoint to start from; None for fresh weights. ModelError if there is no such detector of ours."""
+    if start == FRESH:
+        return None
+    name = start or DEFAULT_DETECTOR
+    path = Path(name)
+    if path.suffix != ".safetensors" and not path.is_file():
+        entry = registry().entry(name)
+        if entry.task != "detect":
+            raise ModelError(f"{name} is a segmenter; a detector's training starts from a detector.")
+        path = registry().path(name)
+    if path.suffix != ".safetensors":
+        raise ModelError(f"{path} is not a detector of MyoScarSeg (.safetensors); a training can start from such a one only.")
+    if not path.is_file():
+        raise ModelError(f"There is no detector checkpoint {path}.")
+    return path
 
-    job: TrainJob
-    used: JobData
-    settings: DetectorSettings
-    started_from: Mapping[str, Any] | None
-    hooks: Hooks
-    began: float
-    history: Sequence[Mapping[str, float]]
 
-    @property
-    def model(self) -> Path:
-        """The detector, as ``--detector`` takes it; its card lies beside it."""
-        return self.job.out / f"{self.job.name}.safetensors"
+def detector_settings(job: TrainJob, start: Path | None) -> DetectorSettings:
+    """The settings that a job means, with the architecture and input of the model that it starts from."""
+    settings = DetectorSettings(seed=job.seed, augmentation=job.augmentation)
+    if start is not None:
+        record = read_record(start)
+        settings = replace(settings, architecture=record.architecture, size=record.image_size)
+        if record.second_look is not None:
+            settings = replace(settings, window=record.second_look.size)
+    return with_options(settings, {**(_FURTHER if start is not None else {}), **job.said})
 
-    def save(self, network: Any, confidence: float, chosen_on: str) -> None:
-        """Write the model so far, and its card where someone wants one with each model."""
-        record = self.record(confidence)
-        with self.hooks.files:
-            save_checkpoint(self.model, network, record)
-            if self.hooks.of_run:
-                card = self.card(record, chosen_on)
-                write_card(self.model, {**card, "limits": [_STOPPED, *card["limits"]]})
 
-    def record(self, confidence: float) -> DetectorRecord:
-        """What the checkpoint says of itself."""
-        settings = self.settings
-        look = SecondLook(settings.window, SECOND_LOOK_MARGIN, SECOND_LOOK_CONFIDENCE)
+class _Model:
+    """The detector that is made: its file and its card, which belong together.
+
+    Attributes:
+        path: of the file, as ``--detector`` takes it; the card lies beside it.
+    """
+
+    def __init__(
+        self, job: TrainJob, used: JobData, settings: DetectorSettings, started_from: Mapping[str, Any] | None, hooks: Hooks,
+        log: StepLog,
+    ) -> None:  # fmt: skip
+        """Nothing is written yet."""
+        self.job, self.used = job, used
+        self.path = job.out / f"{job.name}.safetensors"
+        self._settings, self._started_from, self._hooks, self._log = settings, started_from, hooks, log
+        self._card, self._began = JobCard(job, used, settings, _LIMITS, _STOPPED), time.monotonic()
+
+    def save(self, network: Any, confidence: float = UNCALIBRATED, chosen_on: str = "") -> None:
+        """Write the model so far; its threshold may not be chosen yet (``chosen_on`` is empty then)."""
+        settings = self._settings
         made = {"patients": len(self.used.split.training), "settings": to_json(settings)}
-        return DetectorRecord(settings.architecture, CLASSES, settings.size, confidence, IOU, look, training=made)
+        record = DetectorRecord(settings.architecture, CLASSES, settings.size, confidence, IOU, self._look, training=made)
+        with self._hooks.files:
+            save_checkpoint(self.path, network, record)
+            self.describe(confidence, chosen_on)
 
-    def card(self, record: DetectorRecord, chosen_on: str, metrics: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What the card says of the detector whose file has just been written.
-
-        The threshold may not be chosen yet (``chosen_on`` is empty then), nor the detector measured (no ``metrics``).
-        """
-        return {
-            "name": self.job.name,
+    def describe(self, confidence: float, chosen_on: str, metrics: Mapping[str, Any] | None = None) -> None:
+        """Write the card of the model as it was just saved; without ``metrics`` nobody has measured it yet."""
+        facts = {
             "task": "detect",
-            "program": __version__,
-            "architecture": record.architecture,
+            "architecture": self._settings.architecture,
             "preprocessing": PREPROCESSING,
             "classes": list(CLASSES),
-            "confidence": record.confidence,
+            "confidence": confidence,
             "confidence_chosen_on": chosen_on,
             "iou": IOU,
-            "second_look": None if record.second_look is None else asdict(record.second_look),
-            "started_from": None if self.started_from is None else dict(self.started_from),
-            "seconds": round(time.monotonic() - self.began),
-            "cores": os.cpu_count(),
-            "seed": self.settings.seed,
-            "settings": to_json(self.settings),
-            "split": self.used.split.to_json(),
-            "metrics": dict(metrics or {}),
-            "losses": [dict(row) for row in self.history],
-            **provenance(self.job, self.used, _LIMITS),
+            "second_look": asdict(self._look),
+            "started_from": self._started_from,
+            "seconds": round(time.monotonic() - self._began),
+            "metrics": metrics or {},
+            "losses": self._log.epochs(),
             "licence_note": _LICENCE_NOTE,
         }
+        with self._hooks.files:
+            self._card.write(self.path, facts, complete=metrics is not None)
+
+    @property
+    def _look(self) -> SecondLook:
+        return SecondLook(self._settings.window, SECOND_LOOK_MARGIN, SECOND_LOOK_CONFIDENCE)
 
 
-def _finish(
-    files: _Files, network: Any, learning: Sequence[LabeledSlice], progress: Progress, cancel: CancelToken | None
-) -> dict[str, Any]:
+def _finish(model: _Model, network: Any, progress: Progress, cancel: CancelToken | None) -> dict[str, Any]:
     """Choose the threshold, save, and evaluate the saved file: half precision is part of the model."""
-    model, device = files.model, files.job.device
-    files.save(network, UNCALIBRATED, "")
-    findings = find_on(own_detector(model, device), learning, progress=progress, cancel=cancel)
+    used, device = model.used, model.job.device
+    model.save(network)
+    findings = find_on(own_detector(model.path, device), used.training, progress=progress, cancel=cancel)
     confidence = choose_confidence(findings)
-    chosen_on = f"{len({s.patient for s in learning})} training patients that also trained"
-    files.save(network, confidence, chosen_on)
-    slices, split = files.used.data.slices, files.used.split
-    metrics = evaluate(model, slices, split, device=device, progress=progress, cancel=cancel)
-    card = files.card(files.record(confidence), chosen_on, metrics)
-    with files.hooks.files:
-        return write_card(model, card)
+    chosen_on = f"{len({s.patient for s in used.training})} training patients that also trained"
+    model.save(network, confidence, chosen_on)
+    metrics = evaluate(model.path, used.data.slices, used.split, device=device, progress=progress, cancel=cancel)
+    model.describe(confidence, chosen_on, metrics)
+    return metrics
 
 
-def _train(plan: TrainingPlan, device: torch.device, state_path: Path, hooks: Hooks) -> Any:
-    """Train; when the memory does not suffice, go on from the last whole epoch with half the batch."""
-    batch = plan.settings.batch if plan.state is None else plan.state.batch
-    fresh = copy.deepcopy(plan.network.state_dict())
-    while True:
-        try:
-            return train_network(plan, device=device, batch=batch)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error) or batch == 1:
-                raise
-        batch = max(1, batch // 2)
-        said = f"The memory does not suffice; going on with {batch} slices per step."
-        _log.warning("%s", said)
-        hooks.note(said)
-        plan.network.load_state_dict(fresh)
-        plan = replace(plan, state=TrainingState.read(state_path) if state_path.is_file() else None)
-
-
-def _without_painter(network: Any) -> Any:
-    """A copy of a training network as it is used."""
-    bare = copy.deepcopy(network)
+def _used(network: Any) -> Any:
+    """A copy of a training network's detector as it is used: without painter."""
+    bare = copy.deepcopy(network["detector"])
     delattr(bare, PAINTER)
     return bare
 
 
-def _state(path: Path, *, resume: bool) -> TrainingState | None:
-    if resume:
-        if not path.is_file():
-            raise ModelError(f"There is no stopped training in {path.parent}. Start one without resuming.")
-        return TrainingState.read(path)
-    if path.is_file():
+def _check_free(checkpoint: Path, *, resume: bool) -> None:
+    if resume and not checkpoint.is_file():
+        raise ModelError(f"There is no stopped training in {checkpoint.parent}. Start one without resuming.")
+    if checkpoint.is_file() and not resume:
         raise ModelError(
-            f"A training was stopped in {path.parent}. Resume it, choose another folder, or start anew "
-            f"by deleting {path.name} there."
+            f"A training was stopped in {checkpoint.parent}. Resume it, choose another folder, or start anew "
+            f"by deleting {checkpoint.name} there."
         )
-    return None
 
 
-def _network(settings: DetectorSettings, start: Path | None) -> tuple[Any, dict[str, Any] | None]:
-    """A network with painter, and where its weights are from."""
+@contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """The same result each time on a GPU, too."""
+    if device.type != "cuda":
+        yield
+        return
+    from ultralytics.utils.torch_utils import init_seeds, unset_deterministic
+
+    init_seeds(deterministic=True)
+    try:
+        yield
+    finally:
+        unset_deterministic()
+
+
+def _network(settings: DetectorSettings, start: Path | None) -> tuple[nn.ModuleDict, dict[str, Any] | None]:
+    """The ``detector``, a network with painter, and where its weights are from."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -263,9 +252,10 @@ def _network(settings: DetectorSettings, start: Path | None) -> tuple[Any, dict[
                 )
             network.load_state_dict(loaded.state_dict())
         add_painter(network)
+    parts = torch.nn.ModuleDict({"detector": network})
     if start is None:
-        return network, None
-    return network, {"name": start.stem, "sha256": sha256_of(start)}
+        return parts, None
+    return parts, {"name": start.stem, "sha256": sha256_of(start)}
 
 
 def _samples(
@@ -284,31 +274,11 @@ def _samples(
     return samples
 
 
-def _identity(
-    settings: DetectorSettings, samples: Sequence[DetectorSample], started_from: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """What must be the same for a stopped training to go on."""
-    digest = hashlib.sha256()
+def _recipe(settings: DetectorSettings, samples: Sequence[DetectorSample], started_from: Mapping[str, Any] | None) -> str:
+    """Checksum of what must be the same for a stopped training to go on."""
+    start = None if started_from is None else started_from["sha256"]
+    digest = hashlib.sha256(json.dumps({**to_json(settings), "start": start}, sort_keys=True).encode())
     for sample in samples:
         digest.update(sample.raw.tobytes())
         digest.update(sample.targets.tobytes())
-    start = None if started_from is None else started_from["sha256"]
-    return {**to_json(settings), "samples": digest.hexdigest(), "start": start}
-
-
-def _differences(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Which parts of two identities differ, in words."""
-    return [
-        f"{name}: {saved.get(name)!r} then, {wanted.get(name)!r} now"
-        for name in sorted(saved.keys() | wanted.keys())
-        if json.dumps(saved.get(name)) != json.dumps(wanted.get(name))
-    ]
-
-
-def _what_is_kept(model: Path, epochs: int) -> str:
-    if epochs == 0:
-        return "Cancelled before the first epoch was done; no model was kept."
-    return (
-        f"Cancelled. {model} is the detector after {epochs} epoch{'s' if epochs > 1 else ''}, its threshold not yet "
-        f"chosen; the training can be resumed in {model.parent}."
-    )
+    return digest.hexdigest()

@@ -6,10 +6,15 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import qt
-
-from MyoScarSegLib.scene.training.case_nodes import likely_segments, segments
-from MyoScarSegLib.widgets.section import show_text
+from MyoScarSegLib.scene.training.case_nodes import (
+    BLOOD_POOL_ROLE,
+    MYOCARDIUM_ROLE,
+    NO_REFLOW_ROLE,
+    SCAR_ROLE,
+    likely_segments,
+    segments,
+)
+from MyoScarSegLib.widgets.section import load_form, show_text
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training.dialogs import window
 
@@ -25,59 +30,24 @@ class AddDialog:
         self._cases = tab.workflow.cases
         self._volume: Any = None
         title = _("Add this study to the training library")
-        self.dialog, form, self.add_button = window(tab.form, "MyoScarSegAddStudy", title, _("Add"), "addConfirmButton")
-        self.study = _line("addStudyName")
-        form.addRow(self.study)
-        self.patient = _edit("addPatientEdit", _("Code of the patient, never the name. Exams of one patient have one code."))
-        form.addRow(_("Patient code"), self.patient)
-        self.reader = _edit("addReaderEdit", _("Your code, so that it is known later who corrected the study"))
-        form.addRow(_("Reader"), self.reader)
-        self.segments: dict[str, tuple[Any, Any]] = {}  # role to label and list
-        for role, name, tip in (
-            ("scar", _("Scar"), _("The segment that is scar")),
-            (
-                "myocardium",
-                _("Myocardium"),
-                _("The segment of the heart's wall, if it was drawn: scar lies nowhere else"),
-            ),
-            ("blood_pool", _("Blood pool"), _("The segment of the left ventricle's cavity, if it was drawn")),
-            ("no_reflow", _("No-reflow"), _("The segment of the dark core in the scar (MVO), if it is one of its own")),
-        ):
-            combo, label = qt.QComboBox(), qt.QLabel(name)
-            combo.name = f"addSegment_{role}"
-            combo.toolTip = tip
-            self.segments[role] = label, combo
-            form.addRow(label, combo)
-        self.all_slices = qt.QRadioButton(_("All slices are reviewed"))
-        self.all_slices.name = "addAllSlices"
-        self.some_slices = qt.QRadioButton(_("Only these:"))
-        self.some_slices.name = "addSomeSlices"
-        self.slices = _edit("addSlicesEdit", _("Slices that are right, as 2-9, 11. The others are not learned from."))
-        row = qt.QHBoxLayout()
-        row.addWidget(self.some_slices)
-        row.addWidget(self.slices)
-        form.addRow(_("Slices"), self.all_slices)
-        form.addRow("", row)
-        self.tags = _edit("addTagsEdit", _("Words by which you will find the case again, separated by commas"))
-        self.tags.placeholderText = _("none")
-        form.addRow(_("Tags"), self.tags)
-        self.replace = qt.QCheckBox(_("Replace the case of this patient if the library has it"))
-        self.replace.name = "addReplaceCheckBox"
-        self.replace.toolTip = _("Without this a study that is in the library already is refused")
-        form.addRow("", self.replace)
-        self.problem = _line("addProblemLabel")
-        form.addRow(self.problem)
+        self.dialog, rows, self.add_button = window(tab.form, "MyoScarSegAddStudy", title, _("Add"), "addConfirmButton")
+        form, self.ui = load_form("AddStudy")
+        rows.addRow(form)
+        roles = (SCAR_ROLE, MYOCARDIUM_ROLE, BLOOD_POOL_ROLE, NO_REFLOW_ROLE)
+        self.segments = {
+            role: (getattr(self.ui, f"addSegmentLabel_{role}"), getattr(self.ui, f"addSegment_{role}")) for role in roles
+        }
         self.add_button.connect("clicked()", self.add)
-        self.patient.connect("textChanged(QString)", lambda _text: self.refresh())
-        self.slices.connect("textEdited(QString)", lambda _text: self.some_slices.setChecked(True))
+        self.ui.addPatientEdit.connect("textChanged(QString)", lambda _text: self.refresh())
+        self.ui.addSlicesEdit.connect("textEdited(QString)", lambda _text: self.ui.addSomeSlices.setChecked(True))
 
     def show(self) -> None:
         """Show it for the study in hand, with what is likely filled in."""
         self._propose()
         self.dialog.show()
         self.dialog.raise_()
-        self.patient.setFocus()
-        self.patient.selectAll()
+        self.ui.addPatientEdit.setFocus()
+        self.ui.addPatientEdit.selectAll()
 
     def close(self) -> None:
         """Go."""
@@ -91,7 +61,7 @@ class AddDialog:
         if self._tab.panel.workflow.volume_node is not self._volume:
             self._propose()
         why = self._tab.workflow.why_not("add_current")
-        if not why and not str(self.patient.text).strip():
+        if not why and not str(self.ui.addPatientEdit.text).strip():
             why = _("Give the patient's code.")
         self.add_button.enabled = not why
         self.add_button.toolTip = why
@@ -99,41 +69,41 @@ class AddDialog:
     def add(self) -> None:
         """Add the study with what was filled in."""
         try:
-            reviewed = None if self.all_slices.checked else _slices(str(self.slices.text))
+            reviewed = None if self.ui.addAllSlices.checked else _slices(str(self.ui.addSlicesEdit.text))
         except ValueError as error:
-            show_text(self.problem, str(error))
+            show_text(self.ui.addProblemLabel, str(error))
             return
-        reader = str(self.reader.text).strip()
+        reader = str(self.ui.addReaderEdit.text).strip()
         self._tab.panel.settings.keep("reader", reader)
         chosen = {role: str(combo.itemData(combo.currentIndex) or "") for role, (_label, combo) in self.segments.items()}
         begun = self._cases.add_current(
-            str(self.patient.text).strip(),
+            str(self.ui.addPatientEdit.text).strip(),
             reviewer=reader,
             reviewed=reviewed,
-            tags=tuple(tag.strip() for tag in str(self.tags.text).split(",") if tag.strip()),
+            tags=tuple(tag.strip() for tag in str(self.ui.addTagsEdit.text).split(",") if tag.strip()),
             segment_ids={role: segment for role, segment in chosen.items() if segment},
-            replace=bool(self.replace.checked),
+            replace=bool(self.ui.addReplaceCheckBox.checked),
         )
         if begun:
             self.dialog.close()
         else:
-            show_text(self.problem, self._tab.workflow.state.error)
+            show_text(self.ui.addProblemLabel, self._tab.workflow.state.error)
 
     def _propose(self) -> None:
         workflow = self._tab.panel.workflow
         session, self._volume = workflow.session, workflow.volume_node
-        show_text(self.problem, "")
+        show_text(self.ui.addProblemLabel, "")
         name = "" if self._volume is None else str(self._volume.GetName())
-        self.study.text = _("Volume {name}, as it is corrected now.").format(name=name) if name else ""
-        self.patient.text = self._cases.next_patient
-        self.reader.text = self._tab.panel.settings.text("reader")
+        self.ui.addStudyName.text = _("Volume {name}, as it is corrected now.").format(name=name) if name else ""
+        self.ui.addPatientEdit.text = self._cases.next_patient
+        self.ui.addReaderEdit.text = self._tab.panel.settings.text("reader")
         self._list_segments(session)
         reviewed = self._cases.reviewed_slices()
-        self.slices.text = _text(reviewed)
+        self.ui.addSlicesEdit.text = _text(reviewed)
         whole = session is None or not reviewed or len(reviewed) == session.study.slices
-        self.all_slices.checked = whole
-        self.some_slices.checked = not whole
-        self.replace.checked = bool(self._cases.opened_case)  # it was opened from the library to be corrected
+        self.ui.addAllSlices.checked = whole
+        self.ui.addSomeSlices.checked = not whole
+        self.ui.addReplaceCheckBox.checked = bool(self._cases.opened_case)  # it was opened from the library to be corrected
         self.refresh()
 
     def _list_segments(self, session: Any) -> None:
@@ -175,18 +145,3 @@ def _text(slices: Iterable[int]) -> str:
         else:
             ranges.append([k, k])
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
-
-
-def _edit(name: str, tip: str) -> Any:
-    edit = qt.QLineEdit()
-    edit.name = name
-    edit.toolTip = tip
-    edit.maxLength = 120
-    return edit
-
-
-def _line(name: str) -> Any:
-    label = qt.QLabel()
-    label.name = name
-    label.wordWrap = True
-    return label

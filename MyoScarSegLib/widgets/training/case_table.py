@@ -23,17 +23,8 @@ _CASE, _SCAR, _ADDED, _STATE = range(4)
 
 @dataclass(frozen=True)
 class CaseLine:
-    """One case as the table shows it.
-
-    Attributes:
-        name: of the case.
-        cells: texts of the columns.
-        keys: what the columns are sorted by.
-        text: what a filter looks at beside the cells.
-        state: ``complete``, ``unreviewed`` or ``problem``.
-        thumbnail: its picture, None without one.
-        row: that it was made of.
-    """
+    """One case as the table shows it: ``keys`` are what the columns are sorted by, ``text`` is what a filter looks at beside the
+    cells, ``row`` is what it was made of."""
 
     name: str
     cells: tuple[str, ...]

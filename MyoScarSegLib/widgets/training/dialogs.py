@@ -19,12 +19,7 @@ _open: list[Any] = []
 def confirm(parent: Any, question: str, consequence: str, agree: str, then: Callable[[], object]) -> None:
     """Ask before something is destroyed, and do ``then()`` if the user agrees. Escape, and closing the window, mean no.
 
-    Args:
-        parent: widget that the window belongs to.
-        question: one sentence.
-        consequence: what is lost, and what stays.
-        agree: text of the button that agrees: the verb, not "Yes".
-        then: what to do.
+    ``consequence`` says what is lost, and what stays; ``agree`` is the verb on the button, not "Yes".
     """
     box = qt.QMessageBox(parent)
     box.name = "MyoScarSegConfirm"
@@ -74,13 +69,8 @@ def ask_name(parent: Any, proposed: str, then: Callable[[str], object]) -> None:
 
 
 def ask_labels(parent: Any, question: LabelQuestion, then: Callable[[str], object]) -> None:
-    """Ask, with a picture of them, what the values of label files mean.
-
-    Args:
-        parent: widget that the window belongs to.
-        question: the values, and the picture.
-        then: called with the answer, such as ``scar=2 myocardium=1``, once every value has its class and one of them is scar.
-    """
+    """Ask, with a picture of them, what the values of label files mean, and do ``then("scar=2 myocardium=1")`` once every value
+    has its class and one of them is scar."""
     dialog, form, button = window(parent, "MyoScarSegLabels", _("What do these labels mean?"), _("Import"), "labelConfirmButton")
     text = qt.QLabel(_("Nothing says what the values in the label files are. Say it, and the import goes on."))
     text.wordWrap = True
@@ -144,11 +134,6 @@ def window(parent: Any, name: str, title: str, agree: str, button_name: str) -> 
     buttons.addWidget(cancel)
     buttons.addWidget(button)
     return dialog, form, button
-
-
-def open_window() -> Any:
-    """The window that asks now; None if none does."""
-    return _open[-1] if _open else None
 
 
 def close_all() -> None:

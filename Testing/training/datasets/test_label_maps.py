@@ -121,11 +121,10 @@ def test_every_command_that_reads_labels_asks_for_what_they_mean_with_status_2(c
     assert "--labels 'cavity=1 myocardium=2 scar=3'" in ran.err + ran.out
 
 
-def test_unnamed_segment_is_asked_for_and_named_by_its_value(place, tmp_path):
+def test_unnamed_segment_is_asked_for_and_named_by_its_value(place, library):
     write_volume(place / "image.nrrd", MADE.voxels, MADE)
     told = [{"ID": "s", "Name": "Segment_1", "Layer": "0", "LabelValue": "1"}]
     path = write_seg(place / "drawn.seg.nrrd", SCAR, MADE.geometry, told)
-    library = Library.create(tmp_path / "library")
     with pytest.raises(UnnamedLabelsError, match=r"1 is the segment 'Segment_1'.*--labels 'scar=1'"):
         library.add(place / "image.nrrd", path, patient="P1")
     case = library.add(place / "image.nrrd", path, patient="P1", label_map=parse_label_map("scar=1"))

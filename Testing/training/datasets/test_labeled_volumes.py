@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.dicom_factory import write_series
 from Testing.support.labeled_factory import labels, name_labels, study, write_pair
+from Testing.support.nrrd_factory import write_seg
 
 LAYOUTS = {
     "equal names": ("images/{}.nii.gz", "labels/{}.nii.gz"),
@@ -155,20 +157,14 @@ def test_label_names_in_nnunets_dataset_json_are_used(tmp_path, named):
     assert np.array_equal([s.labels for s in data.slices], np.minimum(values, 3))
 
 
-def segmentation(path, parts, made, *, crop=None):
+def segmentation(path, parts, made, rows=slice(None), columns=slice(None)):
     """A .seg.nrrd as Slicer writes it: overlapping segments in layers, cropped to what is drawn."""
-    layers = np.stack([mask.astype(np.uint8) for _, _, mask in parts], axis=-1)
-    image = sitk.GetImageFromArray(layers, isVector=True)
-    image.SetOrigin(made.geometry.origin_mm)
-    image.SetSpacing(made.geometry.spacing_mm)
-    image.SetDirection(made.geometry.direction.ravel().tolist())
-    if crop is not None:
-        image = image[crop]
-    for number, (name, tags, _) in enumerate(parts):
-        for key, value in {"ID": f"S{number}", "Name": name, "LabelValue": "1", "Layer": str(number), "Tags": tags}.items():
-            image.SetMetaData(f"Segment{number}_{key}", value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(image, str(path), useCompression=True)
+    cut_mm = np.array([columns.start or 0, rows.start or 0, 0]) * made.geometry.spacing_mm
+    geometry = replace(made.geometry, origin_mm=tuple(made.geometry.origin_mm + made.geometry.direction @ cut_mm))
+    fields = [
+        {"ID": f"S{n}", "Name": part[0], "LabelValue": "1", "Layer": str(n), "Tags": part[1]} for n, part in enumerate(parts)
+    ]
+    write_seg(path, np.stack([mask[:, rows, columns] for _, _, mask in parts]), geometry, fields)
 
 
 def test_segments_of_slicer_in_layers_and_cropped_go_by_their_names(tmp_path):
@@ -182,7 +178,7 @@ def test_segments_of_slicer_in_layers_and_cropped_go_by_their_names(tmp_path):
         ("Segment_3", code, truth >= 3),
         ("RV", "", truth < 0),
     ]
-    segmentation(tmp_path / "a" / "Segmentation.seg.nrrd", parts, made, crop=(slice(8, 42), slice(5, 36), slice(0, 4)))
+    segmentation(tmp_path / "a" / "Segmentation.seg.nrrd", parts, made, rows=slice(5, 36), columns=slice(8, 42))
     data = read_dataset(tmp_path)
     assert data.skipped == {}
     assert np.array_equal([s.labels for s in data.slices], np.minimum(truth, 3))

@@ -11,7 +11,7 @@ import pytest
 from MyoScarSegLib.training.datasets.import_export import import_cases
 from MyoScarSegLib.training.datasets.training_library import Library
 from Testing.scene.test_saving import SHAPE, make_study, save_folder, save_mrb
-from Testing.support.session_factory import add_transform, add_volume, random_matrix
+from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 slicer = pytest.importorskip("slicer")
 
@@ -43,12 +43,11 @@ def blocks(seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("flip", [False, True], ids=["right-handed", "left-handed"])
-def test_scene_drawn_without_this_program(scene, save, tmp_path, flip):
+def test_scene_drawn_without_this_program(library, scene, save, tmp_path, flip):
     matrix = random_matrix(7, (1.4, 1.3, 9.0), flip=flip)
     volume = add_volume(scene, SHAPE, matrix, name="DOE^JANE", seed=3)
     draw(volume, "Segmentation of DOE^JANE", {"Scar": blocks(1)})
     save(scene, tmp_path)
-    library = Library.create(tmp_path / "library")
     report = import_cases(library, saved(tmp_path))
     assert [(one.status, one.case) for one in report.cases] == [("added", "P001")], report
     found = library.load(library.cases()[0])
@@ -60,13 +59,12 @@ def test_scene_drawn_without_this_program(scene, save, tmp_path, flip):
     assert not [path for path in library.folder.rglob("*") if path.is_file() and b"JANE" in path.read_bytes()]
 
 
-def test_several_studies_of_this_program_in_one_scene(scene, save, tmp_path):
+def test_several_studies_of_this_program_in_one_scene(library, scene, save, tmp_path):
     studies = [make_study(scene, f"LGE {n}", n) for n in (1, 2)]
     masks = [session.mask() for session in studies]
     for session in studies:
         session.close()
     save(scene, tmp_path)
-    library = Library.create(tmp_path / "library")
     report = import_cases(library, saved(tmp_path), patient_pattern=".+")
     patient = saved(tmp_path)[0].stem
     assert [(one.status, one.case) for one in report.cases] == [("added", patient), ("added", f"{patient}-2")], report
@@ -76,14 +74,13 @@ def test_several_studies_of_this_program_in_one_scene(scene, save, tmp_path):
     assert [one.status for one in import_cases(library, saved(tmp_path), patient_pattern=".+").cases] == ["same"] * 2
 
 
-def test_transforms_as_slicer_writes_them(scene, save, tmp_path):
+def test_transforms_as_slicer_writes_them(library, scene, save, tmp_path):
     volume = add_volume(scene, SHAPE, random_matrix(2, (1.4, 1.4, 10.0)), name="LGE", seed=1)
     segmentation = draw(volume, "s", {"Scar": blocks(0)})
     moved = add_transform(scene, 4)
     for node in (volume, segmentation):
         node.SetAndObserveTransformNodeID(moved.GetID())
     save(scene, tmp_path)
-    library = Library.create(tmp_path / "library")
     assert [one.status for one in import_cases(library, saved(tmp_path)).cases] == ["added"]
     assert np.array_equal(library.load(library.cases()[0]).labels >= 3, blocks(0))
 

@@ -14,7 +14,8 @@ from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.result import Boxes, Result
-from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, MYOCARDIUM, LabeledSlice
+from MyoScarSegLib.study.tissue import CAVITY, INFARCT, MYOCARDIUM
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation import model_evaluation
 from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_models, evaluate_thresholds, stacks_of
 from MyoScarSegLib.training.evaluation.summary import Evaluation
@@ -218,7 +219,7 @@ def test_stacks_keep_their_slices_numbers_and_their_cases_apart():
     ("broken", "message"),
     [
         ([], "no labeled slices"),
-        ([*patient("P1", []), *patient("P1", [])], "slice 0 is there 2 times"),
+        ([*patient("P1", []), *patient("P1", [])], "same number, 0"),
         ([*patient("P1", [], slices=1), LabeledSlice("P1", 5, np.ones((8, 8)), np.zeros((8, 8), np.uint8))], "differ in size"),
     ],
 )

@@ -175,7 +175,8 @@ def test_only_what_phase_and_mode_name_learns(trained, start, mode, kind):
         assert {"patch_embed.seq.0.c.weight", "neck.0.weight"} <= encoder
 
 
-@pytest.mark.parametrize(("mode", "step"), [("decoder", 2), pytest.param("full", 1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "step"), [("decoder", 2), ("full", 1)])
 def test_a_stopped_training_goes_on_to_the_same_model(trained, start, tmp_path, module_cache, mode, step):
     """In the middle of an epoch, and between two."""
     settings = replace(QUICK, mode=mode)
@@ -233,7 +234,7 @@ def test_a_model_keeps_how_its_answers_are_put_together(tmp_path, processes):
         assert segmenter_of(training.network, training.start, "cpu").answers == kept
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", EACH_MODE)
 def test_a_sam_alone_trains(tmp_path, module_cache, mode):
     start = write_segmenter(tmp_path / "vit.safetensors", window_mm="60.0")
     settings = replace(SAM_ALONE, mode=mode, epochs=3)

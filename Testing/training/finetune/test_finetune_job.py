@@ -57,7 +57,10 @@ def played(monkeypatch) -> list[Path]:
     def fine_tune(start: str, patients: Any, settings: SamSettings, out: Path, **more: Any) -> Outcome:
         made.append(out / f"{more['name']}.safetensors")
         shutil.copy(start, made[0])
-        return Outcome(made[0], start_model(start, settings)[1], epochs=[{"phase": "prompts", "epoch": 1, "loss": 0.5}])
+        epochs = [{"phase": "prompts", "epoch": 1, "loss": 0.5}]
+        outcome = Outcome(made[0], start_model(start, settings)[1], epochs=epochs)
+        more["kept"](outcome)
+        return outcome
 
     monkeypatch.setattr(finetune_job, "fine_tune", fine_tune)
     return made
@@ -79,6 +82,7 @@ def card_of(job: TrainJob) -> dict[str, Any]:
     return card
 
 
+@pytest.mark.slow
 def test_trained_model_is_measured_before_and_after_described_and_usable(job):
     result = run(job)
     card = card_of(job)

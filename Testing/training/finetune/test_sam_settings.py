@@ -30,28 +30,10 @@ def test_what_the_job_says_goes_before_what_is_usual():
     assert (settings.epochs, settings.seed, settings.decoder_rate, settings.prompting.empty) == (9, 4, 1e-3, 0.3)
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("mode", ["half"]),
-        ("corrected", [-0.1, 1.1]),
-        *((name, [0, -1]) for name in ("batch", "prompts", "copies")),
-        *((name, [-1]) for name in ("epochs", "context_epochs", "anatomy_epochs", "corrections", "evaluate_every")),
-        *((name, [-1]) for name in ("patience", "phantoms", "seed")),
-        *((name, [-0.1, math.nan]) for name in ("scar_free_share", "phantom_share")),
-        *((f"{part}_rate", [0.0, -1e-3, math.inf, math.nan]) for part in ("encoder", "decoder", "context")),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_value_outside_its_range_is_refused_by_name(name, values):
-    for value in values:
-        with pytest.raises(ModelError, match=name):
-            SamSettings(**{name: value})
-
-
-def test_the_ends_of_the_ranges_are_allowed():
-    SamSettings(scar_free_share=0.0, phantom_share=0.0, corrected=0.0, epochs=0, context_epochs=0, seed=0)
-    SamSettings(corrected=1.0, scar_free_share=1e6)
+@pytest.mark.parametrize(("name", "value"), [("mode", "half"), ("corrected", 1.1), ("batch", 0), ("decoder_rate", math.nan)])
+def test_a_value_outside_its_range_is_refused_by_name(name, value):
+    with pytest.raises(ModelError, match=name):
+        SamSettings(**{name: value})
 
 
 def test_the_shipped_recipe_sets_what_can_be_set():

@@ -131,7 +131,7 @@ def test_if_one_fails_the_other_does_not_wait(together):
 def test_if_the_first_cannot_write_the_other_does_not_wait(together):
     first, second = together.results("full_disk")
     assert first.startswith("OutputError: Cannot write") and "file write failed" in first
-    assert second == "ModelError: The main process of this training failed; its own message says why."
+    assert second == "ModelError: Another process of this training failed; its own message says why."
 
 
 def test_one_looks_at_the_validation_patients_for_both(together):

@@ -13,37 +13,10 @@ from MyoScarSegLib.errors import ModelError, MyoScarSegError, PromptError, Study
 from MyoScarSegLib.pipeline import Pipeline, sigmoid
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState, Point
 from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
-from MyoScarSegLib.study.study import Geometry, Study
+from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, lite_segmenter, ring_study, voxels_of_rings
+from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, voxels_of_rings
 from Testing.support.segmenter_factory import tiny_checkpoint
-
-
-@pytest.fixture
-def study() -> Study:
-    return ring_study()
-
-
-@pytest.fixture(scope="module")
-def vit() -> Segmenter:
-    return Segmenter(tiny_checkpoint(), device="cpu", precision="float32")
-
-
-@pytest.fixture(scope="module")
-def lite() -> Segmenter:
-    return lite_segmenter()
-
-
-@pytest.fixture
-def detector() -> BrightestDetector:
-    return BrightestDetector()
-
-
-@pytest.fixture
-def pipeline(detector, vit) -> Pipeline:
-    vit.cache = EmbeddingCache()
-    return Pipeline(detector=detector, segmenter=vit)
-
 
 # ---- propose
 
@@ -86,7 +59,6 @@ def test_confidence_is_that_of_the_proposed_box_and_leaves_the_detectors_own_alo
     segmenter = Mapped(tiny_checkpoint(), device="cpu", precision="float32")
     boxes = Pipeline(detector=detector, segmenter=segmenter, confidence=confidence).propose(study)
     assert [box.slice for box in boxes] == slices
-    assert boxes.provenance["detector_confidence"] == "0.5"
     assert boxes.provenance["detector_confidence"] == "0.5"
     assert boxes.provenance.get("proposals_confidence") == (None if confidence is None else f"{confidence:g}")
 

@@ -10,37 +10,8 @@ import pytest
 from MyoScarSegLib.errors import Cancelled, ModelError, StudyError
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
-from MyoScarSegLib.study.study import Study
-from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, lite_segmenter, ring_study
-from Testing.support.segmenter_factory import tiny_checkpoint
-from Testing.test_pipeline_proposals import own_checkpoint
-
-
-@pytest.fixture
-def study() -> Study:
-    return ring_study()
-
-
-@pytest.fixture(scope="module")
-def vit() -> Segmenter:
-    return Segmenter(tiny_checkpoint(), device="cpu", precision="float32")
-
-
-@pytest.fixture(scope="module")
-def lite() -> Segmenter:
-    return lite_segmenter()
-
-
-@pytest.fixture
-def detector() -> BrightestDetector:
-    return BrightestDetector()
-
-
-@pytest.fixture
-def pipeline(detector, vit) -> Pipeline:
-    vit.cache = EmbeddingCache()
-    return Pipeline(detector=detector, segmenter=vit)
+from MyoScarSegLib.segmentation import Segmenter
+from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told
 
 
 def test_the_hearts_center_is_that_of_the_left_ventricle_whatever_the_prompts(detector, lite, study):
@@ -110,8 +81,8 @@ def test_a_segmenter_of_whole_slices_needs_no_heart(pipeline, detector, study):
 
 
 @pytest.fixture
-def own(detector) -> Pipeline:
-    return Pipeline(detector=detector, segmenter=Segmenter(own_checkpoint(), device="cpu", precision="float32"))
+def own(detector, own_checkpoint) -> Pipeline:
+    return Pipeline(detector=detector, segmenter=Segmenter(own_checkpoint, device="cpu", precision="float32"))
 
 
 ON_THE_HEART = Box(1, 18, 10, 28, 18)

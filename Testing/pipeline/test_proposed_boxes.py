@@ -10,11 +10,9 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.segmentation import Segmenter
-from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.pipeline_factory import RING, SCAR, SLICES, BrightestDetector, lite_segmenter, ring_study
-from Testing.support.tiny_training import own_state
+from Testing.support.pipeline_factory import RING, SCAR, SLICES, BrightestDetector
 
 OVERLOOKED = (10, 12, 20, 16)
 
@@ -36,13 +34,14 @@ class MappedSegmenter(Segmenter):
         return np.stack([1 - scar, 0 * scar, 0 * scar, scar]).astype(np.float32)
 
 
-def own_checkpoint() -> Checkpoint:
-    return Checkpoint("own", "d" * 64, own_state(), "litemedsam", "myoscarseg-1", 32, window_mm=40.0)
+@pytest.fixture
+def segmenter(own_checkpoint) -> MappedSegmenter:
+    return MappedSegmenter(own_checkpoint, device="cpu", precision="float32")
 
 
 @pytest.fixture
-def segmenter() -> MappedSegmenter:
-    return MappedSegmenter(own_checkpoint(), device="cpu", precision="float32")
+def pipeline(segmenter) -> Pipeline:
+    return Pipeline(detector=BrightestDetector(), segmenter=segmenter)
 
 
 @pytest.fixture(autouse=True)
@@ -52,51 +51,44 @@ def little_is_enough(monkeypatch):
     monkeypatch.setattr(proposals, "LEAST_OF_A_PLACE_G", 0.0)
 
 
-@pytest.fixture
-def study() -> Study:
-    return ring_study()
-
-
-def test_proposals_say_where_the_heart_is(study, segmenter):
-    pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
+def test_proposals_say_where_the_heart_is(pipeline, study):
     found = pipeline.propose(study)
     assert found.heart == pipeline.networks.heart_center(study)
     assert found.heart is not None
 
 
-def test_the_map_drops_boxes_and_adds_what_was_overlooked(study, segmenter):
-    boxes = Pipeline(detector=BrightestDetector(), segmenter=segmenter).propose(study)
+def test_the_map_drops_boxes_and_adds_what_was_overlooked(pipeline, study):
+    boxes = pipeline.propose(study)
     assert [(box.slice, box.source) for box in boxes] == [(0, "brightest"), (2, "brightest"), (3, "brightest"), (4, "own")]
     assert boxes[-1].xyxy == OVERLOOKED
     assert "own" in boxes.provenance["proposals"]
     assert not boxes.failed_slices and not boxes.cancelled
 
 
-def test_a_slice_whose_map_fails_is_reported_and_costs_no_other(study, segmenter):
+def test_a_slice_whose_map_fails_is_reported_and_costs_no_other(pipeline, study, segmenter):
     segmenter.fails_on = 2
-    boxes = Pipeline(detector=BrightestDetector(), segmenter=segmenter).propose(study)
+    boxes = pipeline.propose(study)
     assert {box.slice for box in boxes} == {0, 3, 4}
     assert boxes.failed_slices == {2: "out of memory"}
 
 
-def test_a_cancel_between_detector_and_map_is_told(study, segmenter):
+def test_a_cancel_between_detector_and_map_is_told(pipeline, study):
     token = CancelToken()
 
     def progress(done, total, message):
         if message.startswith("Looking at tissue") and done == 2:
             token.cancel()
 
-    boxes = Pipeline(detector=BrightestDetector(), segmenter=segmenter).propose(study, progress=progress, cancel=token)
+    boxes = pipeline.propose(study, progress=progress, cancel=token)
     assert boxes.cancelled
     assert {box.slice for box in boxes} <= {0, 1, 2}
 
 
 @pytest.mark.parametrize(("least_g", "state"), [(1000.0, BoxState.REJECTED), (0.01, BoxState.PROPOSED)])
-def test_what_is_too_little_is_shown_and_not_segmented(study, segmenter, monkeypatch, least_g, state):
+def test_what_is_too_little_is_shown_and_not_segmented(pipeline, study, monkeypatch, least_g, state):
     """The only scar is what the detector overlooks on slice 4."""
     monkeypatch.setattr(proposals, "LEAST_EVIDENCE_G", least_g)
     study = Study("case", np.where(study.voxels == SCAR, RING, study.voxels), study.geometry, study.reconstruction)
-    pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
     boxes = pipeline.propose(study)
     assert [(box.slice, box.state) for box in boxes] == [(4, state)]
     remark = boxes.provenance.get("remark_on_proposals", "")
@@ -105,7 +97,7 @@ def test_what_is_too_little_is_shown_and_not_segmented(study, segmenter, monkeyp
 
 
 @pytest.mark.parametrize(("wall_value", "state"), [(50, BoxState.PROPOSED), (RING, BoxState.REJECTED)])
-def test_scar_is_compared_with_the_healthy_wall_in_the_picture(study, segmenter, monkeypatch, wall_value, state):
+def test_scar_is_compared_with_the_healthy_wall_in_the_picture(pipeline, study, segmenter, monkeypatch, wall_value, state):
     """What the detector overlooks on slice 4 has the intensity of a ring; it is scar if the wall around it is darker."""
     voxels = np.where(study.voxels == SCAR, RING, study.voxels)
     x0, y0, x1, y1 = OVERLOOKED
@@ -121,13 +113,13 @@ def test_scar_is_compared_with_the_healthy_wall_in_the_picture(study, segmenter,
         return np.stack([0 * scar, 0 * scar, 1 - scar, scar])
 
     monkeypatch.setattr(segmenter, "tissue", with_wall)
-    boxes = Pipeline(detector=BrightestDetector(), segmenter=segmenter).propose(study)
+    boxes = pipeline.propose(study)
     assert {box.state for box in boxes if box.slice == 4} == {state}
 
 
-def test_segmenting_what_was_proposed_encodes_no_slice_again(study):
+def test_segmenting_what_was_proposed_encodes_no_slice_again(study, own_checkpoint):
     """The map comes with the embedding that the prompts need."""
-    segmenter = Segmenter(own_checkpoint(), device="cpu", precision="float32")
+    segmenter = Segmenter(own_checkpoint, device="cpu", precision="float32")
     pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
     pipeline.propose(study)
     assert segmenter.cache.misses == SLICES
@@ -135,7 +127,7 @@ def test_segmenting_what_was_proposed_encodes_no_slice_again(study):
     assert segmenter.cache.misses == SLICES
 
 
-def test_a_segmenter_without_a_map_leaves_the_detectors_boxes(study):
-    boxes = Pipeline(detector=BrightestDetector(), segmenter=lite_segmenter()).propose(study)
+def test_a_segmenter_without_a_map_leaves_the_detectors_boxes(study, lite):
+    boxes = Pipeline(detector=BrightestDetector(), segmenter=lite).propose(study)
     assert {box.slice for box in boxes} == {0, 1, 2, 3}
     assert "proposals" not in boxes.provenance
