@@ -234,7 +234,6 @@ class Segmenter:
         """
         import torch
 
-        from MyoScarSegLib.segmentation.context import scar_logits
 
         frame = self._frame(image, ())
         with self._lock, torch.inference_mode(), self._enough_memory():

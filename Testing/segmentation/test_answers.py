@@ -14,7 +14,7 @@ from MyoScarSegLib.utils.json_fields import to_json
 
 
 def test_they_come_back_from_a_files_metadata():
-    answers = Answers(sam_share=0.25, alone=(0.8, 0.5), asked=(1.1, -0.25), asked_error=(2.0, 0.5, 1.0))
+    answers = Answers(sam_share=0.25, mapped=(0.5, 0.25), alone=(0.8, 0.5), asked=(1.1, -0.25), asked_error=(2.0, 0.5, 1.0))
     assert Answers.of({METADATA_KEY: json.dumps(to_json(answers))}) == answers
     assert Answers.of({}) == Answers()
 
@@ -26,8 +26,9 @@ def test_a_damaged_one_is_refused(text):
 
 
 def test_what_is_seen_and_what_is_asked_for_are_calibrated_each_by_its_own_line():
-    answers = Answers(sam_share=0.25, alone=(2.0, 1.0), asked=(0.5, -1.0))
+    answers = Answers(sam_share=0.25, mapped=(3.0, -2.0), alone=(2.0, 1.0), asked=(0.5, -1.0))
     context, sam = torch.tensor([[2.0, -4.0]]), torch.tensor([[6.0, 0.0]])
-    assert answers.seen(np.array([3.0])).tolist() == [7.0]
+    assert answers.on_map(np.array([3.0])).tolist() == [7.0]
+    assert answers.seen(np.array([2.0])).tolist() == [5.0]
     assert answers.asked_for(context, None).tolist() == [[0.0, -3.0]]
     assert answers.asked_for(context, sam).tolist() == [[0.5, -2.5]]
