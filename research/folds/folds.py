@@ -21,14 +21,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.networks import image_of
 from MyoScarSegLib.pipeline import Pipeline, sigmoid
-from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
+from MyoScarSegLib.segmentation import Segmenter, SegmenterImage
 from MyoScarSegLib.segmentation.answers import Answers
+from MyoScarSegLib.segmentation.segmenter import OUTSIDE_LOGIT
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
@@ -82,10 +84,8 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
         centers[stack.case] = corner_of(center, stack.study.slice_shape)
         looks = [(image_of(stack.study, k, center), pipeline.beside(stack.study, k, center)) for k in range(stack.study.slices)]
         tissue = np.stack([segmenter.tissue(image, beside) for image, beside in looks])
-        rows, columns = stack.study.slice_shape
-        everywhere = [Box(k, 0, 0, columns, rows, source=segmenter.name) for k in range(stack.study.slices)]
-        alone = [segmenter.predict(look[0], [box], beside=look[1]).logits for look, box in zip(looks, everywhere, strict=True)]
-        kept[f"{stack.case}/alone"] = cropped((sigmoid(np.stack(alone)) * 255).round().astype(np.uint8), centers[stack.case])
+        alone = [unasked(segmenter, image, beside) for image, beside in looks]
+        kept[f"{stack.case}/alone"] = cropped((np.stack(alone) * 255).round().astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/map"] = cropped((tissue[:, 3] * 255).round().astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/tissue"] = cropped(tissue.argmax(axis=1).astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/truth"] = cropped(stack.scar, centers[stack.case])
@@ -101,6 +101,14 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / f"fold-{fold}.json", json.loads(json.dumps(found.figures(), default=float)))
     np.savez_compressed(out / f"fold-{fold}.npz", **kept)
+
+
+def unasked(segmenter: Segmenter, image: SegmenterImage, beside: np.ndarray | None) -> np.ndarray:
+    """Probability of scar ``[rows, columns]`` where nobody asked, also beyond the boxes that are proposed."""
+    frame = segmenter._frame(image, ())
+    with torch.inference_mode():
+        logits = frame.logits_to_native(segmenter._unasked(image, frame, beside)[0], OUTSIDE_LOGIT)
+    return sigmoid(segmenter.answers.seen(logits))
 
 
 def corner_of(center: tuple[float, float] | None, shape: tuple[int, int]) -> tuple[int, int]:
