@@ -146,6 +146,15 @@ class Pipeline:
         scar = np.any(beside, axis=0) if beside else np.zeros(study.slice_shape, dtype=bool)
         return scar if scar.any() else None
 
+    def _seen_beside(self, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray | None:
+        """Likewise what both networks of the segmenter take for scar on the neighbors, for masks that nobody asked for."""
+        segmenter = self.networks.segmenter
+        if not segmenter.knows_tissue:
+            return None
+        near = [k for k in neighbors_of(study, index) if k is not None]
+        seen = [segmenter.scar_seen(image_of(study, k, center), self.beside(study, k, center)) for k in near]
+        return np.any(seen, axis=0) if seen else np.zeros(study.slice_shape, dtype=bool)
+
     def propose(self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Boxes:
         """Propose boxes around scar on every slice.
 
@@ -356,7 +365,9 @@ class Pipeline:
             def segment_slice(index: int) -> None:
                 of_boxes, of_points = prompted[index]
                 beside = self.beside(study, index, center)
-                prediction = segmenter.predict(image_of(study, index, center), of_boxes, of_points, beside=beside)
+                seen = None if all(box.asks for box in of_boxes) else self._seen_beside(study, index, center)
+                image = image_of(study, index, center)
+                prediction = segmenter.predict(image, of_boxes, of_points, beside=beside, seen_beside=seen)
                 probability[index] = sigmoid(prediction.logits)
                 scores[index] = prediction.score
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.utils.json_fields import Share, read
+from MyoScarSegLib.utils.json_fields import Limits, Share, read
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,7 @@ class Answers:
         mapped, alone, asked: slope and shift that bring the logits to where probability 0.5 is the threshold without bias in
             mass, and probabilities are as often right as they say: of the map that boxes are proposed from, of masks in those
             boxes, and of answers to a reader.
+        first: probability from which on a first look at a slice tells its neighbors of scar, for their second look.
         alone_error, asked_error: the three numbers of :class:`~MyoScarSegLib.quantification.mass_interval.MassError`, of studies
             that no reader has looked at, and of those with a reader's prompts.
     """
@@ -34,6 +35,7 @@ class Answers:
     mapped: tuple[float, float] = (1.0, 0.0)
     alone: tuple[float, float] = (1.0, 0.0)
     asked: tuple[float, float] = (1.0, 0.0)
+    first: Annotated[float, Limits(above=0, below=1)] = 0.5
     alone_error: tuple[float, float, float] = (0.0, 0.0, 0.0)
     asked_error: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
@@ -53,9 +55,9 @@ class Answers:
         """Calibrated logits of scar on the map, from the context network's; an array or a tensor of any shape."""
         return self.mapped[0] * context + self.mapped[1]
 
-    def seen(self, context: Any) -> Any:
-        """Likewise where nobody asked, from those of both networks."""
-        return self.alone[0] * context + self.alone[1]
+    def seen(self, agreed: Any) -> Any:
+        """Likewise in boxes that no reader drew, from what both networks agree on."""
+        return self.alone[0] * agreed + self.alone[1]
 
     def asked_for(self, context: torch.Tensor, sam: torch.Tensor | None) -> torch.Tensor:
         """Calibrated logits of answers to a reader, from those of both networks, of the same shape."""

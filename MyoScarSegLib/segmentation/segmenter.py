@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 OUTSIDE_LOGIT = -20.0
 """Stands for "surely not scar" where the network did not look."""
-_LOOKS: tuple[tuple[int, ...], ...] = ((), (3,))
-"""Axes along which the window is mirrored for each look of the context network and its twin."""
+_LOOKS_ALONE: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
+_LOOKS_PROMPTED: tuple[tuple[int, ...], ...] = ((), (3,))
+"""Axes along which the window is mirrored for each look of the context network, when a slice is taken in and when it is asked."""
 _LATER_LOOKS_BYTES = 64 << 20
-"""Most that is kept of later looks: some 300 KiB a slice."""
+"""Most that is kept of later looks: some 220 KiB a slice."""
 _OWN_BOX_PX = 4
 """Fewest pixels of scar that the program draws a box round for itself."""
 
@@ -194,6 +195,7 @@ class Segmenter:
         points: Sequence[Point] = (),
         *,
         beside: np.ndarray | None = None,
+        seen_beside: np.ndarray | None = None,
     ) -> Prediction:
         """Segment one slice from any combination of prompts.
 
@@ -210,34 +212,42 @@ class Segmenter:
             points: likewise.
             beside: bool ``[rows, columns]``: scar on the neighbors, as :meth:`scar_beside` has it or a reader confirmed it; other
                 models than our own do not look at it.
+            seen_beside: likewise as :meth:`scar_seen` has it, for boxes that no reader drew.
 
         Raises:
-            PromptError: no prompt at all, only negative points, or a prompt outside the image; ``beside`` of another shape.
+            PromptError: no prompt at all, only negative points, or a prompt outside the image; scar beside of another shape.
             ModelError: the device ran out of memory, or the network's answer is not finite.
         """
         boxes = [check_box(box, (box.slice + 1, *image.shape)) for box in boxes]
         points = [check_point(point, (point.slice + 1, *image.shape)) for point in points]
-        if beside is not None and beside.shape != image.shape:
-            raise PromptError(f"Scar beside has the shape {beside.shape}, the slice {image.shape}.")
+        for given in (beside, seen_beside):
+            if given is not None and given.shape != image.shape:
+                raise PromptError(f"Scar beside has the shape {given.shape}, the slice {image.shape}.")
         objects = prompted_objects(boxes, points)
         corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
-        logits, score = self._decode(image, corners, objects, points, beside)
+        logits, score = self._decode(image, corners, objects, points, beside, seen_beside)
         for point in points:
             row, column = (min(int(v), size - 1) for v, size in zip((point.y, point.x), image.shape, strict=True))
             logits[row, column] = -OUTSIDE_LOGIT if point.positive else OUTSIDE_LOGIT
         return Prediction(logits, score)
 
     def scar_beside(self, image: SegmenterImage) -> np.ndarray:
-        """bool ``[rows, columns]``: scar that this slice shows by itself, for its neighbors to be told of.
+        """bool ``[rows, columns]``: what a first look at this slice can tell its neighbors of.
 
         A lesion goes on from slice to slice, and is told from noise by that. Raises as :meth:`tissue`.
         """
-        import torch
+        first = self._seen(image)
+        return np.asarray(first >= math.log(self.answers.first / (1 - self.answers.first)))
 
+    def scar_seen(self, image: SegmenterImage, beside: np.ndarray | None) -> np.ndarray:
+        """bool ``[rows, columns]``: what both networks take for scar on this slice, ``beside`` as for :meth:`tissue`; for its
+        neighbors' masks. Raises as :meth:`tissue`.
+        """
+        import torch
 
         frame = self._frame(image, ())
         with self._lock, torch.inference_mode(), self._enough_memory():
-            logits = self._by_itself(image, frame)[0].cpu()
+            logits = self._agreed(image, frame, beside)[0].cpu()
         return np.asarray(frame.logits_to_native(logits, OUTSIDE_LOGIT) > 0)
 
     def tissue(self, image: SegmenterImage, beside: np.ndarray | None = None) -> np.ndarray:
@@ -270,6 +280,17 @@ class Segmenter:
         probability = 1 / (1 + np.exp(-np.clip(self.answers.on_map(logit), -60, 60)))
         return np.concatenate([rest / rest.sum(axis=0) * (1 - probability), probability[None]]).astype(np.float32)
 
+    def _seen(self, image: SegmenterImage) -> np.ndarray:
+        """Logits of scar of the first look, ``[rows, columns]``, as the network gives them."""
+        import torch
+
+        from MyoScarSegLib.segmentation.context import scar_logits
+
+        frame = self._frame(image, ())
+        with self._lock, torch.inference_mode():
+            logits = scar_logits(self._first_look(image, frame)[1])[0].cpu()
+        return frame.logits_to_native(logits, OUTSIDE_LOGIT)
+
     def _features(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
         """``[1, channels, rows, columns]`` of SAM's image encoder."""
         import torch
@@ -297,7 +318,7 @@ class Segmenter:
         if seen is None:
             with self._lock, torch.inference_mode(), self._enough_memory():
                 slices = heart_contrast(self._slices(image, frame))
-                seen = torch.cat([slices, self._tissues("context", slices, prompt_maps(self.side), _LOOKS)], dim=1)
+                seen = torch.cat([slices, self._tissues("context", slices, prompt_maps(self.side), _LOOKS_ALONE)], dim=1)
             self.cache.put(key, seen)
         seen = seen.to(self.device)
         return seen[:, : len(SLICES)], seen[:, len(SLICES) :]
@@ -318,37 +339,43 @@ class Segmenter:
         return (back.logsumexp(0) - math.log(len(looks)))[None]
 
     def _told(self, image: SegmenterImage, frame: Frame, beside: np.ndarray | None) -> torch.Tensor:
-        """As of :meth:`_tissues`, without prompts, but told of scar on the neighbors; made once for proposals and walls."""
+        """As of :meth:`_tissues`, without prompts, but told of scar on the neighbors; made once for all that need it."""
+        slices, first = self._first_look(image, frame)
         if beside is None:
-            return self._first_look(image, frame)[1]
+            return first
+        scar = frame.image_to_input(beside.astype(np.float32))
+        maps = prompt_maps(self.side, beside=scar)
+        return self._later_look(
+            self._key(image, frame, f"told {content_hash(beside)}"),
+            lambda: self._tissues("context", slices, maps, _LOOKS_ALONE),
+        )
 
-        def look() -> torch.Tensor:
-            maps = prompt_maps(self.side, beside=frame.image_to_input(beside.astype(np.float32)))
-            return self._tissues("context", self._first_look(image, frame)[0], maps, _LOOKS)
-
-        return self._later_look(self._key(image, frame, f"told {content_hash(beside)}"), look)
-
-    def _unasked(self, image: SegmenterImage, frame: Frame, beside: np.ndarray | None) -> torch.Tensor:
-        """Logits of scar ``[1, side, side]`` in boxes that no reader drew."""
+    def _agreed(
+        self, image: SegmenterImage, frame: Frame, beside: np.ndarray | None, seen_beside: np.ndarray | None = None
+    ) -> torch.Tensor:
+        """Logits of scar ``[1, side, side]`` that both networks agree on where nobody asked: the mean of the map's and of the
+        answer to a box, as a reader would draw it, round all scar on it. The answering network knows that there is some. With
+        ``seen_beside``, scar that was so found on the neighbors, it is asked once more, about a box round what was agreed on.
+        """
         from MyoScarSegLib.segmentation.context import scar_logits
 
-        def look() -> torch.Tensor:
-            told = scar_logits(self._told(image, frame, beside))
-            return self._agreed(self._first_look(image, frame)[0], told, self._by_itself(image, frame), beside, frame, _LOOKS)
-
-        shown = "" if beside is None else content_hash(beside)
-        return self._later_look(self._key(image, frame, f"unasked {shown}"), look)
-
-    def _by_itself(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
-        """What a slice shows without its neighbors' scar, likewise."""
-        from MyoScarSegLib.segmentation.context import scar_logits
+        again = seen_beside is not None
+        shown = [of for of in (beside, seen_beside) if of is not None]
+        key = self._key(image, frame, " ".join(["agreed", str(again), *map(content_hash, shown)]))
 
         def look() -> torch.Tensor:
-            slices, tissues = self._first_look(image, frame)
-            seen = scar_logits(tissues)
-            return self._agreed(slices, seen, seen, None, frame, _LOOKS[:1])
+            mapped = scar_logits(self._told(image, frame, beside))
+            box = _box_round(self._agreed(image, frame, beside) if again else mapped)
+            if box is None:
+                return mapped
+            told = seen_beside if again else beside
+            scar = None if told is None else frame.image_to_input(told.astype(np.float32))
+            looks = _LOOKS_PROMPTED if again else _LOOKS_PROMPTED[:1]
+            slices = self._first_look(image, frame)[0]
+            answer = self._tissues(self._asked, slices, prompt_maps(self.side, [box], beside=scar), looks)
+            return (mapped + scar_logits(answer)) / 2
 
-        return self._later_look(self._key(image, frame, "by itself"), look)
+        return self._later_look(key, look)
 
     def _later_look(self, key: EmbeddingKey, look: Callable[[], torch.Tensor]) -> torch.Tensor:
         found = self._later_looks.get(key)
@@ -356,29 +383,6 @@ class Segmenter:
             found = look()
             self._later_looks.put(key, found)
         return found.to(self.device)
-
-    def _agreed(
-        self,
-        slices: torch.Tensor,
-        scar: torch.Tensor,
-        seen: torch.Tensor,
-        beside: np.ndarray | None,
-        frame: Frame,
-        looks: Sequence[tuple[int, ...]],
-    ) -> torch.Tensor:
-        """The mean of logits of scar ``[1, side, side]`` and of the answer to a box, as a reader would draw it, round all scar
-        that was ``seen``: the answering network knows that there is some. Without scar the logits as they are.
-        """
-        import torch
-
-        from MyoScarSegLib.segmentation.context import scar_logits
-
-        rows, columns = torch.nonzero(seen[0] > 0, as_tuple=True)
-        if len(rows) < _OWN_BOX_PX:
-            return scar
-        box = (columns.min() - 1, rows.min() - 1, columns.max() + 2, rows.max() + 2)  # a pixel wider, as readers draw it
-        shown = None if beside is None else frame.image_to_input(beside.astype(np.float32))
-        return (scar + scar_logits(self._tissues(self._asked, slices, prompt_maps(self.side, [box], beside=shown), looks))) / 2
 
     def _frame(self, image: SegmenterImage, prompts: Sequence[tuple[float, float, float, float]]) -> Frame:
         """Where the slice lies in this network's input."""
@@ -417,6 +421,7 @@ class Segmenter:
         objects: Sequence[PromptedObject],
         points: Sequence[Point],
         beside: np.ndarray | None,
+        seen_beside: np.ndarray | None,
     ) -> tuple[np.ndarray, float]:
         """Logits ``[rows, columns]`` on the native grid, and the score."""
         import torch
@@ -424,7 +429,7 @@ class Segmenter:
         frame = self._frame(image, corners)
         with self._lock, torch.inference_mode(), self._enough_memory():
             if self._own:
-                each = self._own_logits(image, frame, objects, points, beside)
+                each = self._own_logits(image, frame, objects, points, beside, seen_beside)
                 score = float(_expected_overlap(each).min())
             else:
                 each, scores = self._sam.logits(self._features(image, frame), objects, frame)
@@ -445,6 +450,7 @@ class Segmenter:
         objects: Sequence[PromptedObject],
         points: Sequence[Point],
         beside: np.ndarray | None,
+        seen_beside: np.ndarray | None,
     ) -> torch.Tensor:
         """Logits ``[objects, side, side]`` of our own models: what is seen without being asked, and answers to a reader.
 
@@ -457,7 +463,7 @@ class Segmenter:
 
         slices, tissues = self._first_look(image, frame)
         boxes = tuple(one.box for one in objects)
-        told = (self._key(image, frame), boxes, None if beside is None else beside.tobytes())
+        told = (self._key(image, frame), boxes, *(None if of is None else of.tobytes() for of in (beside, seen_beside)))
         steps: list[_Answered] = []
         if self._last is not None and self._last[0] == told:
             steps = list(self._last[1])
@@ -465,7 +471,7 @@ class Segmenter:
                 steps.pop()
         if not steps:
             unasked = any(box is not None and not box.asks for box in boxes)
-            seen = self._unasked(image, frame, beside)[0] if unasked else scar_logits(tissues)[0]
+            seen = (self._agreed(image, frame, beside, seen_beside) if unasked else scar_logits(tissues))[0]
             before = _Answered((), {box: self.answers.seen(seen) for box in boxes}, seen if any(boxes) else None)
         for count in range(len(steps), len(points) + 1):
             before = steps[-1] if steps else before
@@ -525,7 +531,7 @@ class Segmenter:
         points = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in clicked]
         confirmed = None if beside is None else frame.image_to_input(beside.astype(np.float32))
         maps = prompt_maps(self.side, boxes, points, None if hint is None else hint.sigmoid(), confirmed)
-        return scar_logits(self._tissues(self._asked, slices, maps, _LOOKS))[0]
+        return scar_logits(self._tissues(self._asked, slices, maps, _LOOKS_PROMPTED))[0]
 
 
 def load_segmenter(
@@ -547,6 +553,16 @@ def load_segmenter(
 
     checkpoint = read_checkpoint(model or DEFAULT_SEGMENTER, trust=trust, preprocessing_id=preprocessing_id)
     return Segmenter(checkpoint, device=device, precision=precision, view=view, cache=cache)
+
+
+def _box_round(scar: torch.Tensor) -> tuple[float, float, float, float] | None:
+    """Round all scar of logits ``[1, side, side]``, a pixel wider, as readers draw it; None of next to none."""
+    import torch
+
+    rows, columns = torch.nonzero(scar[0] > 0, as_tuple=True)
+    if len(rows) < _OWN_BOX_PX:
+        return None
+    return float(columns.min() - 1), float(rows.min() - 1), float(columns.max() + 2), float(rows.max() + 2)
 
 
 def _expected_overlap(logits: torch.Tensor) -> torch.Tensor:

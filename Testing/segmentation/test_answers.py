@@ -14,12 +14,14 @@ from MyoScarSegLib.utils.json_fields import to_json
 
 
 def test_they_come_back_from_a_files_metadata():
-    answers = Answers(sam_share=0.25, mapped=(0.5, 0.25), alone=(0.8, 0.5), asked=(1.1, -0.25), asked_error=(2.0, 0.5, 1.0))
+    answers = Answers(
+        sam_share=0.25, mapped=(0.5, 0.25), alone=(0.8, 0.5), asked=(1.1, -0.25), first=0.125, asked_error=(2.0, 0.5, 1.0)
+    )
     assert Answers.of({METADATA_KEY: json.dumps(to_json(answers))}) == answers
     assert Answers.of({}) == Answers()
 
 
-@pytest.mark.parametrize("text", ["{", '{"sam_share": 2}', '{"alone": [1]}', '{"unknown": 1}', "[]"])
+@pytest.mark.parametrize("text", ["{", '{"sam_share": 2}', '{"alone": [1]}', '{"first": 0}', '{"unknown": 1}', "[]"])
 def test_a_damaged_one_is_refused(text):
     with pytest.raises(ModelError, match="answers"):
         Answers.of({METADATA_KEY: text})

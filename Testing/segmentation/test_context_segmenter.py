@@ -38,7 +38,6 @@ READERS, DETECTORS = Box(0, 9.0, 12.0, 25.0, 30.0), Box(0, 9.0, 12.0, 25.0, 30.0
 CLICKS = [Point(0, 14.0, 15.0, True), Point(0, 20.0, 28.0, False)]
 KEPT = 2
 """Of a slice: SAM's features, and the context network's first look."""
-SEES_SCAR = 1.1
 THRESHOLDS = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
@@ -50,7 +49,7 @@ def state() -> dict[str, torch.Tensor]:
 def seeing(state: dict[str, torch.Tensor], network: str) -> dict[str, torch.Tensor]:
     """Random weights that find some scar, by the last layer's bias."""
     bias = f"{network}.tissue.bias"
-    return state | {bias: state[bias] + torch.tensor([0.0, 0.0, 0.0, SEES_SCAR])}
+    return state | {bias: state[bias] + torch.tensor([0.0, 0.0, 0.0, 1.1])}
 
 
 def checkpoint(state: dict[str, torch.Tensor], **answers: object) -> Checkpoint:
@@ -94,21 +93,16 @@ def context_answer(network, stack, boxes=(), points=(), hint=None, beside=None, 
     return torch.stack(seen).mean(0)[0].log()
 
 
-def agreed(state, stack, tissues, seen, beside=None, looks=((), (3,))) -> torch.Tensor:
-    """Logits of scar ``[side, side]``: the mean of those of ``tissues`` and of the answer to the box round what was ``seen``."""
+def agreed(state, stack, beside=None, seen_beside=None) -> torch.Tensor:
+    """Logits of scar ``[side, side]`` where nobody asked, from the parts, too: the map's, and the answer to the program's box."""
+    network = build(state, SIDE)
+    twin = network["asked" if "asked" in network else "context"]
+    mapped = scar_logits(context_answer(network["context"], stack, beside=beside, looks=((), (3,), (2,), (2, 3))))
+    seen = mapped if seen_beside is None else agreed(state, stack, beside)
     rows, columns = np.nonzero(seen.numpy() > 0)
     box = Box(0, columns.min() - 1.0 + X0, rows.min() - 1.0 + Y0, columns.max() + 2.0 + X0, rows.max() + 2.0 + Y0)
-    network = build(state, SIDE)
-    asked = context_answer(network["asked" if "asked" in network else "context"], stack, [box], beside=beside, looks=looks)
-    return (scar_logits(tissues) + scar_logits(asked)) / 2
-
-
-def unasked(state, stack, beside=None) -> torch.Tensor:
-    """Logits of scar where nobody asked, likewise."""
-    context = build(state, SIDE)["context"]
-    first = context_answer(context, stack)
-    told = first if beside is None else context_answer(context, stack, beside=beside)
-    return agreed(state, stack, told, agreed(state, stack, first, scar_logits(first), looks=((),)), beside)
+    told, looks = (beside, ((),)) if seen_beside is None else (seen_beside, ((), (3,)))
+    return (mapped + scar_logits(context_answer(twin, stack, [box], beside=told, looks=looks))) / 2
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
@@ -137,7 +131,7 @@ def test_prediction_is_what_training_sees(state, image, share, monkeypatch):
 def test_answers_are_calibrated_as_the_checkpoint_says(state, context, image):
     lines = {"mapped": [3.0, 0.5], "alone": [2.0, -0.5], "asked": [0.5, 1.0]}
     calibrated = Segmenter(checkpoint(state, **lines), device="cpu", precision="float32")
-    on_map = [np.log(one.tissue(image)[3] / (1 - one.tissue(image)[3])) for one in (context, calibrated)]
+    on_map = [np.log(scar / (1 - scar)) for scar in (one.tissue(image)[3] for one in (context, calibrated))]
     np.testing.assert_allclose(in_window(on_map[1]), 3.0 * in_window(on_map[0]) + 0.5, atol=1e-3)
     for box, slope, shift in ((DETECTORS, 2.0, -0.5), (READERS, 0.5, 1.0)):
         plain, found = (in_window(unbounded(one, image, [box]).logits) for one in (context, calibrated))
@@ -145,11 +139,15 @@ def test_answers_are_calibrated_as_the_checkpoint_says(state, context, image):
 
 
 def test_a_detectors_box_without_clicks_is_answered_by_what_is_seen_unasked(state, context, image):
+    beside, seen_beside = np.zeros((2, *image.shape), bool)
+    beside[14:22, 12:20] = seen_beside[18:26, 12:20] = True
+    for told in ({}, {"beside": beside}, {"beside": beside, "seen_beside": seen_beside}, {"seen_beside": seen_beside}):
+        found = context.predict(image, [DETECTORS], **told).logits
+        where = found > -20
+        assert where[12:30, 9:25].all()
+        expected = agreed(state, image.stack, **told).numpy()
+        np.testing.assert_allclose(in_window(found)[in_window(where)], expected[in_window(where)], atol=1e-4)
     found = context.predict(image, [DETECTORS]).logits
-    where = found > -20
-    assert where[12:30, 9:25].all()
-    expected = unasked(state, image.stack).numpy()
-    np.testing.assert_allclose(in_window(found)[in_window(where)], expected[in_window(where)], atol=1e-4)
     kept_on_a_hint = [[replace(DETECTORS, source=f"detector{hint}")] for hint in (FAINT, BESIDE)]
     for boxes in ([READERS], *kept_on_a_hint):
         assert np.abs(context.predict(image, boxes).logits - found)[13:27, 15:24].max() > 1e-3, "it was asked"
@@ -196,16 +194,14 @@ def test_the_twin_answers_the_reader_and_the_programs_own_box(state, image):
     twin = {f"asked.{key}": value for key, value in context_network(7)["context"].state_dict().items()}
     twin = seeing(twin, "asked")
     other = Segmenter(checkpoint(state | twin), device="cpu", precision="float32")
+    alone = Segmenter(checkpoint(state), device="cpu", precision="float32")
+    np.testing.assert_array_equal(other.tissue(image), alone.tissue(image))
     as_twin = Segmenter(checkpoint({**state, **{k.replace("asked.", "context."): v for k, v in twin.items()}}), device="cpu")
     np.testing.assert_array_equal(other.predict(image, [READERS]).logits, as_twin.predict(image, [READERS]).logits)
-    beside = np.zeros(image.shape, bool)
-    beside[14:22, 12:20] = True
-    expected = unasked(state | twin, image.stack, beside).numpy()
-    found = other.predict(image, [DETECTORS], beside=beside).logits
+    found = other.predict(image, [DETECTORS]).logits
     where = in_window(found > -20)
-    np.testing.assert_allclose(in_window(found)[where], expected[where], atol=1e-4)
-    assert np.abs(in_window(found) - unasked(state, image.stack, beside).numpy())[where].max() > 0.1
-    np.testing.assert_array_equal(other.tissue(image, beside), Segmenter(checkpoint(state), device="cpu").tissue(image, beside))
+    np.testing.assert_allclose(in_window(found)[where], agreed(state | twin, image.stack).numpy()[where], atol=1e-4)
+    assert np.abs(found - alone.predict(image, [DETECTORS]).logits).max() > 0.1
 
 
 def test_without_scar_there_is_no_box_to_ask_about(state, image):
@@ -213,11 +209,21 @@ def test_without_scar_there_is_no_box_to_ask_about(state, image):
     empty = {key: value.clone() for key, value in state.items()}
     empty["context.tissue.bias"][0] += 50
     segmenter = Segmenter(checkpoint(empty), device="cpu", precision="float32")
-    expected = scar_logits(context_answer(build(empty, SIDE)["context"], image.stack)).numpy()
+    first = context_answer(build(empty, SIDE)["context"], image.stack, looks=((), (3,), (2,), (2, 3)))
     found = segmenter.predict(image, [DETECTORS]).logits
     where = in_window(found > -20)
-    np.testing.assert_allclose(in_window(found)[where], expected[where], atol=1e-4)
-    assert not segmenter.scar_beside(image).any()
+    np.testing.assert_allclose(in_window(found)[where], scar_logits(first).numpy()[where], atol=1e-4)
+    assert not segmenter.scar_seen(image, None).any()
+
+
+def test_neighbors_masks_are_told_of_what_both_networks_agree_on(state, context, image):
+    beside = np.zeros(image.shape, bool)
+    beside[14:22, 12:20] = True
+    for told in (None, beside):
+        expected = agreed(state, image.stack, told).numpy()
+        sure = np.abs(expected) > 1e-3
+        seen = in_window(context.scar_seen(image, told))
+        assert seen.dtype == bool and np.array_equal(seen[sure], expected[sure] > 0) and seen.any() and not seen.all()
 
 
 def test_sam_is_not_asked_about_what_no_reader_asked(segmenter, image, monkeypatch):
@@ -261,12 +267,10 @@ def test_scar_beside_is_looked_at(context, image):
         assert np.abs(told - plain).max() > 1e-4
 
 
-def test_neighbors_are_told_of_scar_that_a_slice_shows_by_itself(state, context, image):
-    first = context_answer(build(state, SIDE)["context"], image.stack)
-    expected = agreed(state, image.stack, first, scar_logits(first), looks=((),)).numpy()
-    told = in_window(context.scar_beside(image))
-    sure = np.abs(expected) > 1e-3
-    assert told.dtype == bool and np.array_equal(told[sure], expected[sure] > 0)
+def test_what_is_told_of_scar_beside_is_the_first_looks_from_its_own_threshold_on(context, image):
+    told = context.scar_beside(image)
+    logits = context._seen(image)
+    assert told.dtype == bool and np.array_equal(told, logits >= np.log(context.answers.first / (1 - context.answers.first)))
 
 
 def test_later_looks_are_made_once_for_map_and_mask_and_anew_for_other_scar_beside(context, image, monkeypatch):
@@ -278,13 +282,18 @@ def test_later_looks_are_made_once_for_map_and_mask_and_anew_for_other_scar_besi
     look = Segmenter._tissues
     monkeypatch.setattr(Segmenter, "_tissues", lambda self, *given: (looks.append(given), look(self, *given))[1])
     first = context.tissue(image, beside)
-    mask = context.predict(image, [DETECTORS], beside=beside).logits
+    assert len(looks) == 1
+    seen = context.scar_seen(image, beside)
+    mask = context.predict(image, [DETECTORS], beside=beside, seen_beside=seen).logits
+    assert len(looks) == 3, "at the neighbors' scar, at its own box, and at its box again"
     assert np.array_equal(context.tissue(image, beside), first)
-    assert np.array_equal(context.predict(image, [replace(DETECTORS, x1=26.0)], beside=beside).logits[:, 9:24], mask[:, 9:24])
-    assert len(looks) == 3, "at the neighbors' scar, at its own box, and at its box with the neighbors' scar"
-    context.scar_beside(image)
+    narrower = context.predict(image, [replace(DETECTORS, x1=24.0)], beside=beside, seen_beside=seen).logits
+    assert np.array_equal(narrower[:, 9:24], mask[:, 9:24])
+    assert len(looks) == 3
     context.tissue(image, np.roll(beside, 3, axis=0))
     assert len(looks) == 4
+    context.predict(image, [DETECTORS], beside=beside, seen_beside=~seen)
+    assert len(looks) == 5
     context.forget()
     assert len(context.cache) == 0
     context.encode(image)
@@ -312,7 +321,7 @@ def test_tissues_are_probabilities_on_the_native_grid(state, segmenter, image):
     assert tissue.shape == (4, *image.shape)
     np.testing.assert_allclose(tissue.sum(axis=0), 1, atol=1e-5)
     assert (tissue[0, :Y0] > 0.999).all(), "where the network does not look there is background"
-    expected = context_answer(build(state, SIDE)["context"], image.stack).exp()
+    expected = context_answer(build(state, SIDE)["context"], image.stack, looks=((), (3,), (2,), (2, 3))).exp()
     np.testing.assert_allclose(in_window(tissue), expected.numpy(), atol=1e-4)
 
 

@@ -28,9 +28,9 @@ from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.networks import image_of
 from MyoScarSegLib.pipeline import Pipeline, sigmoid
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
-from MyoScarSegLib.segmentation import Segmenter, SegmenterImage
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.segmentation.segmenter import OUTSIDE_LOGIT
+from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
@@ -41,7 +41,7 @@ from MyoScarSegLib.training.splits import split_patients
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import read
 
-SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05)
+SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05, answers=Answers(first=0.2))
 CROP = 112
 """Pixels a side, around the heart, of what is kept of a slice."""
 CARD = Path(__file__).parents[2] / "Resources" / "Models" / f"{DEFAULT_SEGMENTER}.json"
@@ -84,7 +84,7 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
         centers[stack.case] = corner_of(center, stack.study.slice_shape)
         looks = [(image_of(stack.study, k, center), pipeline.beside(stack.study, k, center)) for k in range(stack.study.slices)]
         tissue = np.stack([segmenter.tissue(image, beside) for image, beside in looks])
-        alone = [unasked(segmenter, image, beside) for image, beside in looks]
+        alone = [unasked(pipeline, stack.study, k, center) for k in range(stack.study.slices)]
         kept[f"{stack.case}/alone"] = cropped((np.stack(alone) * 255).round().astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/map"] = cropped((tissue[:, 3] * 255).round().astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/tissue"] = cropped(tissue.argmax(axis=1).astype(np.uint8), centers[stack.case])
@@ -103,12 +103,13 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
     np.savez_compressed(out / f"fold-{fold}.npz", **kept)
 
 
-def unasked(segmenter: Segmenter, image: SegmenterImage, beside: np.ndarray | None) -> np.ndarray:
+def unasked(pipeline: Pipeline, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray:
     """Probability of scar ``[rows, columns]`` where nobody asked, also beyond the boxes that are proposed."""
-    frame = segmenter._frame(image, ())
+    segmenter, image = pipeline.networks.segmenter, image_of(study, index, center)
+    frame, beside = segmenter._frame(image, ()), pipeline.beside(study, index, center)
     with torch.inference_mode():
-        logits = frame.logits_to_native(segmenter._unasked(image, frame, beside)[0], OUTSIDE_LOGIT)
-    return sigmoid(segmenter.answers.seen(logits))
+        logits = segmenter._agreed(image, frame, beside, pipeline._seen_beside(study, index, center))[0]
+    return sigmoid(segmenter.answers.seen(frame.logits_to_native(logits, OUTSIDE_LOGIT)))
 
 
 def corner_of(center: tuple[float, float] | None, shape: tuple[int, int]) -> tuple[int, int]:
