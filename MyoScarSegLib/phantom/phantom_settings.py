@@ -50,6 +50,7 @@ class PhantomSettings:
         slices, rows, columns: size of the stack.
         pixel_spacing_mm: ``(row, column)`` spacing, as DICOM orders it.
         slice_spacing_mm: distance between neighboring slice planes.
+        slice_thickness_mm: of the slab that was excited; smaller than the spacing where there is a gap. It never enters a mass.
         slice_positions_mm: position of each slice along the normal, rising, for uneven stacks; ``slices`` values.
         slice_jitter: else, unevenness: each distance between slices is drawn within this part (0..0.9) of the spacing.
         shear: drift of the slices along columns and rows, in mm per mm of the stack's normal.
@@ -70,6 +71,7 @@ class PhantomSettings:
     columns: int = 208
     pixel_spacing_mm: tuple[float, float] = (1.4, 1.4)
     slice_spacing_mm: float = 10.0
+    slice_thickness_mm: float = 8.0
     slice_positions_mm: tuple[float, ...] | None = None
     slice_jitter: float = 0.0
     shear: tuple[float, float] = (0.0, 0.0)
@@ -87,8 +89,8 @@ class PhantomSettings:
     def __post_init__(self) -> None:
         if self.slices < 1 or min(self.rows, self.columns) < 64:
             raise MyoScarSegError("A phantom needs at least 1 slice and 64 x 64 pixels.")
-        if min(*self.pixel_spacing_mm, self.slice_spacing_mm) <= 0:
-            raise MyoScarSegError("A phantom's spacings are positive.")
+        if min(*self.pixel_spacing_mm, self.slice_spacing_mm, self.slice_thickness_mm) <= 0:
+            raise MyoScarSegError("A phantom's spacings and slice thickness are positive.")
         if not 0 <= self.slice_jitter <= 0.9:
             raise MyoScarSegError(f"slice_jitter is in 0..0.9, not {self.slice_jitter}.")
         positions = self.slice_positions_mm

@@ -66,6 +66,12 @@ def test_area_within_a_table_is_that_of_a_disc_and_of_an_ellipse():
     assert sector_area(np.stack([np.full(ANGLES + 1, 12.0), ellipse])) == pytest.approx([np.pi * 144.0, np.pi * 200.0], rel=1e-5)
 
 
+def test_slice_thickness_changes_nothing():
+    thin, thick = (make_phantom(2, settings=PhantomSettings(infarcts=BIG, slice_thickness_mm=mm, **COARSE)) for mm in (4.0, 10.0))
+    assert thin.scar_mass_g == thick.scar_mass_g
+    assert scar_burden(thin.scar, thin.study.geometry) == scar_burden(thick.scar, thick.study.geometry)
+
+
 def test_given_uneven_positions_are_in_the_geometry():
     positions = (0.0, 8.0, 20.0, 28.0, 45.0, 53.0, 61.0)
     phantom = make_phantom(1, settings=PhantomSettings(slices=7, slice_positions_mm=positions, infarcts=BIG))

@@ -19,6 +19,7 @@ from MyoScarSegLib.training.finetune.training_slices import Item
 from MyoScarSegLib.training.losses import TISSUE_WEIGHTS
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_batch, detector_order, detector_window
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
+from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +70,7 @@ class PaintingCriterion:
 
     def __init__(self, network: Any, epochs: int) -> None:
         """Of a network with painter, trained for so many epochs."""
+        import_ultralytics()
         from ultralytics.cfg import get_cfg
 
         network.args = get_cfg(overrides={"epochs": epochs, "cls": _CLASS_GAIN})  # the loss asks the network for its gains

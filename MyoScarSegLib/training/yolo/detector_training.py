@@ -37,6 +37,7 @@ from MyoScarSegLib.training.yolo.detector_settings import CLASSES, DetectorSetti
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
+from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 if TYPE_CHECKING:
     import torch
@@ -227,6 +228,7 @@ def _deterministic(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
+    import_ultralytics()
     from ultralytics.utils.torch_utils import init_seeds, unset_deterministic
 
     init_seeds(deterministic=True)
