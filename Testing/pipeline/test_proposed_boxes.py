@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from MyoScarSegLib import proposals
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.pipeline import Pipeline
-from MyoScarSegLib.prompts import BoxState
+from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import CancelToken
@@ -131,3 +133,30 @@ def test_a_segmenter_without_a_map_leaves_the_detectors_boxes(study, lite):
     boxes = Pipeline(detector=BrightestDetector(), segmenter=lite).propose(study)
     assert {box.slice for box in boxes} == {0, 1, 2, 3}
     assert "proposals" not in boxes.provenance
+
+
+class Listening(MappedSegmenter):
+    """Marks a pixel of each slice as scar seen there, and keeps what it was told of the slices beside."""
+
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        self.told = {}
+
+    def scar_seen(self, image, beside):
+        return np.arange(image.voxels.size).reshape(image.shape) == int(image.voxels[0, 0])
+
+    def predict(self, image, boxes=(), points=(), *, beside=None, seen_beside=None):
+        self.told[int(image.voxels[0, 0])] = seen_beside
+        return super().predict(image, boxes, points, beside=beside, seen_beside=seen_beside)
+
+
+def test_masks_that_nobody_asked_for_are_told_of_scar_that_was_seen_on_the_neighbors(own_checkpoint, study):
+    segmenter = Listening(own_checkpoint, device="cpu", precision="float32")
+    pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
+    theirs, readers = Box(1, 8.0, 8.0, 20.0, 20.0, source="detector"), Box(3, 8.0, 8.0, 20.0, 20.0)
+    pipeline.segment(study, [theirs, readers])
+    assert np.flatnonzero(segmenter.told[1]).tolist() == [0, 2]
+    assert segmenter.told[3] is None, "a reader is answered by what he asked"
+    pipeline.segment(study, [theirs, replace(readers, slice=1), readers], [Point(3, 12.0, 12.0)])
+    assert segmenter.told[1] is not None
+    assert segmenter.told[3] is None
