@@ -88,9 +88,9 @@ def line(of: list[dict[str, Any]]) -> tuple[float, float]:
     return slope, -slope * threshold
 
 
-def error(of: list[dict[str, Any]], slope: float = 1.0, shift: float = 0.0) -> tuple[float, float]:
+def error(of: list[dict[str, Any]]) -> tuple[float, float]:
     """Offset and share of :class:`MassError`: the narrowest in the median that covers."""
-    mass, uncertain, true = (np.array(v) for v in zip(*(masses(c, slope, shift) for c in of), strict=True))
+    mass, uncertain, true = (np.array(v) for v in zip(*map(masses, of), strict=True))
     off = np.abs(mass - true)
     best = (np.inf, 0.0, 0.0)
     for share in np.arange(0.0, 1.51, 0.05):
@@ -101,13 +101,12 @@ def error(of: list[dict[str, Any]], slope: float = 1.0, shift: float = 0.0) -> t
     return round(best[1], 3), round(best[2], 3)
 
 
-def masses(case: dict[str, Any], slope: float = 1.0, shift: float = 0.0) -> tuple[float, float, float]:
+def masses(case: dict[str, Any]) -> tuple[float, float, float]:
     """Mass, uncertain mass and true mass of a case."""
-    z = slope * case["x"] + shift
-    p = 1 / (1 + np.exp(-z))
+    p = 1 / (1 + np.exp(-case["x"]))
     p[case["x"] <= -5.4] = 0
     return (
-        float(((z >= 0) * case["g"]).sum()),
+        float(((case["x"] >= 0) * case["g"]).sum()),
         float((4 * p * (1 - p) * case["g"]).sum()),
         float((case["t"] * case["g"]).sum()),
     )
@@ -266,8 +265,9 @@ def main() -> None:
         slope, shift = line(of)
         scored = getattr(now, name)
         answers[name] = [round(slope * scored[0], 3), round(slope * scored[1] + shift, 3)]
-        if name != "mapped":
-            answers[f"{name}_error"] = [*error(of, slope, shift), 0.0]
+    for name, setting in (("alone", END_TO_END), ("asked", JITTERED)):
+        of = [c for c in cases(told.folder, setting, told.without) if name == "alone" or c["t"].any()]
+        answers[f"{name}_error"] = [*error(of), 0.0]
     print(json.dumps(answers))
 
 
