@@ -29,6 +29,7 @@ from MyoScarSegLib.networks import image_of
 from MyoScarSegLib.pipeline import Pipeline, sigmoid
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.segmentation.answers import Answers
+from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.segmenter import OUTSIDE_LOGIT
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
@@ -44,6 +45,8 @@ from MyoScarSegLib.utils.json_fields import read
 SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05, answers=Answers(first=0.2))
 CROP = 112
 """Pixels a side, around the heart, of what is kept of a slice."""
+FAINTEST = 0.03
+"""Probability of scar that is kept of whole windows, at least: what is below takes two thirds of the place."""
 CARD = Path(__file__).parents[2] / "Resources" / "Models" / f"{DEFAULT_SEGMENTER}.json"
 DETAILS = (
     "hd95_3d_mm_mean", "dice_basal_mean", "dice_mid_mean", "dice_apical_mean", "myocardium_dice_mean", "cavity_dice_mean",
@@ -85,8 +88,9 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
         looks = [(image_of(stack.study, k, center), pipeline.beside(stack.study, k, center)) for k in range(stack.study.slices)]
         tissue = np.stack([segmenter.tissue(image, beside) for image, beside in looks])
         alone = [unasked(pipeline, stack.study, k, center) for k in range(stack.study.slices)]
-        kept[f"{stack.case}/alone"] = cropped((np.stack(alone) * 255).round().astype(np.uint8), centers[stack.case])
-        kept[f"{stack.case}/map"] = cropped((tissue[:, 3] * 255).round().astype(np.uint8), centers[stack.case])
+        for name, probability in (("alone", np.stack(alone)), ("map", tissue[:, TISSUES.index("scar")])):
+            likely = np.where(probability < FAINTEST, 0, probability)
+            kept[f"{stack.case}/{name}"] = cropped((likely * 255).round().astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/tissue"] = cropped(tissue.argmax(axis=1).astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/truth"] = cropped(stack.scar, centers[stack.case])
         extents = stack.study.geometry.slice_extents_mm(stack.study.slices)
