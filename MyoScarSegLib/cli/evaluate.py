@@ -149,7 +149,7 @@ def _slices(
     slices = [one for one in data.slices if one.patient in wanted]
     missing = sorted(set(wanted) - {one.patient for one in slices})
     if not slices:
-        raise StudyError(f"None of the {len(wanted)} {args.part or 'validation'} patients of the split is in {args.data}.")
+        raise StudyError(f"None of the split's {args.part or 'validation'} patients is in {args.data}.")
     return slices, {**data.skipped, **{patient: f"The split's patient {patient} is not in {args.data}." for patient in missing}}
 
 

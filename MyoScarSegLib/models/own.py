@@ -26,6 +26,7 @@ from MyoScarSegLib.utils.files import atomic_path, move, read_json, write_bytes,
 from MyoScarSegLib.utils.json_fields import read
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.words import counted
 
 _LOCK = ".lock"
 _ENDINGS = (*CHECKPOINT_ENDINGS["segment"], ".json", ".md")
@@ -311,7 +312,10 @@ def _title(card: Mapping[str, Any]) -> str:
     split, started = card.get("split"), card.get("started_from")
     patients = len(split["training"]) if isinstance(split, Mapping) and isinstance(split.get("training"), list) else 0
     begun = started.get("name") if isinstance(started, Mapping) else None
-    parts = [f"trained on {patients} patients" if patients else "brought from elsewhere", f"from {begun}" if begun else ""]
+    parts = [
+        f"trained on {counted(patients, 'patient')}" if patients else "brought from elsewhere",
+        f"from {begun}" if begun else "",
+    ]
     return " ".join(["Your own,", *(part for part in parts if part)])
 
 

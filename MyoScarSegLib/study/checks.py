@@ -52,7 +52,8 @@ def check_intensities(case: str, array: np.ndarray, bad_slices: dict[int, str]) 
     good = [index for index in range(len(voxels)) if index not in bad]
     if not good:
         reasons = "; ".join(sorted(set(bad.values())))
-        raise StudyError(f"{case}: none of its {len(voxels)} slices can be used: {reasons}.")
+        none = f"none of its {len(voxels)} slices can" if len(voxels) > 1 else "its only slice cannot"
+        raise StudyError(f"{case}: {none} be used: {reasons}.")
     usable = voxels[good]
     if usable.min() == usable.max():
         raise StudyError(f"{case}: every pixel has the same value ({usable.flat[0]:g}); this is no image. Check the export.")

@@ -165,7 +165,8 @@ class DataSet:
 def none_of(failures: Mapping[str, str], what: str) -> StudyError:
     """The error that none of the cases of a folder can be read or written, with the first reason."""
     name, reason = next(iter(failures.items()))
-    return StudyError(f"None of the {len(failures)} {what}; {name}: {reason}")
+    none = f"None of the {len(failures)} {what}" if len(failures) > 1 else f"None of the {what}"
+    return StudyError(f"{none}; {name}: {reason}")
 
 
 def labeled_phantoms(seed: int, count: int) -> list[LabeledSlice]:

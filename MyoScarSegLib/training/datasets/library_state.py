@@ -16,7 +16,7 @@ from MyoScarSegLib.training.datasets.training_library import SPLIT, Library
 from MyoScarSegLib.training.splits import check_leakage, check_split
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
-from MyoScarSegLib.utils.words import listed
+from MyoScarSegLib.utils.words import counted, listed
 
 COMPLETE, UNREVIEWED, PROBLEM = "complete", "unreviewed", "problem"
 
@@ -138,7 +138,7 @@ def _remarks(labeled: LabeledStudy) -> Iterator[str]:
     if study.geometry.spacing_mm is None:
         yield "The image has no spacing, so nothing can be said in mm or g."
     if study.bad_slices:
-        yield f"{len(study.bad_slices)} slices could not be read when the case was added; they are left out."
+        yield f"{counted(len(study.bad_slices), 'slice')} could not be read when the case was added, and left out."
 
 
 def _leftovers(library: Library) -> list[Finding]:

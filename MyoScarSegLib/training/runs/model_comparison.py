@@ -26,6 +26,7 @@ from MyoScarSegLib.training.runs.comparison_files import (
 )
 from MyoScarSegLib.training.start_models import start_names
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.words import counted
 
 if TYPE_CHECKING:
     from MyoScarSegLib.detection import Detector
@@ -274,7 +275,7 @@ def _notes(evaluations: dict[str, Evaluation], rows: Sequence[dict[str, Any]]) -
         notes.append("Some cases have lost their spacing: grams and millimetres rest on an assumed one.")
     for who, evaluation in evaluations.items():
         if evaluation.failures:
-            notes.append(f"The {who} model failed on {len(evaluation.failures)} slices, which count as empty.")
+            notes.append(f"The {who} model failed on {counted(len(evaluation.failures), 'slice')}; what failed counts as empty.")
     return notes
 
 
