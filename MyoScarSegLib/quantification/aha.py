@@ -99,7 +99,7 @@ _CLEAR_TAPER = 0.85
 
 
 @dataclass(frozen=True)
-class Frame:
+class WallAngles:
     """How angles around the ventricle run in the planes of a stack.
 
     Attributes:
@@ -186,7 +186,7 @@ def levels_with(ventricle: Ventricle, planes: Planes, by_reader: Mapping[int, Re
     return {k: level for k, level in levels.items() if level != NO_LEVEL}
 
 
-def frame_of_axes(ventricle: Ventricle, planes: Planes) -> Frame:
+def angles_of_axes(ventricle: Ventricle, planes: Planes) -> WallAngles:
     """Angles from patient axes: the septum lies to the right and front; seen from the apex the numbers rise anticlockwise.
 
     A file that has lost the patient's orientation (:func:`is_short_axis`) is taken for the page of a report, x to the right and y
@@ -198,16 +198,16 @@ def frame_of_axes(ventricle: Ventricle, planes: Planes) -> Frame:
         page = abs(planes.normal[2]) > 0.5
         start = planes.flat(np.array([-1.0, 0.0, 0.0]) if page else np.array([0.0, 0.0, -1.0]))
         turn = -_sign(planes.normal[2]) if page else towards_apex(ventricle, planes)
-    return Frame(float(np.arctan2(start[1], start[0])), turn)
+    return WallAngles(float(np.arctan2(start[1], start[0])), turn)
 
 
-def frame_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes) -> Frame:
+def angles_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes) -> WallAngles:
     """Angles from insertion points.
 
     Each point's angle is taken around the center of wall and cavity in the slice nearest to it. The septum is the shorter way
     from one to the other, its middle the start; segments are 60 degrees wide from there, whatever the septum's own width. As the
     numbers run from the anterior point over the septum to the inferior one, the points say which way round they run, also in a
-    stack whose file has lost or mirrored its orientation. A :class:`Frame` whose turn differs from that of :func:`frame_of_axes`
+    stack whose file has lost or mirrored its orientation. :class:`WallAngles` whose turn differs from that of :func:`angles_of_axes`
     comes of points that were exchanged, or of such a file.
 
     Args:
@@ -221,7 +221,7 @@ def frame_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes) 
         offset = planes.in_plane(k, np.array(point)) - center_of(ventricle, planes, k)
         angles.append(float(np.arctan2(offset[1], offset[0])))
     septum = (angles[1] - angles[0] + np.pi) % (2 * np.pi) - np.pi
-    return Frame(angles[0] + septum / 2, _sign(septum))
+    return WallAngles(angles[0] + septum / 2, _sign(septum))
 
 
 def center_of(ventricle: Ventricle, planes: Planes, k: int) -> np.ndarray:
@@ -239,7 +239,7 @@ def segments_at(degrees: np.ndarray, level: Level) -> np.ndarray:
     return np.array([3, 4, 5, 6, 1, 2], dtype=np.uint8)[(degrees // 60).astype(int) % 6] + np.uint8(first)
 
 
-def map_of(ventricle: Ventricle, planes: Planes, frame: Frame, levels: Mapping[int, Level]) -> np.ndarray:
+def map_of(ventricle: Ventricle, planes: Planes, frame: WallAngles, levels: Mapping[int, Level]) -> np.ndarray:
     """The segment of each pixel of the wall: uint8 ``[k, j, i]``, 1 to 17, 0 outside the wall and in slices without level."""
     numbers = np.zeros(ventricle.myocardium.shape, dtype=np.uint8)
     window = ventricle.window

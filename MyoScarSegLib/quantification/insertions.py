@@ -7,7 +7,15 @@ from typing import Literal
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification.aha import Frame, InsertionPoints, center_of, frame_of, frame_of_axes, levels_of, towards_apex
+from MyoScarSegLib.quantification.aha import (
+    InsertionPoints,
+    WallAngles,
+    angles_of,
+    angles_of_axes,
+    center_of,
+    levels_of,
+    towards_apex,
+)
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.quantification.wall import along
@@ -27,7 +35,7 @@ _LEAST_MATCH = 0.5
 def propose_insertions(voxels: np.ndarray, ventricle: Ventricle, geometry: Geometry) -> InsertionPoints:
     """Insertion points without a reader.
 
-    The patient's axes say roughly where the septum is (:func:`~MyoScarSegLib.quantification.aha.frame_of_axes`). In the image,
+    The patient's axes say roughly where the septum is (:func:`~MyoScarSegLib.quantification.aha.angles_of_axes`). In the image,
     blood beside the wall says it better: in the basal and mid slices, the band from 2 to 18 mm outside the epicardium is
     compared with the ventricle's own blood and wall, the slices are averaged around their centers, and the septum is the arc of
     108 degrees (mean over 100 cine exams: half of it 54 +- 7) whose band is most like blood where the rest is not; the patient's
@@ -81,22 +89,22 @@ def insertions_at(rotation_deg: float, ventricle: Ventricle, geometry: Geometry)
 def rotation_of(insertions: InsertionPoints, ventricle: Ventricle, geometry: Geometry) -> float:
     """The angle, -180 to 180, that :func:`insertions_at` would need for the same middle of the septum."""
     planes, frame, _ = _usual(ventricle, geometry)
-    middle = frame_of(insertions, ventricle, planes).directions(np.zeros(()))
+    middle = angles_of(insertions, ventricle, planes).directions(np.zeros(()))
     return float((frame.degrees(middle) + 180) % 360 - 180)
 
 
-def _usual(ventricle: Ventricle, geometry: Geometry) -> tuple[Planes, Frame, list[int]]:
+def _usual(ventricle: Ventricle, geometry: Geometry) -> tuple[Planes, WallAngles, list[int]]:
     """Planes, the frame of the patient's axes, and basal and mid slices; all with wall around if there are none such."""
     planes = Planes.of(geometry, len(ventricle.myocardium))
     if not ventricle.closed:
         raise StudyError("In no slice does the myocardium go all round the cavity, so there is no septum to find.")
     levels = levels_of(ventricle, planes)
     slices = [k for k in ventricle.closed if levels[k] in ("base", "mid")]
-    return planes, frame_of_axes(ventricle, planes), slices or list(ventricle.closed)
+    return planes, angles_of_axes(ventricle, planes), slices or list(ventricle.closed)
 
 
 def _points(
-    turned: float, source: Literal["image", "axes", "rotation"], ventricle: Ventricle, usual: tuple[Planes, Frame, list[int]]
+    turned: float, source: Literal["image", "axes", "rotation"], ventricle: Ventricle, usual: tuple[Planes, WallAngles, list[int]]
 ) -> InsertionPoints:
     planes, frame, slices = usual
     apex = towards_apex(ventricle, planes)
@@ -118,7 +126,7 @@ def _epicardium_mm(ventricle: Ventricle, planes: Planes, k: int, ways: np.ndarra
     return np.asarray(steps[len(steps) - 1 - np.argmax(inside[0, :, ::-1] >= 0.5, axis=1)])
 
 
-def _blood_beside(image: np.ndarray, ventricle: Ventricle, planes: Planes, k: int, frame: Frame) -> np.ndarray:
+def _blood_beside(image: np.ndarray, ventricle: Ventricle, planes: Planes, k: int, frame: WallAngles) -> np.ndarray:
     """How much the tissue just outside of the wall is like blood, 0..1 for each direction.
 
     Between wall and blood it rises from 0 to 1; fat, much brighter than blood, has 0 again.

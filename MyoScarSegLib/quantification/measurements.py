@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification.aha import LEVELS, InsertionPoints, Level, frame_of, frame_of_axes, levels_of, map_of
+from MyoScarSegLib.quantification.aha import LEVELS, InsertionPoints, Level, angles_of, angles_of_axes, levels_of, map_of
 from MyoScarSegLib.quantification.burden import Extent, check_mask, voxel_volumes_ml
 from MyoScarSegLib.quantification.grey_zone import GreyZone, grey_zone
 from MyoScarSegLib.quantification.mass_interval import MassInterval, percent_interval
@@ -167,8 +167,8 @@ def measure(
         levels = {}
     else:
         levels = levels_of(ventricle, planes) if levels is None else _checked_levels(levels, ventricle)
-        axes = frame_of_axes(ventricle, planes)
-        frame = axes if insertions is None else frame_of(insertions, ventricle, planes)
+        axes = angles_of_axes(ventricle, planes)
+        frame = axes if insertions is None else angles_of(insertions, ventricle, planes)
         if frame.turn != axes.turn:
             notes.append(EXCHANGED)
         left_out = [k for k in ventricle.walls if k not in levels]

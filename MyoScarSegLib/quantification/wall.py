@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from MyoScarSegLib.quantification.aha import Frame, Level, center_of, segments_at
+from MyoScarSegLib.quantification.aha import Level, WallAngles, center_of, segments_at
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.utils.windows import window_of
@@ -76,7 +76,7 @@ ENDOCARDIAL_DEPTH = 0.1
 
 
 def chords(
-    infarct: np.ndarray, ventricle: Ventricle, planes: Planes, frame: Frame, levels: Mapping[int, Level], *, numbered: bool
+    infarct: np.ndarray, ventricle: Ventricle, planes: Planes, frame: WallAngles, levels: Mapping[int, Level], *, numbered: bool
 ) -> Chords | None:
     """Lay chords across the wall of all slices that have a level above the tip.
 

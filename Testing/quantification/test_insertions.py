@@ -7,7 +7,7 @@ import pytest
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.phantom import Infarct, PhantomSettings, make_phantom
-from MyoScarSegLib.quantification.aha import center_of, frame_of
+from MyoScarSegLib.quantification.aha import angles_of, center_of
 from MyoScarSegLib.quantification.insertions import insertions_at, propose_insertions, rotation_of
 from MyoScarSegLib.quantification.measurements import measure
 from MyoScarSegLib.quantification.planes import Planes
@@ -20,7 +20,7 @@ COUNT = 9
 def image_of(made, start_deg: float, half_deg: float = 54.0, blood: float = 100.0) -> np.ndarray:
     """Bright cavity, dark wall; beside the wall blood around an angle from where the axes have the septum, elsewhere lung."""
     planes = Planes.of(made.geometry, COUNT)
-    frame = frame_of(insertions_at(start_deg, made.ventricle, made.geometry), made.ventricle, planes)
+    frame = angles_of(insertions_at(start_deg, made.ventricle, made.geometry), made.ventricle, planes)
     rows, columns = np.mgrid[: made.scar.shape[1], : made.scar.shape[2]]
     image = np.zeros(made.scar.shape, dtype=np.float32)
     for k in range(COUNT):

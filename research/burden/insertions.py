@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from MyoScarSegLib.quantification.aha import InsertionPoints, center_of, frame_of
+from MyoScarSegLib.quantification.aha import InsertionPoints, angles_of, center_of
 from MyoScarSegLib.quantification.insertions import insertions_at, propose_insertions
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.ventricle import Ventricle
@@ -30,7 +30,7 @@ def errors(found: InsertionPoints, by_hand: list[dict], ventricle: Ventricle, ge
     """Degrees by which the points and the middle of the septum are off; positive towards the inferior wall over the septum."""
     planes = Planes.of(geometry, len(ventricle.myocardium))
     # The turn is that of the hand-set points, so that a proposal that runs the wrong way round is far off.
-    frame = frame_of(InsertionPoints(**{k: tuple(v) for k, v in by_hand[1].items()}), ventricle, planes)
+    frame = angles_of(InsertionPoints(**{k: tuple(v) for k, v in by_hand[1].items()}), ventricle, planes)
 
     def angle(point: np.ndarray) -> float:
         k = planes.nearest(np.array(point), ventricle.closed)
