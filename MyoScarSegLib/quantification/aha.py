@@ -207,8 +207,8 @@ def angles_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes)
     Each point's angle is taken around the center of wall and cavity in the slice nearest to it. The septum is the shorter way
     from one to the other, its middle the start; segments are 60 degrees wide from there, whatever the septum's own width. As the
     numbers run from the anterior point over the septum to the inferior one, the points say which way round they run, also in a
-    stack whose file has lost or mirrored its orientation. :class:`WallAngles` whose turn differs from that of :func:`angles_of_axes`
-    comes of points that were exchanged, or of such a file.
+    stack whose file has lost or mirrored its orientation. A turn other than
+    that of :func:`angles_of_axes` comes of points that were exchanged, or of such a file.
 
     Args:
         insertions: the points.
