@@ -163,7 +163,9 @@ class BoxesSection(SegmentSection):
             return ""
         if waiting:
             return _("{n} to review").format(n=waiting)
-        return _("{n} faint, look here").format(n=faint) if faint else _("All reviewed")
+        if faint == 1:
+            return _("1 faint box, look here")
+        return _("{n} faint boxes, look here").format(n=faint) if faint else _("All reviewed")
 
     def _fill(self) -> None:
         table = self.ui.boxTable

@@ -3407,7 +3407,11 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>{n} faint, look here</source>
+      <source>1 faint box, look here</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{n} faint boxes, look here</source>
       <translation type="unfinished" />
     </message>
     <message>

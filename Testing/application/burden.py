@@ -8,20 +8,32 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pytest
 
 from Testing.application.driver import Slicer, running
 from Testing.application.ideal_path import FINISHED, NETWORK_S, SEGMENT, choose_folder, look, study
+from Testing.support.until import until
 
 STATE = "panel().workflow.session.state"
 LANDMARKS = f"(lambda p: [list(p.anterior), list(p.inferior), p.source])({STATE}.ventricle.landmarks)"
 
 
 @pytest.fixture(scope="module")
-def slicer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slicer]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file in which what stands for the desktop writes every address that it is asked to open."""
+    return tmp_path_factory.mktemp("desktop") / "opened"
+
+
+@pytest.fixture(scope="module")
+def slicer(tmp_path_factory: pytest.TempPathFactory, opened: Path) -> Iterator[Slicer]:
     pictures = Path(os.environ.get("PICTURES", "out/application"))
-    with running(Path(os.environ["SLICER"]), tmp_path_factory.mktemp("home"), pictures) as application:
+    desktop = opened.with_name("xdg-open")
+    desktop.write_text(f'#!/bin/sh\necho "$1" >> {opened}\n')
+    desktop.chmod(0o755)
+    path = f"{desktop.parent}{os.pathsep}{os.environ['PATH']}"
+    with running(Path(os.environ["SLICER"]), tmp_path_factory.mktemp("home"), pictures, PATH=path) as application:
         yield application
 
 
@@ -215,7 +227,7 @@ def test_a_saved_scene_has_wall_and_landmarks(slicer, tmp_path):
     look(slicer, "27-plot-left")
 
 
-def test_the_report_is_one_click_and_a_folder(slicer, tmp_path):
+def test_the_report_is_one_click_and_a_folder_and_a_link_opens_it(slicer, tmp_path, opened):
     (tmp_path / "reports").mkdir()
     slicer.press("reportButton")
     choose_folder(slicer, tmp_path / "reports")
@@ -223,3 +235,11 @@ def test_the_report_is_one_click_and_a_folder(slicer, tmp_path):
     written = {file.name for file in (tmp_path / "reports").rglob("*.*")}
     assert {"report.html", "report.pdf", "measurements.json", "burden.csv"} <= written
     look(slicer, "28-reported")
+    slicer.ask(f"reveal({SEGMENT}.reportLabel)")
+    slicer.rest()
+    for x in range(8, int(slicer.ask(f"{SEGMENT}.reportLabel.width")), 16):  # the link stands somewhere in the first line
+        if not opened.exists():
+            slicer.click_at(*slicer.ask(f"_global({SEGMENT}.reportLabel, {x}, 8)"))
+    until(opened.exists, "the desktop is asked to open the report")
+    (address,) = opened.read_text().splitlines()
+    assert Path(urlparse(address).path).is_relative_to(tmp_path / "reports") and Path(urlparse(address).path).exists()

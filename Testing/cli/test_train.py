@@ -129,6 +129,6 @@ def test_interrupt_keeps_the_epochs_done_and_says_where(data, tmp_path):
     finally:
         started.kill()
     assert started.returncode == 1, said
-    assert f"{out / 'detector.safetensors'} is the detector after" in said and "can be resumed" in said
+    assert f"{out / 'detector.safetensors'} is the best model so far" in said and "can be resumed" in said
     assert "Traceback" not in said
     assert (out / "detector.safetensors").is_file()

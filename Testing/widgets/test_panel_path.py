@@ -153,7 +153,7 @@ def test_faint_places_are_listed_with_place_and_size_and_accepted_by_a_click(stu
     assert texts(study, second) == ["3", "0.40", "faint, look here", "model"]
     tip = study.ui.boxTable.item(row_of(study, second), 0).toolTip()
     assert "not clearly brighter than healthy wall" in tip and tip.endswith("Proposed by net. The box has 90 mm²")
-    assert "2 faint, look here" in study.ui.reviewLabel.text
+    assert "2 faint boxes, look here" in study.ui.reviewLabel.text
     assert "2 faint places are not counted: slices 0, 3" in study.ui.statusLabel.text
     study.click("nextReviewButton")
     choose(study, second)
