@@ -190,7 +190,7 @@ def test_from_an_empty_library_to_a_new_model_in_use(networks, training, pumped,
         pumped.done(training.cases.add_current(code, reviewer="AB", tags=("rings",)))
     assert [row.name for row in training.state.rows] == ["P001", "P002", "P003", "P004"]
     case = training.state.rows[0].case
-    assert (case.reviewer, case.tags, case.reviewed, case.facts.wall_known) == ("AB", ("rings",), None, True)
+    assert (case.reviewer, case.tags, case.reviewed, case.wall_known) == ("AB", ("rings",), None, True)
     assert case.mass_g > 1 and training.state.rows[0].thumbnail.is_file()
     stored = Library.open(tmp_path / "library").load(training.state.rows[-1].case)
     assert np.array_equal(np.sort(stored.labels.sum(axis=(1, 2))), np.sort(labels.sum(axis=(1, 2))))
