@@ -343,12 +343,12 @@ class Segmenter:
         slices, first = self._first_look(image, frame)
         if beside is None:
             return first
-        scar = frame.image_to_input(beside.astype(np.float32))
-        maps = prompt_maps(self.side, beside=scar)
-        return self._later_look(
-            self._key(image, frame, f"told {content_hash(beside)}"),
-            lambda: self._tissues("context", slices, maps, _LOOKS_ALONE),
-        )
+
+        def look() -> torch.Tensor:
+            maps = prompt_maps(self.side, beside=frame.image_to_input(beside.astype(np.float32)))
+            return self._tissues("context", slices, maps, _LOOKS_ALONE)
+
+        return self._later_look(self._key(image, frame, f"told {content_hash(beside)}"), look)
 
     def _agreed(
         self, image: SegmenterImage, frame: Frame, beside: np.ndarray | None, seen_beside: np.ndarray | None = None
