@@ -18,24 +18,23 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
-from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path, what_is_kept
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
-from MyoScarSegLib.training.finetune.phase_state import read_state
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.finetune.stepper import StepLoss
-from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
     HeartOf,
-    Item,
     TrainingSlice,
     context_window,
     epoch_order,
     sam_window,
     training_slices,
 )
-from MyoScarSegLib.training.step_log import StepLog
+from MyoScarSegLib.training.loop.gradients import Item, StepLoss
+from MyoScarSegLib.training.loop.phase_state import read_state
+from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, checkpoint_path, what_is_kept
+from MyoScarSegLib.training.loop.processes import Processes, open_accelerator
+from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder, remove_unfinished
 from MyoScarSegLib.utils.json_fields import to_json

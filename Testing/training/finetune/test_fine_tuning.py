@@ -22,8 +22,8 @@ from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, Training, fine_tune, segmenter_of
 from MyoScarSegLib.training.finetune.network import save_model
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
-from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import sam_window, training_slices
+from MyoScarSegLib.training.loop.processes import Processes, open_accelerator
 from MyoScarSegLib.training.train_job import MODES
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken
