@@ -14,9 +14,9 @@ import numpy as np
 
 from MyoScarSegLib.engine.burden_messages import burden_job_of
 from MyoScarSegLib.engine.burden_work import draw_picture, write_report_of
-from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.messages import masks_of, proposals_message, read_message
 from MyoScarSegLib.engine.request_queue import Asked, RequestQueue
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError, ModelError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.study.study import Study

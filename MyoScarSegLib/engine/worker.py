@@ -20,11 +20,11 @@ from typing import Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine import protocol
-from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.messages import read_message
 from MyoScarSegLib.engine.protocol import FrameReader, ProtocolError
 from MyoScarSegLib.engine.request_queue import PRIORITY, Asked, RequestQueue
 from MyoScarSegLib.engine.work import Work
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.study.study import Study
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.process_folder import folder_task
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.study import write_volume
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
@@ -33,7 +33,7 @@ def finish(run) -> None:
 
 
 def test_every_setting_of_the_panel_reaches_the_process_and_its_pipeline(tmp_path):
-    chosen = EngineSettings("a", "b", "cpu", 0.25, True, 1, tmp_path / "embeddings", 128, 3)
+    chosen = EngineSettings("a", "b", "cpu", 0.25, True, 1, tmp_path / "embeddings", 128, 3, "float32")
     assert not [name for name in EngineSettings.__dataclass_fields__ if getattr(chosen, name) == getattr(EngineSettings(), name)]
     job = folder_task([], tmp_path, chosen, threshold=0.4, growth_mm=-1.0).job
     there = EngineSettings.from_json(json.loads(json.dumps(job["settings"])))
