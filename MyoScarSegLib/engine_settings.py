@@ -1,4 +1,4 @@
-"""What the networks work with, chosen in the panel or on the command line: names, bounds, and the pipeline that is made of them."""
+"""What the networks work with, chosen in the panel or by a command: names, bounds, and the pipeline that is made of them."""
 
 from __future__ import annotations
 

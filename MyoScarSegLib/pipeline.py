@@ -146,7 +146,7 @@ class Pipeline:
         scar = np.any(beside, axis=0) if beside else np.zeros(study.slice_shape, dtype=bool)
         return scar if scar.any() else None
 
-    def _seen_beside(self, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray | None:
+    def seen_beside(self, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray | None:
         """Likewise what both networks of the segmenter take for scar on the neighbors, for masks that nobody asked for."""
         segmenter = self.networks.segmenter
         if not segmenter.knows_tissue:
@@ -349,7 +349,7 @@ class Pipeline:
         usable = [k for k in prompted if k not in study.bad_slices]
         if prompted and not cancelled:
             segmenter = self.networks.segmenter
-            segmenter.prompts_at_once = self.prompts_at_once
+            segmenter.sam.prompts_at_once = self.prompts_at_once
             provenance |= self.networks.segmenter_provenance()
             asked = any(box.asks for of_boxes, _ in prompted.values() for box in of_boxes) or bool(points)
             error = MassError(*(segmenter.answers.asked_error if asked else segmenter.answers.alone_error))
@@ -365,7 +365,7 @@ class Pipeline:
             def segment_slice(index: int) -> None:
                 of_boxes, of_points = prompted[index]
                 beside = self.beside(study, index, center)
-                seen = None if all(box.asks for box in of_boxes) else self._seen_beside(study, index, center)
+                seen = None if all(box.asks for box in of_boxes) else self.seen_beside(study, index, center)
                 image = image_of(study, index, center)
                 prediction = segmenter.predict(image, of_boxes, of_points, beside=beside, seen_beside=seen)
                 probability[index] = sigmoid(prediction.logits)

@@ -91,7 +91,7 @@ def test_a_fine_tuned_model_answers_a_single_click_with_its_one_mask():
     other = Segmenter(tiny_checkpoint(preprocessing="yolosam"), device="cpu", precision="float32")
     image = slice_image((64, 64))
     one = unbounded(fine_tuned, image, points=[INSIDE])
-    features = other.encode(image).features
+    features = other.encode(image)
     with torch.inference_mode():
         sam = tiny_sam()
         xy = torch.tensor([[[INSIDE.x - 0.5, INSIDE.y - 0.5]]])
@@ -112,7 +112,7 @@ def test_a_resized_oblong_slice_is_answered_at_the_right_place(vit):
     corners = torch.tensor(np.array(box.xyxy).reshape(2, 2) * scale - 0.5, dtype=torch.float32).reshape(1, 4)
     xy = torch.tensor(np.array([[[point.x, point.y]]]) * scale - 0.5, dtype=torch.float32)
     with torch.inference_mode():
-        features = vit.encode(image).features
+        features = vit.encode(image)
         sparse, dense = sam.prompt_encoder(points=(xy, torch.ones(1, 1)), boxes=corners, masks=None)
         low, scores = sam.mask_decoder(features, sam.prompt_encoder.get_dense_pe(), sparse, dense, multimask_output=False)
         full = torch.nn.functional.interpolate(low, (64, 64), mode="bilinear")[:, :, :rows, :columns]
