@@ -151,11 +151,9 @@ def load_detector(name_or_path: str | Path | None = None, *, device: str = "auto
     from MyoScarSegLib.detection.yolo import YoloDetector
 
     path, name = _locate(name_or_path)
-    if path.suffix == ".safetensors":
-        return YoloDetector.from_checkpoint(path, name=name, device=device)
-    if path.suffix in (".pt", ".pth"):
-        return YoloDetector.from_ultralytics(path, name=name, device=device, trust=trust)
-    raise ModelError(f"{path} is not a detector checkpoint: it should end in .safetensors (MyoScarSeg) or .pt (ultralytics).")
+    if path.suffix not in (".safetensors", ".pt", ".pth"):
+        raise ModelError(f"{path} is not a detector checkpoint: it should end in .safetensors (MyoScarSeg) or .pt (ultralytics).")
+    return YoloDetector.load(path, name=name, device=device, trust=trust)
 
 
 def _locate(name_or_path: str | Path | None) -> tuple[Path, str]:

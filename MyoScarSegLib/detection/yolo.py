@@ -13,7 +13,7 @@ import numpy as np
 
 from MyoScarSegLib.detection import foreign
 from MyoScarSegLib.detection.detector import SCAR_ONLY
-from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, SecondLook, load_checkpoint
+from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, DetectorRecord, load_checkpoint
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.study.frame import Frame
@@ -31,10 +31,8 @@ _BATCH = 16
 slice's boxes would change in the seventh digit with the slices beside it."""
 _MOST_BOXES = 50
 _VENTRICLE = "lv"
-_FOREIGN_CONFIDENCE = 0.25
-_FOREIGN_IOU = 0.7
 _FOREIGN_PADDING = 114 / 255
-"""What ultralytics' own prediction uses and its checkpoints are trained for."""
+"""What ultralytics' checkpoints are trained for."""
 
 
 class YoloDetector:
@@ -44,30 +42,14 @@ class YoloDetector:
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        *,
-        name: str,
-        checksum: str,
-        preprocessing: str,
-        image_size: int,
-        class_names: Sequence[str],
-        confidence: float,
-        iou: float,
-        channels: int = 1,
-        second_look: SecondLook | None = None,
-        device: str = "auto",
+        self, network: nn.Module, record: DetectorRecord, *, name: str, checksum: str, preprocessing: str, device: str = "auto"
     ) -> None:
-        """Take over a network; see :meth:`from_checkpoint` and :meth:`from_ultralytics` for files.
+        """Take over a network; see :meth:`load` for files.
 
         Args:
             network: on the CPU, in evaluation mode; it is fused and moved.
-            name, checksum, preprocessing, confidence: as in ``Detector``.
-            image_size: longest side of the input, pixels.
-            class_names: its classes as its checkpoint names them.
-            iou: own overlap threshold.
-            channels: of the input; the slice is repeated.
-            second_look: where scar is found in a second look at the heart.
+            record: what its checkpoint says of it.
+            name, checksum, preprocessing: as in ``Detector``.
             device: as in ``load_detector``.
         """
         import torch
@@ -75,16 +57,12 @@ class YoloDetector:
         self.name = name
         self.checksum = checksum
         self.preprocessing = preprocessing
-        self.image_size = image_size
-        self.class_names = tuple(class_names)
+        self.record = record
         # A foreign detector of a single class, whatever its name, is one for scar: nobody loads another kind here.
-        sole = preprocessing == foreign.PREPROCESSING and len(self.class_names) == 1
-        self.labels = SCAR_ONLY if sole else tuple(label.lower() for label in self.class_names)
-        self.confidence = confidence
-        self.iou = iou
+        sole = preprocessing == foreign.PREPROCESSING and len(record.classes) == 1
+        self.labels = SCAR_ONLY if sole else tuple(label.lower() for label in record.classes)
+        self.confidence = record.confidence
         self.device = resolve_device(device)
-        self._channels = channels
-        self._second_look = second_look
         fused: Any = network
         self.slices_at_once = 1 if self.device.type == "cpu" else _BATCH
         self._stride = int(fused.stride.max())
@@ -93,57 +71,25 @@ class YoloDetector:
         self._lock = threading.Lock()
 
     @classmethod
-    def from_checkpoint(cls, path: Path, *, name: str, device: str = "auto") -> YoloDetector:
-        """Load MyoScarSeg's own checkpoint.
+    def load(cls, path: Path, *, name: str, device: str = "auto", trust: bool = False) -> YoloDetector:
+        """Load MyoScarSeg's own checkpoint (``.safetensors``) or one of ultralytics of the task detect.
+
+        The latter is unpickled in full only with ``trust``, or if its checksum is published in the registry or was trusted once.
 
         Raises:
-            ModelError: it is none, damaged, or made for another normalization.
-        """
-        from MyoScarSegLib.models import checksum_of
-
-        network, record = load_checkpoint(path)
-        return cls(
-            network,
-            name=name,
-            checksum=checksum_of(path),
-            preprocessing=PREPROCESSING,
-            image_size=record.image_size,
-            class_names=record.classes,
-            confidence=record.confidence,
-            iou=record.iou,
-            channels=record.channels,
-            second_look=record.second_look,
-            device=device,
-        )
-
-    @classmethod
-    def from_ultralytics(cls, path: Path, *, name: str, device: str = "auto", trust: bool = False) -> YoloDetector:
-        """Load an ultralytics checkpoint of the task detect.
-
-        It is unpickled in full only with ``trust``, or if its checksum is published in the registry or was trusted before.
-
-        Raises:
-            ModelError: it is refused, damaged, or no detector.
+            ModelError: it is refused, damaged, made for another normalization, or no detector.
         """
         from MyoScarSegLib import models
 
         checksum = models.checksum_of(path)
-        known = models.registry().identify(path)
-        # Only a published checksum vouches for a file; one recorded at its first use says no more than that it is the same.
-        trusted = trust or models.is_trusted(checksum) or (known is not None and known.pinned)
-        loaded = foreign.load_ultralytics(path, trusted=trusted)
-        return cls(
-            loaded.network,
-            name=name,
-            checksum=checksum,
-            preprocessing=foreign.PREPROCESSING,
-            image_size=loaded.image_size,
-            class_names=loaded.classes,
-            confidence=_FOREIGN_CONFIDENCE,
-            iou=_FOREIGN_IOU,
-            channels=loaded.channels,
-            device=device,
-        )
+        if path.suffix == ".safetensors":
+            preprocessing, (network, record) = PREPROCESSING, load_checkpoint(path)
+        else:
+            known = models.registry().identify(path)
+            # Only a published checksum vouches for a file; one recorded at its first use says no more than that it is the same.
+            trusted = trust or models.is_trusted(checksum) or (known is not None and known.pinned)
+            preprocessing, (network, record) = foreign.PREPROCESSING, foreign.load_ultralytics(path, trusted=trusted)
+        return cls(network, record, name=name, checksum=checksum, preprocessing=preprocessing, device=device)
 
     def detect_many(
         self,
@@ -165,7 +111,7 @@ class YoloDetector:
         for index, image in zip(indices, images, strict=True):
             _check_slice(image, index)
         images = [quieted(image) for image in images]
-        look = self._second_look
+        look = self.record.second_look
         first_labels = wanted
         if look is not None and SCAR_ONLY[0] in wanted.values():
             ventricle = self.labels.index(_VENTRICLE)
@@ -218,7 +164,7 @@ class YoloDetector:
                 inputs = [self._input(normalizers[n](images[n]), *frames[n]) for n in chosen]
                 batch = self._torch_batch(inputs)
                 with self._lock:
-                    results = _predict(self._network, batch, confidence, self.iou, sorted(wanted))
+                    results = _predict(self._network, batch, confidence, self.record.iou, sorted(wanted))
                 for number, result in zip(chosen, results, strict=True):
                     found[number] = self._boxes(result.numpy(), *frames[number], indices[number], wanted)
         return found
@@ -233,7 +179,7 @@ class YoloDetector:
 
     def _frame(self, shape: tuple[int, int], pixel_spacing_mm: tuple[float, float] | None) -> tuple[Frame, tuple[int, int]]:
         """Where the slice lies in the input, and its shift ``(right, down)`` from the top left corner."""
-        side = (self.image_size, self.image_size)
+        side = (self.record.image_size, self.record.image_size)
         if self.preprocessing == PREPROCESSING:
             frame = Frame.fit(shape, side, pixel_spacing_mm=pixel_spacing_mm)
         else:
@@ -259,7 +205,7 @@ class YoloDetector:
     def _torch_batch(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         import torch
 
-        batch = torch.stack(list(inputs))[:, None].expand(-1, self._channels, -1, -1)
+        batch = torch.stack(list(inputs))[:, None].expand(-1, self.record.channels, -1, -1)
         return batch.to(self.device).contiguous(memory_format=torch.channels_last)
 
     def _boxes(

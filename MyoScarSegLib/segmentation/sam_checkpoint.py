@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _WRAPPERS = ("model_state_dict", "state_dict", "model", "sam")
 _PREFIXES = ("module.", "_orig_mod.", "sam.", "model.")
 _PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
-# Before, a file could make torch's restricted unpickler run code (CVE-2025-32434).
-_OLDEST_SAFE_TORCH = (2, 6)
 
 
 @dataclass(frozen=True)
@@ -164,16 +162,16 @@ def _read_torch(path: Path, trust: bool, vouched: bool) -> Any:
     import torch
 
     from MyoScarSegLib.models.hashing import checksum_of
-    from MyoScarSegLib.models.trust import is_trusted
+    from MyoScarSegLib.models.trust import is_trusted, numbers_in_pickles, opens_pickles_safely
     from MyoScarSegLib.models.trust import trust as record_trust
 
     damaged = f"{path.name} is damaged, cut off, or not a torch checkpoint. Get it again."
-    if tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2]) < _OLDEST_SAFE_TORCH:
+    if not opens_pickles_safely():
         refusal = f"cannot be opened safely by torch {torch.__version__} (version 2.6 and newer can)"
         cause = None
     else:
         try:
-            with torch.serialization.safe_globals(_numbers()), warnings.catch_warnings():
+            with torch.serialization.safe_globals(numbers_in_pickles()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # a damaged or hostile file can make the unpickler fail in any way; it stays closed
@@ -193,17 +191,6 @@ def _read_torch(path: Path, trust: bool, vouched: bool) -> Any:
     if trust:
         record_trust(checksum_of(path), "the user said --trust for a segmenter")
     return document
-
-
-def _numbers() -> list[Any]:
-    """What a scalar of numpy, such as a training checkpoint's best loss, is pickled with: no more than its type and bytes."""
-    import numpy as np
-
-    kinds = (np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.bool_)
-    core = np._core if hasattr(np, "_core") else np.core  # numpy 2, numpy 1
-    scalar = core.multiarray.scalar
-    aliases = [(scalar, f"numpy.{package}.multiarray.scalar") for package in ("core", "_core")]
-    return [np.dtype, *aliases, *{type(np.dtype(kind)) for kind in kinds}]
 
 
 def _refusal(error: Exception) -> str | None:

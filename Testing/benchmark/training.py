@@ -36,7 +36,7 @@ from MyoScarSegLib.training.finetune.fine_tuning import Patients, Training
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.loop.gradients import Stepper
 from MyoScarSegLib.training.loop.phase_training import Phase, average_into, parameter_groups
-from MyoScarSegLib.training.loop.processes import Processes, open_accelerator
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.utils.files import write_json
 from Testing.support.sam_factory import as_published, litemedsam_state
 from Testing.support.tiny_models import OWN_METADATA

@@ -20,8 +20,8 @@ from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import context_window, training_slices
 from MyoScarSegLib.training.loop.gradients import StepLoss
 from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, checkpoint_path
-from MyoScarSegLib.training.loop.processes import Processes, open_accelerator
 from MyoScarSegLib.training.loop.step_log import StepLog
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.labeled_factory import labels
 from Testing.support.sam_factory import litemedsam_state

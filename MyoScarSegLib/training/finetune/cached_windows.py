@@ -13,7 +13,7 @@ from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.training.finetune.network import checksum
 from MyoScarSegLib.training.finetune.training_slices import TrainingSlice, sam_window
 from MyoScarSegLib.training.loop.gradients import Item, too_little_memory
-from MyoScarSegLib.training.loop.processes import Processes
+from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 

@@ -33,8 +33,8 @@ from MyoScarSegLib.training.finetune.training_slices import (
 from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.loop.phase_state import read_state
 from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, checkpoint_path, what_is_kept
-from MyoScarSegLib.training.loop.processes import Processes, open_accelerator
 from MyoScarSegLib.training.loop.step_log import StepLog
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder, remove_unfinished
 from MyoScarSegLib.utils.json_fields import to_json

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.loop.processes import Processes
+from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.utils.device import is_out_of_memory
 
 if TYPE_CHECKING:

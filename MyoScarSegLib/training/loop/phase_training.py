@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.loop.gradients import StepLoss, Stepper, too_little_memory
 from MyoScarSegLib.training.loop.phase_state import damaged, read_state, write_state
-from MyoScarSegLib.training.loop.processes import Processes
 from MyoScarSegLib.training.loop.step_log import StepLog
+from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress

@@ -27,8 +27,8 @@ from MyoScarSegLib.models import DEFAULT_DETECTOR, registry
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.job_data import JobCard, JobData, read_job_data
 from MyoScarSegLib.training.loop.phase_training import PhaseTraining, checkpoint_path, what_is_kept
-from MyoScarSegLib.training.loop.processes import Processes, open_accelerator
 from MyoScarSegLib.training.loop.step_log import StepLog
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob, with_options
 from MyoScarSegLib.training.yolo.boxes_phase import BOXES, PAINTER, add_painter, boxes_phase
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples

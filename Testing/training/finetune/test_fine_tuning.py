@@ -23,7 +23,7 @@ from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, Train
 from MyoScarSegLib.training.finetune.network import save_model
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
 from MyoScarSegLib.training.finetune.training_slices import sam_window, training_slices
-from MyoScarSegLib.training.loop.processes import Processes, open_accelerator
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.train_job import MODES
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken
