@@ -242,8 +242,8 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
         asked_epochs,
         phantoms_of,
     )
-    from MyoScarSegLib.training.finetune.finetune_job import sam_settings
     from MyoScarSegLib.training.finetune.network import start_model
+    from MyoScarSegLib.training.finetune.segmenter_job import sam_settings
     from MyoScarSegLib.training.start_models import knows_scar
 
     settings = sam_settings(job, further=knows_scar(job.start))
@@ -290,9 +290,9 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
 def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> None:
     """Add the seconds of a detector's training."""
     from MyoScarSegLib.training.yolo.boxes_phase import BOXES
+    from MyoScarSegLib.training.yolo.detector_job import detector_settings, start_detector
     from MyoScarSegLib.training.yolo.detector_scores import TEST_PHANTOMS
     from MyoScarSegLib.training.yolo.detector_settings import PHANTOM_SHARE
-    from MyoScarSegLib.training.yolo.detector_training import detector_settings, start_detector
 
     settings = detector_settings(job, start_detector(job.start))
     batch = max(1, min(settings.batch, len(data.some) // 2))

@@ -29,6 +29,7 @@ from MyoScarSegLib.training.job_data import JobCard, JobData, read_job_data
 from MyoScarSegLib.training.loop.phase_training import PhaseTraining, checkpoint_path, what_is_kept
 from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.start_models import start_model_of
 from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob, with_options
 from MyoScarSegLib.training.yolo.boxes_phase import BOXES, PAINTER, add_painter, boxes_phase
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples
@@ -116,17 +117,10 @@ def start_detector(start: str | None) -> Path | None:
     """The checkpoint to start from; None for fresh weights. ModelError if there is no such detector of ours."""
     if start == FRESH:
         return None
-    name = start or DEFAULT_DETECTOR
-    path = Path(name)
-    if path.suffix != ".safetensors" and not path.is_file():
-        entry = registry().entry(name)
-        if entry.task != "detect":
-            raise ModelError(f"{name} is a segmenter; a detector's training starts from a detector.")
-        path = registry().path(name)
+    found = start_model_of("detector", start or DEFAULT_DETECTOR)
+    path = found if isinstance(found, Path) else registry().path(found.name)
     if path.suffix != ".safetensors":
         raise ModelError(f"{path} is not a detector of MyoScarSeg (.safetensors); a training can start from such a one only.")
-    if not path.is_file():
-        raise ModelError(f"There is no detector checkpoint {path}.")
     return path
 
 
