@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.segmentation.answers import Answers
@@ -18,7 +17,7 @@ from MyoScarSegLib.segmentation.prompted_objects import PromptedObject, changed_
 from MyoScarSegLib.segmentation.segmenter_image import View
 
 SamLogits = Callable[[View, Sequence[PromptedObject]], torch.Tensor]
-"""SAM's logits ``[objects, rows, columns]``."""
+"""SAM's logits ``[objects, side, side]``."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +102,8 @@ class ReaderAnswers:
         first = not points or before.context is None
         boxes, clicks = [one.box for one in asking if one.box], dict.fromkeys(point for one in asking for point in one.points)
         context = self._looks.prompted(view, boxes, clicks, None if first else before.context, beside)
-        sam = None
         # Corrections are the context network's alone: with them it is better without SAM, with a box better together.
-        if self.answers.sam_share > 0 and first:
-            sam = self._sam(view, asking)
-            if sam.shape[-2:] != context.shape:
-                sam = functional.interpolate(sam[:, None], tuple(context.shape), mode="bilinear")[:, 0]
+        sam = self._sam(view, asking) if self.answers.sam_share > 0 and first else None
         logits = dict(before.logits)
         for one, answer in zip(asking, self.answers.asked_for(context.expand(len(asking), -1, -1), sam), strict=True):
             if points and points[-1] not in one.points:

@@ -228,23 +228,13 @@ def test_each_point_goes_to_the_objects_that_it_concerns(boxes, points, groups):
     assert [(p.box, set(p.points)) for p in prompted_objects(boxes, points)] == groups
 
 
-def _batches(segmenter, *arguments, **named):
-    """Sizes of the decoder's batches, and tokens of each: two corners, points, and SAM's filler where there is no box."""
-    seen = []
-    hook = segmenter._model["mask_decoder"].register_forward_pre_hook(
-        lambda _, __, inputs: seen.append(tuple(inputs["sparse_prompt_embeddings"].shape[:2])), with_kwargs=True
-    )
-    segmenter.predict(*arguments, **named)
-    hook.remove()
-    return seen
-
-
-def test_boxes_with_as_many_points_share_a_run_of_the_decoder(vit):
-    assert _batches(vit, slice_image(), [BOX, OTHER_BOX]) == [(2, 2)]
-    assert _batches(vit, slice_image(), [BOX, OTHER_BOX], [INSIDE_NOT]) == [(2, 3)]
-    assert _batches(vit, slice_image(), [BOX, OTHER_BOX], [INSIDE]) == [(1, 3), (1, 2)]
-    assert _batches(vit, slice_image(), [BOX], [ALONE]) == [(1, 2), (1, 2)]
-    assert _batches(vit, slice_image(), points=[INSIDE, ALONE]) == [(1, 3)]
+def test_prompts_are_decoded_a_few_at_a_time_to_the_same_answer(vit, monkeypatch):
+    image, boxes, points = slice_image(), [BOX, OTHER_BOX], [INSIDE, ALONE]
+    together = vit.predict(image, boxes, points)
+    monkeypatch.setattr(vit.sam, "prompts_at_once", 1)
+    one_by_one = vit.predict(image, boxes, points)
+    np.testing.assert_allclose(one_by_one.logits, together.logits, atol=1e-4)
+    assert one_by_one.score == pytest.approx(together.score, abs=1e-5)
 
 
 @pytest.mark.parametrize(("with_box", "with_points"), [(True, False), (False, True), (True, True)])
