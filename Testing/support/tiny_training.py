@@ -19,7 +19,7 @@ from MyoScarSegLib.training.finetune.context_phase import context_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import context_window, training_slices
 from MyoScarSegLib.training.loop.gradients import StepLoss
-from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, checkpoint_path
+from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, Session, checkpoint_path
 from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.utils.progress import CancelToken
@@ -147,7 +147,7 @@ class TinyPhase:
 
         processes = Processes(open_accelerator("cpu", precision))
         log = StepLog(self.log, keep=resume) if processes.main else None
-        training = PhaseTraining(network, self.phase, processes, self.folder, recipe, log, self._keep, progress, token)
+        training = PhaseTraining(network, self.phase, Session(processes, self.folder, log, progress, token), recipe, self._keep)
         training.run(resume=resume)
         return training
 

@@ -26,7 +26,7 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, registry
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.job_data import JobCard, JobData, read_job_data
-from MyoScarSegLib.training.loop.phase_training import PhaseTraining, checkpoint_path, what_is_kept
+from MyoScarSegLib.training.loop.phase_training import PhaseTraining, Session, checkpoint_path, what_is_kept
 from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.start_models import start_model_of
@@ -95,10 +95,9 @@ def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hook
     phantoms = detector_samples(labeled_phantoms(settings.seed + 1, settings.phantoms), settings.size)
     log = StepLog(job.out / "log.jsonl", keep=job.resume, listener=hooks.log)
     model = _Model(job, used, settings, started_from, hooks, log)
-    training = PhaseTraining(
-        network, boxes_phase(network, samples, phantoms, settings), processes, job.out, _recipe(settings, samples, started_from),
-        log, lambda averaged: model.save(_used(averaged)), progress, cancel, hooks,
-    )  # fmt: skip
+    session = Session(processes, job.out, log, progress, cancel, hooks)
+    phase, recipe = boxes_phase(network, samples, phantoms, settings), _recipe(settings, samples, started_from)
+    training = PhaseTraining(network, phase, session, recipe, lambda averaged: model.save(_used(averaged)))
     try:
         with _deterministic(processes.accelerator.device):
             training.run(resume=job.resume)
