@@ -6,16 +6,20 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.detection import Detector
+from MyoScarSegLib.detection.detector import detect_slices
+from MyoScarSegLib.detection.heart_center import HEART_CONFIDENCE, LEFT_VENTRICLE, heart_center
 from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
 from MyoScarSegLib.networks import Networks, image_of, neighbors_of, usable_slices
 from MyoScarSegLib.prompts import BESIDE, PROMPTS_AT_ONCE, Box, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, above_healthy, accept_or_reject, reconcile, wall_and_healthy
 from MyoScarSegLib.quantification.mass_interval import MassError
+from MyoScarSegLib.quantification.ventricle import ventricle_of_tissue
 from MyoScarSegLib.result import (
     DEFAULT_THRESHOLD,
     MASS_ERROR,
@@ -26,13 +30,10 @@ from MyoScarSegLib.result import (
     check_threshold,
     slices_of,
 )
+from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.detection import Detector
-    from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
 
 SCAR = "scar"
 _TOO_LITTLE_MEMORY = "there is too little memory. Close other programs, or choose a smaller model or another device."
@@ -167,8 +168,6 @@ class Pipeline:
         Raises:
             ModelError: a model cannot be loaded.
         """
-        from MyoScarSegLib.detection.detector import detect_slices
-        from MyoScarSegLib.detection.heart_center import HEART_CONFIDENCE, LEFT_VENTRICLE, heart_center
 
         found = Boxes()
         if cancel is not None and cancel.cancelled:
@@ -388,7 +387,6 @@ class Pipeline:
             ModelError: the segmenter cannot be loaded, or has no map of tissues.
             Cancelled: ``cancel`` was set.
         """
-        from MyoScarSegLib.quantification.ventricle import ventricle_of_tissue
 
         segmenter = self.networks.segmenter
         if not segmenter.knows_tissue:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.detection.architecture import build_network
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.safetensors_header import read_header
 from MyoScarSegLib.study.normalization import NORMALIZATION, Normalization
@@ -128,8 +129,6 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, DetectorRecord]:
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
-
-    from MyoScarSegLib.detection.architecture import build_network
 
     record = read_record(path)
     network = build_network(record.architecture, channels=record.channels, classes=len(record.classes))

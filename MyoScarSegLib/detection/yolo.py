@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib import models
 from MyoScarSegLib.detection import foreign
 from MyoScarSegLib.detection.detector import SCAR_ONLY
 from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, DetectorRecord, load_checkpoint
@@ -88,7 +89,6 @@ class YoloDetector:
         Raises:
             ModelError: it is refused, damaged, made for another normalization, or no detector.
         """
-        from MyoScarSegLib import models
 
         checksum = models.checksum_of(path)
         if path.suffix == ".safetensors":

@@ -10,8 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from MyoScarSegLib.batch.cluster import ClusterChoice, segment_on_cluster
+from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.finding import study_inputs
 from MyoScarSegLib.batch.job import Job, Outcome
+from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.result import DEFAULT_THRESHOLD
@@ -56,8 +59,6 @@ def folder_task(
 
 
 def _segment_folder(job: dict[str, Any], progress: Progress, cancel: CancelToken) -> list[dict[str, str]]:
-    from MyoScarSegLib.batch.cohort import Cohort
-    from MyoScarSegLib.batch.runner import segment_all
 
     settings, todo = EngineSettings.from_json(job["settings"]), read(Job, job["job"], EngineError, "The job")
     with Cohort(todo.out).alone() if todo.resume else nullcontext():
@@ -69,7 +70,6 @@ def _segment_folder(job: dict[str, Any], progress: Progress, cancel: CancelToken
 
 
 def _by_workers(job: Job, settings: EngineSettings, workers: int, progress: Progress, cancel: CancelToken) -> list[Outcome]:
-    from MyoScarSegLib.batch.cluster import ClusterChoice, segment_on_cluster
 
     settings = replace(settings, threads=settings.threads or max(1, (os.cpu_count() or 1) // workers))
     number = itertools.count(1)

@@ -27,6 +27,7 @@ from MyoScarSegLib.engine.work import Work
 from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.device import is_out_of_memory
 
 HEARTBEAT_S = 0.5
 """Seconds between signs of life: several within the shortest silence that ends a worker."""
@@ -192,7 +193,6 @@ def _private_pipes() -> tuple[int, int]:
 
 
 def _sentence(asked: Asked, error: Exception) -> str:
-    from MyoScarSegLib.utils.device import is_out_of_memory
 
     what = KINDS[asked.what].words
     if isinstance(error, ModuleNotFoundError):

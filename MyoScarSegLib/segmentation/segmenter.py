@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError, PromptError
+from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.prompts import Box, Point, check_box, check_point
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.segmentation.architectures import TISSUES
@@ -343,7 +344,6 @@ def load_segmenter(
     See :func:`~MyoScarSegLib.segmentation.sam_checkpoint.read_checkpoint` for ``trust``, ``preprocessing_id`` and the errors, and
     :class:`Segmenter` for the rest.
     """
-    from MyoScarSegLib.models import DEFAULT_SEGMENTER
 
     checkpoint = read_checkpoint(model or DEFAULT_SEGMENTER, trust=trust, preprocessing_id=preprocessing_id)
     return Segmenter(checkpoint, device=device, precision=precision, view=view, cache=cache)

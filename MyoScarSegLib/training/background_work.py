@@ -23,6 +23,8 @@ from MyoScarSegLib.training.datasets.library_state import LibraryState
 from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.model_import import import_model
+from MyoScarSegLib.training.runs import estimate as measuring
+from MyoScarSegLib.training.runs.model_comparison import compare_run
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.transfer import export_models
 from MyoScarSegLib.training.splits import Split
@@ -169,7 +171,6 @@ def estimate(
     *, library: str, settings: Mapping[str, Any], split: Mapping[str, Any], progress: Progress, cancel: CancelToken
 ) -> Told:
     """How long a training will take: :class:`~.runs.estimate.Estimate`."""
-    from MyoScarSegLib.training.runs import estimate as measuring
 
     drawn = read(Split, split, StudyError, "The split", version=1)
     told: Told = to_json(measuring.estimate(TrainSettings.from_json(settings), library, drawn, progress, cancel))
@@ -201,7 +202,6 @@ def run_export(*, run: str, folder: str, progress: Progress, cancel: CancelToken
 @task
 def compare(*, run: str, progress: Progress, cancel: CancelToken, **used: Any) -> Told:
     """:func:`~.runs.model_comparison.compare_run` of a run."""
-    from MyoScarSegLib.training.runs.model_comparison import compare_run
 
     return compare_run(Run.open(run), progress, cancel, **used)
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED, write_card
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
+from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
-    from MyoScarSegLib.training.train_job import TrainJob
-
     Source = Callable[[Progress, CancelToken | None], DataSet]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, registry
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, Entry
 from MyoScarSegLib.models.safetensors_header import read_header
 
@@ -28,7 +29,6 @@ def start_model_of(part: str, start: str) -> Entry | Path:
         if not Path(start).is_file():
             raise ModelError(f"There is no model {start} to start from.")
         return Path(start)
-    from MyoScarSegLib.models import registry
 
     entry = registry().entry(start)
     kind = "segmenter" if entry.task == "segment" else "detector"
@@ -50,7 +50,6 @@ def knows_scar(start: str | None) -> bool:
 
 def start_names(kind: str, start: str | None) -> str:
     """What to call the start model in a sentence; the default one's name for None."""
-    from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 
     if start is None:
         return DEFAULT_SEGMENTER if kind == "segmenter" else DEFAULT_DETECTOR

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 from MyoScarSegLib.utils.device import DeviceName
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check, field_types, from_text
@@ -19,7 +20,6 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 if TYPE_CHECKING:
     import numpy as np
 
-    from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 
 _T = TypeVar("_T")
 Kind = Literal["sam", "yolo"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalization import NORMALIZATION
+from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.finetune.network import checksum
 from MyoScarSegLib.training.finetune.training_slices import TrainingSlice, sam_window
 from MyoScarSegLib.training.loop.gradients import Item, too_little_memory
@@ -20,8 +21,6 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from MyoScarSegLib.training.augmentation import Augmenter
 
     _Window = tuple[torch.Tensor, torch.Tensor, EmbeddingKey]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
+from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import (
     BESIDE,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from MyoScarSegLib.training.augmentation import Augmenter
 
 _FEWEST_PX = 3
 _ALONE = 0.4

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
+from MyoScarSegLib.segmentation import Segmenter
+from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
@@ -43,8 +45,6 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 if TYPE_CHECKING:
     from torch import nn
 
-    from MyoScarSegLib.segmentation import Segmenter
-    from MyoScarSegLib.training.augmentation import Augmenter
 
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
@@ -234,7 +234,6 @@ class Training:
 
     def context(self) -> Phase:
         """The context network, on windows augmented anew every time."""
-        from MyoScarSegLib.training.augmentation import Augmenter
 
         epochs, start = self.settings.context_epochs, self.start
         plain = Augmenter("none", start.side)
@@ -264,7 +263,6 @@ class Training:
         """A phase of the context network or of its twin, at this share of its learning rate; ``stream`` tells the seeds of its
         windows from those of other phases.
         """
-        from MyoScarSegLib.training.augmentation import Augmenter
 
         settings, start = self.settings, self.start
         augmenter = Augmenter(settings.augmentation, start.side)
@@ -280,7 +278,6 @@ class Training:
 
     def prompts(self, look: Look | None = None) -> Phase:
         """Everything that the mode lets learn, on prompts. The embeddings of a frozen encoder are made here."""
-        from MyoScarSegLib.training.augmentation import Augmenter
 
         settings, start, hooks = self.settings, self.start, self._session.hooks
         augmenter = Augmenter(settings.augmentation, start.side)
@@ -365,7 +362,6 @@ def phantoms_of(settings: SamSettings, slices: int) -> int:
 
 def segmenter_of(network: nn.ModuleDict, start: StartModel, device: str) -> Segmenter:
     """A segmenter of a network in training."""
-    from MyoScarSegLib.segmentation import Segmenter
 
     return Segmenter(as_checkpoint(network, start, "in training"), device=device, precision="float32")
 
