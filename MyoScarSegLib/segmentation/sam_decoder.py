@@ -51,7 +51,7 @@ class SamDecoder:
             alike = [n for n, one in enumerate(ambiguous) if one == choose]
             for start in range(0, len(alike), self.prompts_at_once):
                 some = alike[start : start + self.prompts_at_once]
-                boxes = [None if (box := objects[n].box) is None else frame.box_to_input(box.xyxy) for n in some]
+                boxes = [None if (box := objects[n].box) is None else frame.box_to_input(box.xyxy).tolist() for n in some]
                 points = [_clicks(objects[n], frame) for n in some]
                 answers = decode(self._network, features, [0] * len(some), boxes, points, choose=choose)
                 found |= dict(zip(some, zip(*answers, strict=True), strict=True))
