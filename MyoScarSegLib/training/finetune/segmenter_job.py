@@ -54,14 +54,11 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
     start = job.start or DEFAULT_SEGMENTER
     settings = sam_settings(job, further=knows_scar(job.start))
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
-    manifest = job.out / "split.json"
-    hooks.stage("reading")
-    used = read_job_data(job, manifest, progress, cancel, hooks.data)
-    used.split.write(manifest)
+    used = read_job_data(job, hooks, progress, cancel)
     anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=progress, cancel=cancel).slices
     detector = load_detector(device=job.device)
     validation = _Validation(job, used.validation, detector, progress, cancel, hooks)
-    card = JobCard(job, used, settings, _LIMITS, _STOPPED)
+    card = JobCard(job, used, settings, hooks, _LIMITS, _STOPPED)
     metrics: dict[str, Any] = {}
 
     def describe(outcome: Outcome, *, complete: bool = False) -> None:
@@ -75,8 +72,7 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
             "best_epoch": outcome.best_epoch,
             "metrics": metrics,
         }
-        with hooks.files:
-            card.write(outcome.model, facts, complete=complete)
+        card.write(outcome.model, facts, complete=complete)
 
     outcome = fine_tune(
         start,

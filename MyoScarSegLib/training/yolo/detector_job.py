@@ -79,19 +79,14 @@ def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hook
         raise ModelError("The detector is trained in one process: start it without `accelerate launch` or `torchrun`.")
     start = start_detector(job.start)
     settings = detector_settings(job, start)
-    checkpoint, manifest = checkpoint_path(job.out, BOXES), job.out / "split.json"
-    hooks.stage("reading")
-    used = read_job_data(job, manifest, progress, cancel, hooks.data)
+    checkpoint = checkpoint_path(job.out, BOXES)
     _check_free(checkpoint, resume=job.resume)
-    learning = used.training
-    if not learning:
-        raise ModelError("None of the data's patients is a training patient of the split. Give the split of this data.")
-    used.split.write(manifest)
+    used = read_job_data(job, hooks, progress, cancel)
     hooks.stage("embedding")
     processes = Processes(open_accelerator(job.device, "no"))
     network, started_from = _network(settings, start)
     network.to(processes.accelerator.device)
-    samples = _samples(job, settings, learning, start, progress, cancel)
+    samples = _samples(job, settings, used.training, start, progress, cancel)
     phantoms = detector_samples(labeled_phantoms(settings.seed + 1, settings.phantoms), settings.size)
     log = StepLog(job.out / "log.jsonl", keep=job.resume, listener=hooks.log)
     model = _Model(job, used, settings, started_from, hooks, log)
@@ -149,7 +144,7 @@ class _Model:
         self.job, self.used = job, used
         self.path = job.out / f"{job.name}.safetensors"
         self._settings, self._started_from, self._hooks, self._log = settings, started_from, hooks, log
-        self._card, self._began = JobCard(job, used, settings, _LIMITS, _STOPPED), time.monotonic()
+        self._card, self._began = JobCard(job, used, settings, hooks, _LIMITS, _STOPPED), time.monotonic()
 
     def save(self, network: Any, confidence: float = UNCALIBRATED, chosen_on: str = "") -> None:
         """Write the model so far; its threshold may not be chosen yet (``chosen_on`` is empty then)."""
@@ -177,8 +172,7 @@ class _Model:
             "losses": self._log.epochs(),
             "licence_note": _LICENCE_NOTE,
         }
-        with self._hooks.files:
-            self._card.write(self.path, facts, complete=metrics is not None)
+        self._card.write(self.path, facts, complete=metrics is not None)
 
     @property
     def _look(self) -> SecondLook:
