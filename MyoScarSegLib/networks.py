@@ -5,18 +5,19 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.detection import Detector
+from MyoScarSegLib.detection.heart_center import find_heart
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, checksum_of_model
+from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
+from MyoScarSegLib.segmentation.neighbors import neighbors
 from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.detection import Detector
-    from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
 
 
 class Networks:
@@ -102,7 +103,6 @@ class Networks:
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of the files of ``detector`` and ``segmenter``, empty for one that is missing or damaged; neither is loaded."""
-        from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, checksum_of_model
 
         def checksum(model: str | Path | None, default: str) -> str:
             try:
@@ -129,7 +129,6 @@ class Networks:
             ModelError: the detector that finds the left ventricle cannot be loaded, or fails on every slice.
             Cancelled: ``cancel`` was set.
         """
-        from MyoScarSegLib.detection.heart_center import find_heart
 
         detector, known = self.heart_detector, self.known_heart(study)
         if known is None:
@@ -198,7 +197,6 @@ class Heart:
 
 def image_of(study: Study, index: int, center: tuple[float, float] | None) -> SegmenterImage:
     """A slice as the segmenter is given it, with its neighbors."""
-    from MyoScarSegLib.segmentation import SegmenterImage
 
     below, above = (None if k is None else study.voxels[k] for k in neighbors_of(study, index))
     return SegmenterImage(study.voxels[index], study.geometry.pixel_spacing_mm, center, below, above)
@@ -206,7 +204,6 @@ def image_of(study: Study, index: int, center: tuple[float, float] | None) -> Se
 
 def neighbors_of(study: Study, index: int) -> tuple[int | None, int | None]:
     """The slices that a segmenter looks at beside one, each None where there is none near enough."""
-    from MyoScarSegLib.segmentation.neighbors import neighbors
 
     return neighbors(study.geometry.positions_mm(study.slices), index, list(usable_slices(study)))
 

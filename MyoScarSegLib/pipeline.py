@@ -6,16 +6,20 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.detection import Detector
+from MyoScarSegLib.detection.detector import detect_slices
+from MyoScarSegLib.detection.heart_center import HEART_CONFIDENCE, LEFT_VENTRICLE, heart_center
 from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
 from MyoScarSegLib.networks import Networks, image_of, neighbors_of, usable_slices
 from MyoScarSegLib.prompts import BESIDE, PROMPTS_AT_ONCE, Box, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, above_healthy, accept_or_reject, reconcile, wall_and_healthy
 from MyoScarSegLib.quantification.mass_interval import MassError
+from MyoScarSegLib.quantification.ventricle import ventricle_of_tissue
 from MyoScarSegLib.result import (
     DEFAULT_THRESHOLD,
     MASS_ERROR,
@@ -26,13 +30,10 @@ from MyoScarSegLib.result import (
     check_threshold,
     slices_of,
 )
+from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.detection import Detector
-    from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
 
 SCAR = "scar"
 _TOO_LITTLE_MEMORY = "there is too little memory. Close other programs, or choose a smaller model or another device."
@@ -146,7 +147,7 @@ class Pipeline:
         scar = np.any(beside, axis=0) if beside else np.zeros(study.slice_shape, dtype=bool)
         return scar if scar.any() else None
 
-    def _seen_beside(self, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray | None:
+    def seen_beside(self, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray | None:
         """Likewise what both networks of the segmenter take for scar on the neighbors, for masks that nobody asked for."""
         segmenter = self.networks.segmenter
         if not segmenter.knows_tissue:
@@ -167,8 +168,6 @@ class Pipeline:
         Raises:
             ModelError: a model cannot be loaded.
         """
-        from MyoScarSegLib.detection.detector import detect_slices
-        from MyoScarSegLib.detection.heart_center import HEART_CONFIDENCE, LEFT_VENTRICLE, heart_center
 
         found = Boxes()
         if cancel is not None and cancel.cancelled:
@@ -349,7 +348,7 @@ class Pipeline:
         usable = [k for k in prompted if k not in study.bad_slices]
         if prompted and not cancelled:
             segmenter = self.networks.segmenter
-            segmenter.prompts_at_once = self.prompts_at_once
+            segmenter.sam.prompts_at_once = self.prompts_at_once
             provenance |= self.networks.segmenter_provenance()
             asked = any(box.asks for of_boxes, _ in prompted.values() for box in of_boxes) or bool(points)
             error = MassError(*(segmenter.answers.asked_error if asked else segmenter.answers.alone_error))
@@ -365,7 +364,7 @@ class Pipeline:
             def segment_slice(index: int) -> None:
                 of_boxes, of_points = prompted[index]
                 beside = self.beside(study, index, center)
-                seen = None if all(box.asks for box in of_boxes) else self._seen_beside(study, index, center)
+                seen = None if all(box.asks for box in of_boxes) else self.seen_beside(study, index, center)
                 image = image_of(study, index, center)
                 prediction = segmenter.predict(image, of_boxes, of_points, beside=beside, seen_beside=seen)
                 probability[index] = sigmoid(prediction.logits)
@@ -388,7 +387,6 @@ class Pipeline:
             ModelError: the segmenter cannot be loaded, or has no map of tissues.
             Cancelled: ``cancel`` was set.
         """
-        from MyoScarSegLib.quantification.ventricle import ventricle_of_tissue
 
         segmenter = self.networks.segmenter
         if not segmenter.knows_tissue:

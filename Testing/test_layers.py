@@ -33,7 +33,9 @@ HEAVY = {
 # Classes of layers have to inherit from torch's; only functions that build networks import these modules.
 NETWORKS = (
     "MyoScarSegLib.segmentation.context",
+    "MyoScarSegLib.segmentation.context_looks",
     "MyoScarSegLib.segmentation.mask_decoder",
+    "MyoScarSegLib.segmentation.reader_answers",
     "MyoScarSegLib.segmentation.sam_decoder",
 )
 PROBE = """

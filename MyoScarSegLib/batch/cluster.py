@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.batch.job import CANCELLED, FAILED, NOT_BEGUN, Item, Job, Outcome
-from MyoScarSegLib.batch.networks_choice import NetworksChoice
 from MyoScarSegLib.batch.runner import Ended, collected, ignore_outcome
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
 from MyoScarSegLib.utils.processes import interrupt_waits
@@ -74,7 +74,7 @@ class ClusterChoice:
 
 
 def segment_on_cluster(
-    job: Job, networks: NetworksChoice, where: ClusterChoice, *, cancel: CancelToken | None = None, ended: Ended = ignore_outcome
+    job: Job, networks: EngineSettings, where: ClusterChoice, *, cancel: CancelToken | None = None, ended: Ended = ignore_outcome
 ) -> list[Outcome]:
     """As :func:`~MyoScarSegLib.batch.runner.segment_all`, by several processes. The studies end in any order.
 

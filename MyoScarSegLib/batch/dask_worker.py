@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from distributed import Worker, WorkerPlugin, get_worker
 
 from MyoScarSegLib.batch.job import CANCELLED, NOT_BEGUN, Item, Job, Outcome
-from MyoScarSegLib.batch.networks_choice import NetworksChoice
 from MyoScarSegLib.batch.study_work import StudyWork
+from MyoScarSegLib.engine_settings import EngineSettings
+from MyoScarSegLib.utils.files import cache_folder
+from MyoScarSegLib.utils.locks import locked
+from MyoScarSegLib.utils.memory import keep_freed_memory
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
 
 AT_ONCE = 2
@@ -24,7 +30,7 @@ class StudyPlugin(WorkerPlugin):  # type: ignore[misc,unused-ignore]  # Any wher
 
     name = _PLUGIN
 
-    def __init__(self, job: Job, networks: NetworksChoice) -> None:
+    def __init__(self, job: Job, networks: EngineSettings) -> None:
         self._job, self._networks = job, networks
 
     def setup(self, worker: Worker) -> None:
@@ -54,9 +60,25 @@ class StudyPlugin(WorkerPlugin):  # type: ignore[misc,unused-ignore]  # Any wher
 
     def _made(self) -> StudyWork:
         if self._work is None:
-            networks = replace(self._networks.for_worker(self._number), threads=self._threads)
-            self._work = StudyWork(self._job, networks.pipeline(), networks.turn)
+            keep_freed_memory()
+            networks = replace(self._networks, device=_own_gpu(self._networks.device, self._number), threads=self._threads)
+            self._work = StudyWork(self._job, networks.pipeline(), partial(_turn, networks.device))
         return self._work
+
+
+def _own_gpu(device: str, number: int) -> str:
+    """The device of one of several processes: where there are several GPUs they take them in turn."""
+    import torch
+
+    gpus = torch.cuda.device_count() if device in ("auto", "cuda") and torch.cuda.is_available() else 0
+    return f"cuda:{number % gpus}" if gpus else device
+
+
+@contextmanager
+def _turn(device: str) -> Iterator[None]:
+    """While a process works on a GPU, others of this computer that share it wait; reading and writing go on meanwhile."""
+    with locked(cache_folder() / f"{device.replace(':', '-')}.lock") if device.startswith("cuda") else nullcontext():
+        yield
 
 
 def do_study(item: Item) -> Outcome:

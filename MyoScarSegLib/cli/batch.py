@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from MyoScarSegLib.batch.job import Job, Outcome
 
 _SHOWN = 5
+_CACHE_MIB = 64
+"""Embeddings serve within a study, and are dropped at its end."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -100,19 +102,21 @@ def _job(args: argparse.Namespace) -> Job:
 def _work(args: argparse.Namespace, cancel: CancelToken) -> Callable[[Job, Callable[[Outcome], None]], list[Outcome]]:
     """What does the studies: this process, or several."""
     from MyoScarSegLib.batch.cluster import ClusterChoice, segment_on_cluster
-    from MyoScarSegLib.batch.networks_choice import NetworksChoice
     from MyoScarSegLib.batch.runner import segment_all
+    from MyoScarSegLib.engine_settings import EngineSettings
+    from MyoScarSegLib.utils.memory import keep_freed_memory
 
     where = ClusterChoice(args.workers, args.scheduler, args.tls_ca, args.tls_cert, args.tls_key)
     if where.warning:
         sys.stderr.write(f"warning: {where.warning}\n")
     shared = None if args.scheduler else max(1, (os.cpu_count() or 1) // args.workers)
     told = taken(args, "detector", "segmenter", "device", "precision", "confidence", "trust")
-    choice = NetworksChoice(**told, threads=args.threads or shared)
+    settings = EngineSettings(**told, threads=args.threads or shared, cache_mib=_CACHE_MIB)
 
     if args.workers == 1 and args.scheduler is None:
-        return lambda job, ended: segment_all(job, choice.pipeline(), cancel=cancel, ended=ended)
-    return lambda job, ended: segment_on_cluster(job, choice, where, cancel=cancel, ended=ended)
+        keep_freed_memory()
+        return lambda job, ended: segment_all(job, settings.pipeline(), cancel=cancel, ended=ended)
+    return lambda job, ended: segment_on_cluster(job, settings, where, cancel=cancel, ended=ended)
 
 
 class CohortProgress:

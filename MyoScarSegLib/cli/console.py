@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.utils.json_fields import limits_of
 from MyoScarSegLib.utils.processes import on_interrupt

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from MyoScarSegLib import models
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models import Entry
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.models import Entry
 
 SCAR_ONLY = ("scar",)
 
@@ -151,16 +150,13 @@ def load_detector(name_or_path: str | Path | None = None, *, device: str = "auto
     from MyoScarSegLib.detection.yolo import YoloDetector
 
     path, name = _locate(name_or_path)
-    if path.suffix == ".safetensors":
-        return YoloDetector.from_checkpoint(path, name=name, device=device)
-    if path.suffix in (".pt", ".pth"):
-        return YoloDetector.from_ultralytics(path, name=name, device=device, trust=trust)
-    raise ModelError(f"{path} is not a detector checkpoint: it should end in .safetensors (MyoScarSeg) or .pt (ultralytics).")
+    if path.suffix not in (".safetensors", ".pt", ".pth"):
+        raise ModelError(f"{path} is not a detector checkpoint: it should end in .safetensors (MyoScarSeg) or .pt (ultralytics).")
+    return YoloDetector.load(path, name=name, device=device, trust=trust)
 
 
 def _locate(name_or_path: str | Path | None) -> tuple[Path, str]:
     """File and name of a detector."""
-    from MyoScarSegLib import models
 
     if name_or_path is None:
         name_or_path = models.DEFAULT_DETECTOR

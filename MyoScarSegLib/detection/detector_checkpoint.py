@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.detection.architecture import build_network
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.safetensors_header import read_header
 from MyoScarSegLib.study.normalization import NORMALIZATION, Normalization
 from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.json_fields import Limits, Share, read, to_json
@@ -97,15 +99,8 @@ def read_record(path: Path) -> DetectorRecord:
     Raises:
         ModelError: it is no detector of MyoScarSeg, damaged, or made for another normalization.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is not a readable safetensors file ({error}). Get it again.") from error
-    try:
-        document = json.loads(metadata[_KEY])
+        document = json.loads(read_header(path).metadata[_KEY])
         if not isinstance(document, dict):
             raise TypeError("its record is not an object")
     except KeyError as error:
@@ -134,8 +129,6 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, DetectorRecord]:
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
-
-    from MyoScarSegLib.detection.architecture import build_network
 
     record = read_record(path)
     network = build_network(record.architecture, channels=record.channels, classes=len(record.classes))

@@ -7,21 +7,22 @@ from __future__ import annotations
 import importlib
 import pickle
 import re
-import struct
 import threading
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.detection.detector_checkpoint import check_finite
+from MyoScarSegLib.detection.detector_checkpoint import DetectorRecord, check_finite
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.trust import numbers_in_pickles, opens_pickles_safely
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 if TYPE_CHECKING:
     from torch import nn
 
 PREPROCESSING = "ultralytics"
+_CONFIDENCE, _IOU = 0.25, 0.7
+"""What ultralytics' own prediction uses."""
 #: Networks for another task may be opened, too, to be refused for what they are.
 _NETWORKS = re.compile(
     r"ultralytics\.nn\.tasks\.(?:Detection|Segmentation|Pose|OBB|Classification|World|RTDETRDetection|YOLOE)Model"
@@ -34,30 +35,13 @@ _NAMESPACES = (
     "ultralytics.yolo.utils.IterableSimpleNamespace",
     "types.SimpleNamespace",
 )
-_OLDEST_SAFE_TORCH = (2, 6)
 # torch keeps its allow-list per process.
 _lock = threading.Lock()
 
 
-@dataclass(frozen=True)
-class ForeignDetector:
-    """A loaded ultralytics detector.
-
-    Attributes:
-        network: on the CPU, in evaluation mode and single precision.
-        classes: names, in the order of the network's classes.
-        image_size: longest side of the input that it was trained with, pixels.
-        channels: of the input.
-    """
-
-    network: nn.Module
-    classes: tuple[str, ...]
-    image_size: int
-    channels: int
-
-
-def load_ultralytics(path: Path, *, trusted: bool = False) -> ForeignDetector:
-    """Load an ultralytics checkpoint of the task detect.
+def load_ultralytics(path: Path, *, trusted: bool = False) -> tuple[nn.Module, DetectorRecord]:
+    """The network of an ultralytics checkpoint of the task detect, on the CPU, in evaluation mode and single precision, and what
+    is known of it.
 
     The restricted way is always tried first; only a ``trusted`` file that it refuses is unpickled in full.
 
@@ -84,23 +68,24 @@ class _Refused(Exception):
 def _load_restricted(path: Path) -> Any:
     import torch
 
-    version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
-    if version < _OLDEST_SAFE_TORCH:
+    if not opens_pickles_safely():
         raise _Refused(f"torch {torch.__version__} cannot open a pickle safely (version 2.6 and newer can)")
     if not zipfile.is_zipfile(path):
         # Also what a truncated file looks like: a zip archive's directory is at its end.
         if path.open("rb").read(2) == b"PK":
             raise ModelError(f"{path} is truncated or damaged. Get it again.")
         raise _Refused("it is not in torch's zip format, and other pickles cannot be opened safely")
+    numbers = numbers_in_pickles()
     try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+        with _lock, torch.serialization.safe_globals(numbers):
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
     except Exception as error:  # a hostile file may break torch's scan in any way; whatever it is, the file stays closed
         raise _Refused(f"its list of contents cannot be read ({error})") from error
     stand_ins = {name: _stand_in(name) for name in names}
     refused = sorted(name for name, stand_in in stand_ins.items() if stand_in is None)
     if refused:
         raise _Refused(f"it refers to {', '.join(refused)}, which no detector needs")
-    with _lock, torch.serialization.safe_globals([(stand_in, name) for name, stand_in in stand_ins.items()]):
+    with _lock, torch.serialization.safe_globals([*numbers, *((stand_in, name) for name, stand_in in stand_ins.items())]):
         try:
             document = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
@@ -130,10 +115,6 @@ def _stand_in(name: str) -> Any:
         return type(name.rpartition(".")[2], (_Inert,), {})
     if _PATHS.fullmatch(name):
         return _path_text
-    if name == "numpy.dtype" or re.fullmatch(r"numpy\.dtypes\.[A-Za-z0-9]+DType", name):
-        return _NumberType
-    if name in ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"):
-        return _number
     real = _layer(name)
     # A subclass that cannot be called: an object's class and attributes are restored, but no constructor runs, because
     # those of ultralytics evaluate text.
@@ -168,26 +149,6 @@ class _Namespace:
     """Settings: attributes only."""
 
 
-class _NumberType:
-    """A numpy number type; its code is checked when a number is read."""
-
-    def __init__(self, code: str = "", *others: Any) -> None:
-        self.code = code
-        self.order = "<"
-
-    def __setstate__(self, state: Any) -> None:
-        self.order = ">" if isinstance(state, tuple) and len(state) > 1 and state[1] == ">" else "<"
-
-
-def _number(number_type: Any = None, data: Any = b"") -> float | int | bool:
-    formats = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "u1": "B", "b1": "?"}
-    code = formats.get(getattr(number_type, "code", ""))
-    if code is None or not isinstance(data, bytes):
-        raise pickle.UnpicklingError("a numpy scalar that is no number")
-    value: float | int | bool = struct.unpack(number_type.order + code, data)[0]
-    return value
-
-
 def _path_text(*parts: Any) -> str:
     return "/".join(str(part) for part in parts)
 
@@ -210,7 +171,7 @@ def _make_real(value: Any) -> None:
             item.__class__ = type(item)._real_class
 
 
-def _detector_of(document: Any, path: Path) -> ForeignDetector:
+def _detector_of(document: Any, path: Path) -> tuple[nn.Module, DetectorRecord]:
     from torch import nn
     from ultralytics.nn.modules import head as heads
     from ultralytics.nn.tasks import DetectionModel
@@ -247,7 +208,8 @@ def _detector_of(document: Any, path: Path) -> ForeignDetector:
         raise ModelError(f"{path} takes {first.in_channels} channels; this program gives a detector one slice.")
     check_finite(network.state_dict(), path)
     _modernise(network)
-    return ForeignDetector(network, tuple(str(name) for name in names), size, first.in_channels)
+    classes = tuple(str(name) for name in names)
+    return network, DetectorRecord("yolo", classes, size, _CONFIDENCE, _IOU, channels=first.in_channels)
 
 
 def _modernise(network: Any) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib import models
 from MyoScarSegLib.detection import foreign
 from MyoScarSegLib.detection.detector import SCAR_ONLY
-from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, SecondLook, load_checkpoint
+from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, DetectorRecord, load_checkpoint
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.study.frame import Frame
@@ -31,10 +31,17 @@ _BATCH = 16
 slice's boxes would change in the seventh digit with the slices beside it."""
 _MOST_BOXES = 50
 _VENTRICLE = "lv"
-_FOREIGN_CONFIDENCE = 0.25
-_FOREIGN_IOU = 0.7
 _FOREIGN_PADDING = 114 / 255
-"""What ultralytics' own prediction uses and its checkpoints are trained for."""
+"""What ultralytics' checkpoints are trained for."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A slice as the network sees it: its index, its normalized values, and where it lies in the input."""
+
+    index: int
+    values: np.ndarray
+    frame: Frame
 
 
 class YoloDetector:
@@ -44,30 +51,14 @@ class YoloDetector:
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        *,
-        name: str,
-        checksum: str,
-        preprocessing: str,
-        image_size: int,
-        class_names: Sequence[str],
-        confidence: float,
-        iou: float,
-        channels: int = 1,
-        second_look: SecondLook | None = None,
-        device: str = "auto",
+        self, network: nn.Module, record: DetectorRecord, *, name: str, checksum: str, preprocessing: str, device: str = "auto"
     ) -> None:
-        """Take over a network; see :meth:`from_checkpoint` and :meth:`from_ultralytics` for files.
+        """Take over a network; see :meth:`load` for files.
 
         Args:
             network: on the CPU, in evaluation mode; it is fused and moved.
-            name, checksum, preprocessing, confidence: as in ``Detector``.
-            image_size: longest side of the input, pixels.
-            class_names: its classes as its checkpoint names them.
-            iou: own overlap threshold.
-            channels: of the input; the slice is repeated.
-            second_look: where scar is found in a second look at the heart.
+            record: what its checkpoint says of it.
+            name, checksum, preprocessing: as in ``Detector``.
             device: as in ``load_detector``.
         """
         import torch
@@ -75,16 +66,13 @@ class YoloDetector:
         self.name = name
         self.checksum = checksum
         self.preprocessing = preprocessing
-        self.image_size = image_size
-        self.class_names = tuple(class_names)
+        self.record = record
         # A foreign detector of a single class, whatever its name, is one for scar: nobody loads another kind here.
-        sole = preprocessing == foreign.PREPROCESSING and len(self.class_names) == 1
-        self.labels = SCAR_ONLY if sole else tuple(label.lower() for label in self.class_names)
-        self.confidence = confidence
-        self.iou = iou
+        self._foreign = preprocessing == foreign.PREPROCESSING
+        sole = self._foreign and len(record.classes) == 1
+        self.labels = SCAR_ONLY if sole else tuple(label.lower() for label in record.classes)
+        self.confidence = record.confidence
         self.device = resolve_device(device)
-        self._channels = channels
-        self._second_look = second_look
         fused: Any = network
         self.slices_at_once = 1 if self.device.type == "cpu" else _BATCH
         self._stride = int(fused.stride.max())
@@ -93,57 +81,24 @@ class YoloDetector:
         self._lock = threading.Lock()
 
     @classmethod
-    def from_checkpoint(cls, path: Path, *, name: str, device: str = "auto") -> YoloDetector:
-        """Load MyoScarSeg's own checkpoint.
+    def load(cls, path: Path, *, name: str, device: str = "auto", trust: bool = False) -> YoloDetector:
+        """Load MyoScarSeg's own checkpoint (``.safetensors``) or one of ultralytics of the task detect.
+
+        The latter is unpickled in full only with ``trust``, or if its checksum is published in the registry or was trusted once.
 
         Raises:
-            ModelError: it is none, damaged, or made for another normalization.
+            ModelError: it is refused, damaged, made for another normalization, or no detector.
         """
-        from MyoScarSegLib.models import checksum_of
-
-        network, record = load_checkpoint(path)
-        return cls(
-            network,
-            name=name,
-            checksum=checksum_of(path),
-            preprocessing=PREPROCESSING,
-            image_size=record.image_size,
-            class_names=record.classes,
-            confidence=record.confidence,
-            iou=record.iou,
-            channels=record.channels,
-            second_look=record.second_look,
-            device=device,
-        )
-
-    @classmethod
-    def from_ultralytics(cls, path: Path, *, name: str, device: str = "auto", trust: bool = False) -> YoloDetector:
-        """Load an ultralytics checkpoint of the task detect.
-
-        It is unpickled in full only with ``trust``, or if its checksum is published in the registry or was trusted before.
-
-        Raises:
-            ModelError: it is refused, damaged, or no detector.
-        """
-        from MyoScarSegLib import models
 
         checksum = models.checksum_of(path)
-        known = models.registry().identify(path)
-        # Only a published checksum vouches for a file; one recorded at its first use says no more than that it is the same.
-        trusted = trust or models.is_trusted(checksum) or (known is not None and known.pinned)
-        loaded = foreign.load_ultralytics(path, trusted=trusted)
-        return cls(
-            loaded.network,
-            name=name,
-            checksum=checksum,
-            preprocessing=foreign.PREPROCESSING,
-            image_size=loaded.image_size,
-            class_names=loaded.classes,
-            confidence=_FOREIGN_CONFIDENCE,
-            iou=_FOREIGN_IOU,
-            channels=loaded.channels,
-            device=device,
-        )
+        if path.suffix == ".safetensors":
+            preprocessing, (network, record) = PREPROCESSING, load_checkpoint(path)
+        else:
+            known = models.registry().identify(path)
+            # Only a published checksum vouches for a file; one recorded at its first use says no more than that it is the same.
+            trusted = trust or models.is_trusted(checksum) or (known is not None and known.pinned)
+            preprocessing, (network, record) = foreign.PREPROCESSING, foreign.load_ultralytics(path, trusted=trusted)
+        return cls(network, record, name=name, checksum=checksum, preprocessing=preprocessing, device=device)
 
     def detect_many(
         self,
@@ -165,62 +120,43 @@ class YoloDetector:
         for index, image in zip(indices, images, strict=True):
             _check_slice(image, index)
         images = [quieted(image) for image in images]
-        look = self._second_look
-        first_labels = wanted
-        if look is not None and SCAR_ONLY[0] in wanted.values():
-            ventricle = self.labels.index(_VENTRICLE)
-            first_labels = {**wanted, ventricle: _VENTRICLE}
-            del first_labels[self.labels.index(SCAR_ONLY[0])]
-        frames = [self._frame((image.shape[0], image.shape[1]), pixel_spacing_mm) for image in images]
-        least = confidence if first_labels is wanted or look is None else min(confidence, look.confidence)
-        found = self._look(images, [normalize] * len(images), frames, indices, first_labels, least)
-        if look is None or first_labels is wanted:
-            return found
-        hearts = [next((b for b in boxes if b.label == _VENTRICLE and _at_least(b, look.confidence)), None) for boxes in found]
-        again = [n for n, heart in enumerate(hearts) if heart is not None]
-        regions = [_region(hearts[n], look.margin, pixel_spacing_mm) for n in again]
-        scars = self._look(
-            [images[n] for n in again],
-            [partial(_normalize_region, region=region) for region in regions],
-            [
-                (
-                    Frame.fit(images[n].shape, (look.size, look.size), region=region, pixel_spacing_mm=pixel_spacing_mm),
-                    (0, 0),
-                )
-                for n, region in zip(again, regions, strict=True)
-            ],
-            [indices[n] for n in again],
-            {self.labels.index(SCAR_ONLY[0]): SCAR_ONLY[0]},
-            confidence,
-        )
+        slices = [
+            _Seen(index, normalize(image), self._frame((image.shape[0], image.shape[1]), pixel_spacing_mm))
+            for index, image in zip(indices, images, strict=True)
+        ]
+        look, scar = self.record.second_look, SCAR_ONLY[0]
+        if look is None or scar not in labels:
+            return self._look(slices, wanted, confidence)
+        first = {**wanted, self.labels.index(_VENTRICLE): _VENTRICLE}
+        del first[self.labels.index(scar)]
+        found = self._look(slices, first, min(confidence, look.confidence))
+        again: dict[int, _Seen] = {}
+        for n, boxes in enumerate(found):
+            heart = next((b for b in boxes if b.label == _VENTRICLE and _at_least(b, look.confidence)), None)
+            if heart is not None:
+                region = _region(heart, look.margin, pixel_spacing_mm)
+                frame = Frame.fit(images[n].shape, (look.size, look.size), region=region, pixel_spacing_mm=pixel_spacing_mm)
+                again[n] = _Seen(indices[n], _normalize_region(images[n], region), frame)
+        scars = self._look(list(again.values()), {self.labels.index(scar): scar}, confidence)
         found = [[b for b in boxes if b.label in labels and _at_least(b, confidence)] for boxes in found]
         for n, boxes in zip(again, scars, strict=True):
             found[n] = sorted(found[n] + boxes, key=lambda b: -(b.confidence or 0.0))
         return found
 
-    def _look(
-        self,
-        images: Sequence[np.ndarray],
-        normalizers: Sequence[Callable[[np.ndarray], np.ndarray]],
-        frames: Sequence[tuple[Frame, tuple[int, int]]],
-        indices: Sequence[int],
-        wanted: dict[int, str],
-        confidence: float,
-    ) -> list[list[Box]]:
-        """Run the network on each slice in its frame, frames of one size together."""
-        found: list[list[Box]] = [[] for _ in images]
+    def _look(self, slices: Sequence[_Seen], wanted: dict[int, str], confidence: float) -> list[list[Box]]:
+        """Run the network on each slice, frames of one size together."""
+        found: list[list[Box]] = [[] for _ in slices]
         by_size: dict[tuple[int, int], list[int]] = {}
-        for number, (frame, _) in enumerate(frames):
-            by_size.setdefault(frame.size, []).append(number)
+        for number, seen in enumerate(slices):
+            by_size.setdefault(seen.frame.size, []).append(number)
         for numbers in by_size.values():
             for first in range(0, len(numbers), self.slices_at_once):
                 chosen = numbers[first : first + self.slices_at_once]
-                inputs = [self._input(normalizers[n](images[n]), *frames[n]) for n in chosen]
-                batch = self._torch_batch(inputs)
+                batch = self._batch([slices[n] for n in chosen])
                 with self._lock:
-                    results = _predict(self._network, batch, confidence, self.iou, sorted(wanted))
+                    results = _predict(self._network, batch, confidence, self.record.iou, sorted(wanted))
                 for number, result in zip(chosen, results, strict=True):
-                    found[number] = self._boxes(result.numpy(), *frames[number], indices[number], wanted)
+                    found[number] = self._boxes(result.numpy(), slices[number], wanted)
         return found
 
     def _classes(self, labels: Sequence[str]) -> dict[int, str]:
@@ -231,49 +167,45 @@ class YoloDetector:
             raise ModelError(f"The detector {self.name} finds {known}; it cannot look for {', '.join(unknown) or 'nothing'}.")
         return {self.labels.index(label): label for label in labels}
 
-    def _frame(self, shape: tuple[int, int], pixel_spacing_mm: tuple[float, float] | None) -> tuple[Frame, tuple[int, int]]:
-        """Where the slice lies in the input, and its shift ``(right, down)`` from the top left corner."""
-        side = (self.image_size, self.image_size)
-        if self.preprocessing == PREPROCESSING:
-            frame = Frame.fit(shape, side, pixel_spacing_mm=pixel_spacing_mm)
-        else:
-            frame = Frame.fit(shape, side)
+    def _frame(self, shape: tuple[int, int], pixel_spacing_mm: tuple[float, float] | None) -> Frame:
+        """Where the slice lies in the input."""
+        side = (self.record.image_size, self.record.image_size)
+        frame = Frame.fit(shape, side, pixel_spacing_mm=None if self._foreign else pixel_spacing_mm)
         rows, columns = (-(-length // self._stride) * self._stride for length in frame.content)
-        shift = (0, 0)
-        if self.preprocessing == foreign.PREPROCESSING:
-            shift = ((columns - frame.content[1]) // 2, (rows - frame.content[0]) // 2)
-        return replace(frame, size=(rows, columns)), shift
+        return replace(frame, size=(rows, columns))
 
-    def _input(self, normalized: np.ndarray, frame: Frame, shift: tuple[int, int]) -> torch.Tensor:
+    def _shift(self, frame: Frame) -> tuple[int, int]:
+        """``(right, down)``: how far from the top left corner the slice lies, which is in the middle for a foreign network."""
+        if not self._foreign:
+            return 0, 0
+        return (frame.size[1] - frame.content[1]) // 2, (frame.size[0] - frame.content[0]) // 2
+
+    def _batch(self, slices: Sequence[_Seen]) -> torch.Tensor:
+        """The network's input ``[slices, channels, rows, columns]``."""
         import torch
 
-        values = frame.image_to_input(normalized)
-        if self.preprocessing != foreign.PREPROCESSING:
-            return values
-        right, down = shift
-        rows, columns = frame.content
-        padded = torch.full_like(values, _FOREIGN_PADDING)
-        padded[down : down + rows, right : right + columns] = values[:rows, :columns]
-        return padded
-
-    def _torch_batch(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
-        import torch
-
-        batch = torch.stack(list(inputs))[:, None].expand(-1, self._channels, -1, -1)
+        inputs = []
+        for seen in slices:
+            values = seen.frame.image_to_input(seen.values)
+            if self._foreign:
+                (right, down), (rows, columns) = self._shift(seen.frame), seen.frame.content
+                padded = torch.full_like(values, _FOREIGN_PADDING)
+                padded[down : down + rows, right : right + columns] = values[:rows, :columns]
+                values = padded
+            inputs.append(values)
+        batch = torch.stack(inputs)[:, None].expand(-1, self.record.channels, -1, -1)
         return batch.to(self.device).contiguous(memory_format=torch.channels_last)
 
-    def _boxes(
-        self, result: np.ndarray, frame: Frame, shift: tuple[int, int], slice_index: int, wanted: dict[int, str]
-    ) -> list[Box]:
-        rows, columns = frame.shape
+    def _boxes(self, result: np.ndarray, seen: _Seen, wanted: dict[int, str]) -> list[Box]:
+        (rows, columns), shift = seen.frame.shape, self._shift(seen.frame)
         boxes = []
         for row in result:
             corners = row[:4].astype(np.float64) - (*shift, *shift)
-            x0, y0, x1, y1 = frame.box_to_native(tuple(corners)).tolist()
+            x0, y0, x1, y1 = seen.frame.box_to_native(tuple(corners)).tolist()
             x0, x1 = (min(max(x, 0.0), float(columns)) for x in (x0, x1))
             y0, y1 = (min(max(y, 0.0), float(rows)) for y in (y0, y1))
             if x1 > x0 and y1 > y0:
-                boxes.append(Box(slice_index, x0, y0, x1, y1, wanted[int(row[5])], float(row[4]), self.name))
+                boxes.append(Box(seen.index, x0, y0, x1, y1, wanted[int(row[5])], float(row[4]), self.name))
         return boxes
 
 
@@ -315,9 +247,8 @@ def _at_least(box: Box, confidence: float) -> bool:
     return box.confidence is not None and box.confidence > confidence
 
 
-def _region(heart: Box | None, margin: float, pixel_spacing_mm: tuple[float, float] | None) -> tuple[int, int, int, int]:
+def _region(heart: Box, margin: float, pixel_spacing_mm: tuple[float, float] | None) -> tuple[int, int, int, int]:
     """The region around the ventricle that is square in millimetres, in whole native pixels; it may reach beyond the slice."""
-    assert heart is not None  # noqa: S101 - only slices with a heart are looked at again
     row_mm, column_mm = pixel_spacing_mm or (1.0, 1.0)
     side = margin * max((heart.x1 - heart.x0) * column_mm, (heart.y1 - heart.y0) * row_mm)
     width, height = max(2, round(side / column_mm)), max(2, round(side / row_mm))
@@ -325,7 +256,7 @@ def _region(heart: Box | None, margin: float, pixel_spacing_mm: tuple[float, flo
     return x0, y0, x0 + width, y0 + height
 
 
-def _normalize_region(image: np.ndarray, *, region: tuple[int, int, int, int]) -> np.ndarray:
+def _normalize_region(image: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:
     """The slice with the region normalized by itself, and 0 elsewhere."""
     x0, y0, x1, y1 = region
     inside = np.s_[max(y0, 0) : y1, max(x0, 0) : x1]

@@ -6,7 +6,7 @@ The worker has the voxels of the study. Of the patient only what a report is to 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from MyoScarSegLib.quantification.aha import InsertionPoints, Level
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import Result, SliceMasks
 from MyoScarSegLib.study.study import Geometry, Study
-from MyoScarSegLib.utils.json_fields import to_json
+from MyoScarSegLib.utils.json_fields import field_types, to_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class BurdenJob:
     ventricle: Ventricle | None = None
     no_reflow: np.ndarray | None = None
     insertions: InsertionPoints | None = None
-    levels: Mapping[int, Any] | None = None
+    levels: Mapping[int, Level] | None = None
     patient: Mapping[str, str] = field(default_factory=dict)
     reader_s: float | None = None
     images: tuple[str, ...] | None = None
@@ -51,12 +51,12 @@ class BurdenJob:
     remote: np.ndarray | None = None
 
 
-_OF_JOB = [field.name for field in fields(BurdenJob) if field.name != "result"]
+_OF_JOB = {name: kind for name, kind in field_types(BurdenJob).items() if name != "result"}
 
 
 @dataclass(frozen=True, eq=False)
 class _Sent:
-    """What travels of a job, each as study, result or job have it."""
+    """What travels of a job's study and result, each as these have it; the job's own fields come beside."""
 
     case: str
     file_axes: tuple[int, int, int]
@@ -68,15 +68,6 @@ class _Sent:
     boxes: tuple[Box, ...]
     points: tuple[Point, ...]
     painted: tuple[int, ...]
-    ventricle: Ventricle | None
-    no_reflow: np.ndarray | None
-    insertions: InsertionPoints | None
-    levels: Mapping[int, Level] | None
-    patient: Mapping[str, str]
-    reader_s: float | None
-    images: tuple[str, ...] | None
-    pseudonym: str | bool
-    remote: np.ndarray | None
 
 
 def burden_message(job: BurdenJob) -> dict[str, Any]:
@@ -84,10 +75,9 @@ def burden_message(job: BurdenJob) -> dict[str, Any]:
     result, study = job.result, job.result.study
     sent = _Sent(
         study.case, study.file_axes, study.notes, study.geometry, masks_of(result), result.mask, result.threshold, result.boxes,
-        result.points, result.painted, **{name: getattr(job, name) for name in _OF_JOB},
+        result.points, result.painted,
     )  # fmt: skip
-    message: dict[str, Any] = to_json(sent)
-    return message
+    return {**to_json(sent), **{name: to_json(getattr(job, name)) for name in _OF_JOB}}
 
 
 def burden_job_of(message: Mapping[str, Any], study: Study) -> BurdenJob:
@@ -100,4 +90,4 @@ def burden_job_of(message: Mapping[str, Any], study: Study) -> BurdenJob:
     study = replace(study, case=sent.case, notes=sent.notes, geometry=sent.geometry, file_axes=sent.file_axes)
     shown = {"drawn": sent.drawn, "painted": sent.painted}
     result = with_masks(sent.masks, study, sent.boxes, sent.points, sent.threshold, **shown)
-    return BurdenJob(result, **{name: getattr(sent, name) for name in _OF_JOB})
+    return BurdenJob(result, **{name: read_message(kind, message.get(name)) for name, kind in _OF_JOB.items()})

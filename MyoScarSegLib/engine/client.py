@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.engine.burden_messages import BurdenJob, burden_message
-from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.messages import error_of, proposals_of, read_message, study_message, with_masks
 from MyoScarSegLib.engine.protocol import ProtocolError
 from MyoScarSegLib.engine.request import Request
@@ -36,6 +35,7 @@ from MyoScarSegLib.engine.worker_process import (
     Timeouts,
     WorkerProcess,
 )
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, Encoded, ProposedVentricle, SliceMasks, check_threshold, slices_of

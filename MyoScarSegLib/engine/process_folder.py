@@ -6,12 +6,16 @@ import itertools
 import os
 from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from MyoScarSegLib.batch.cluster import ClusterChoice, segment_on_cluster
+from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.finding import study_inputs
 from MyoScarSegLib.batch.job import Job, Outcome
-from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.batch.runner import segment_all
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.result import DEFAULT_THRESHOLD
 from MyoScarSegLib.utils.background_task import BackgroundTask, serve
@@ -55,8 +59,6 @@ def folder_task(
 
 
 def _segment_folder(job: dict[str, Any], progress: Progress, cancel: CancelToken) -> list[dict[str, str]]:
-    from MyoScarSegLib.batch.cohort import Cohort
-    from MyoScarSegLib.batch.runner import segment_all
 
     settings, todo = EngineSettings.from_json(job["settings"]), read(Job, job["job"], EngineError, "The job")
     with Cohort(todo.out).alone() if todo.resume else nullcontext():
@@ -68,23 +70,14 @@ def _segment_folder(job: dict[str, Any], progress: Progress, cancel: CancelToken
 
 
 def _by_workers(job: Job, settings: EngineSettings, workers: int, progress: Progress, cancel: CancelToken) -> list[Outcome]:
-    from MyoScarSegLib.batch.cluster import ClusterChoice, segment_on_cluster
-    from MyoScarSegLib.batch.networks_choice import NetworksChoice
 
-    networks = NetworksChoice(
-        detector=settings.detector,
-        segmenter=settings.segmenter,
-        device=settings.device,
-        confidence=settings.confidence,
-        trust=settings.trust,
-        threads=settings.threads or max(1, (os.cpu_count() or 1) // workers),
-    )
+    settings = replace(settings, threads=settings.threads or max(1, (os.cpu_count() or 1) // workers))
     number = itertools.count(1)
 
     def ended(outcome: Outcome) -> None:
         progress(next(number), len(job.inputs), f"{outcome.case}: {outcome.status}")
 
-    return segment_on_cluster(job, networks, ClusterChoice(workers), cancel=cancel, ended=ended)
+    return segment_on_cluster(job, settings, ClusterChoice(workers), cancel=cancel, ended=ended)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.task import Task
 
 if TYPE_CHECKING:
     from MyoScarSegLib.engine.client import Engine
-    from MyoScarSegLib.study.study import Study
 
 
 class Request(Task):

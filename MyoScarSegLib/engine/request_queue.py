@@ -5,16 +5,35 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from MyoScarSegLib.result import Encoded
 from MyoScarSegLib.utils.progress import CancelToken
 
-#: Small answers that somebody waits for come first, what nobody waits for last.
-PRIORITY = {
-    "models": 0, "segment": 1, "picture": 1, "propose": 2, "suggest": 2, "ventricle": 2, "report": 2, "device_test": 3,
-    "encode": 4,
-}  # fmt: skip
+
+class Kind(NamedTuple):
+    """What can be asked.
+
+    Attributes:
+        turn: small answers that somebody waits for come first, what nobody waits for last.
+        words: for a sentence.
+    """
+
+    turn: int
+    words: str
+
+
+KINDS = {
+    "models": Kind(0, "Looking for models"),
+    "segment": Kind(1, "Segmenting"),
+    "picture": Kind(1, "Drawing a picture"),
+    "propose": Kind(2, "Proposing boxes"),
+    "suggest": Kind(2, "Suggesting boxes"),
+    "ventricle": Kind(2, "Looking for the wall"),
+    "report": Kind(2, "Writing the report"),
+    "device_test": Kind(3, "The device test"),
+    "encode": Kind(4, "Encoding"),
+}
 
 
 @dataclass
@@ -23,7 +42,7 @@ class Asked:
 
     Attributes:
         id: number that the client gave.
-        what: one of :data:`PRIORITY`.
+        what: one of :data:`KINDS`.
         key: of the study; empty where there is none.
         fields: the rest of the request.
         token: set when the client cancels.
@@ -67,7 +86,7 @@ class RequestQueue:
             self._at = None
             while not self._waiting:
                 self._changed.wait()
-            asked = min(self._waiting, key=lambda asked: PRIORITY[asked.what])  # the first of those alike
+            asked = min(self._waiting, key=lambda asked: KINDS[asked.what].turn)  # the first of those alike
             self._waiting.remove(asked)
             self._at = asked
             return asked

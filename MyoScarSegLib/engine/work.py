@@ -14,9 +14,9 @@ import numpy as np
 
 from MyoScarSegLib.engine.burden_messages import burden_job_of
 from MyoScarSegLib.engine.burden_work import draw_picture, write_report_of
-from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.messages import masks_of, proposals_message, read_message
 from MyoScarSegLib.engine.request_queue import Asked, RequestQueue
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError, ModelError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.study.study import Study
@@ -71,21 +71,15 @@ class Work:
             raise EngineError("The study was closed before its turn came.")
         if asked.what == "encode":
             return self._encode(asked, study, queue, report)
-        if asked.what == "propose":
-            return self._propose(asked, study, report)
-        if asked.what == "suggest":
-            return self._suggest(asked, study, report)
-        if asked.what == "ventricle":
-            return self._ventricle(asked, study, report)
-        if asked.what == "picture":
-            job = burden_job_of(asked.fields["job"], study)
-            png = draw_picture(job, str(asked.fields["name"]), int(asked.fields["width_px"]))
-            return {"png": np.frombuffer(png, dtype=np.uint8)}
-        if asked.what == "report":
-            report(0, 1, "Writing the report")
-            job = burden_job_of(asked.fields["job"], study)
-            return {"value": str(write_report_of(job, Path(asked.fields["folder"])))}
-        return self._segment(asked, study, report)
+        verbs = {
+            "propose": self._propose,
+            "suggest": self._suggest,
+            "segment": self._segment,
+            "ventricle": self._ventricle,
+            "picture": self._picture,
+            "report": self._report,
+        }
+        return verbs[asked.what](asked, study, report)
 
     def facts(self) -> dict[str, Any]:
         """What is loaded now; quick, and safe to ask from another thread."""
@@ -146,6 +140,15 @@ class Work:
         _raise_if_none_went_well(result.failed_slices, len(result.failed_slices) + len(result.scores))
         answer: dict[str, Any] = to_json(masks_of(result))
         return answer
+
+    def _picture(self, asked: Asked, study: Study, report: Progress) -> dict[str, Any]:
+        job = burden_job_of(asked.fields["job"], study)
+        png = draw_picture(job, str(asked.fields["name"]), int(asked.fields["width_px"]))
+        return {"png": np.frombuffer(png, dtype=np.uint8)}
+
+    def _report(self, asked: Asked, study: Study, report: Progress) -> dict[str, Any]:
+        report(0, 1, "Writing the report")
+        return {"value": str(write_report_of(burden_job_of(asked.fields["job"], study), Path(asked.fields["folder"])))}
 
     # ------------------------------------------------------------------ models
 

@@ -20,13 +20,14 @@ from typing import Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine import protocol
-from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.messages import read_message
 from MyoScarSegLib.engine.protocol import FrameReader, ProtocolError
-from MyoScarSegLib.engine.request_queue import PRIORITY, Asked, RequestQueue
+from MyoScarSegLib.engine.request_queue import KINDS, Asked, RequestQueue
 from MyoScarSegLib.engine.work import Work
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.device import is_out_of_memory
 
 HEARTBEAT_S = 0.5
 """Seconds between signs of life: several within the shortest silence that ends a worker."""
@@ -113,7 +114,7 @@ class Worker:
         kind = fields.get("type")
         if kind == "request":
             what = str(fields["what"])
-            if what not in PRIORITY:
+            if what not in KINDS:
                 raise ProtocolError(f"unknown request {what!r}")
             asked = Asked(int(fields["id"]), what, str(fields.get("key", "")), fields)
             asked.left = [int(k) for k in fields.get("slices", ())]
@@ -192,14 +193,8 @@ def _private_pipes() -> tuple[int, int]:
 
 
 def _sentence(asked: Asked, error: Exception) -> str:
-    from MyoScarSegLib.utils.device import is_out_of_memory
 
-    what = {
-        "encode": "Encoding", "propose": "Proposing boxes", "suggest": "Suggesting boxes", "segment": "Segmenting",
-        "ventricle": "Looking for the wall",
-        "picture": "Drawing a picture", "report": "Writing the report",
-        "models": "Looking for models", "device_test": "The device test",
-    }[asked.what]  # fmt: skip
+    what = KINDS[asked.what].words
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "?").partition(".")[0]
         return (

@@ -40,7 +40,7 @@ def read_header(path: Path) -> Header:
     Raises:
         ModelError: the file cannot be read, is cut off, or is of another format.
     """
-    not_one = f"{Path(path).name} is damaged, cut off, or not a safetensors file."
+    not_one = f"{Path(path).name} is damaged, cut off, or not a safetensors file. Get it again."
     try:
         with Path(path).open("rb") as file:
             size = file.seek(0, 2)

@@ -1,4 +1,6 @@
-"""Which files may be used: those that the user trusted by hand, and what a model without a published checksum was at first."""
+"""Which files may be used, and how far they may be opened: those that the user trusted by hand, what a model without a published
+checksum was at first, and pickles.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.entry import Sha256
@@ -14,6 +17,8 @@ from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.locks import locked
 
 _VERSION = 1
+_OLDEST_SAFE_TORCH = (2, 6)
+"""Before, a file could make torch's restricted unpickler run code (CVE-2025-32434)."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,24 @@ def trust(sha256: str, why: str) -> None:
         if sha256.lower() not in known:
             known[sha256.lower()] = {"why": why, "when": _now()}
             write_json(trust_file(), to_json(_Trusted(known), version=_VERSION))
+
+
+def opens_pickles_safely() -> bool:
+    """Whether this torch opens a file of tensors without running what else is in it."""
+    import torch
+
+    return tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2]) >= _OLDEST_SAFE_TORCH
+
+
+def numbers_in_pickles() -> list[Any]:
+    """What a scalar of numpy, such as a training checkpoint's best loss, is pickled with: no more than its type and bytes."""
+    import numpy as np
+
+    kinds = (np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.bool_)
+    core = np._core if hasattr(np, "_core") else np.core  # numpy 2, numpy 1
+    scalar = core.multiarray.scalar
+    aliases = [(scalar, f"numpy.{package}.multiarray.scalar") for package in ("core", "_core")]
+    return [np.dtype, *aliases, *{type(np.dtype(kind)) for kind in kinds}]
 
 
 def read_first_use(folder: Path) -> FirstUse | None:

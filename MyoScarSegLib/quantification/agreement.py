@@ -1,4 +1,4 @@
-"""How well two readings agree: two masks of one case, and two numbers of each case of a cohort.
+"""How well two readings of one number agree in a cohort, such as the mass of each case.
 
 ``a`` is the reading that is compared with (a reader, the first session), ``b`` the other; differences are b less a.
 """
@@ -12,9 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification.burden import scar_burden
-from MyoScarSegLib.quantification.overlap import dice, surface_distances
-from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.utils.words import counted
 
 LEAST_CASES = 10
@@ -27,27 +24,6 @@ _REPEATABILITY = 2.77
 _CHANCE = 0.05
 
 Interval = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class MaskAgreement:
-    """Two masks of one case. What needs spacing is None without it.
-
-    Attributes:
-        dice: over all voxels; 1 if both are empty.
-        both_empty: whether they are, so that such cases can be counted apart.
-        hd95_3d_mm: the larger of the two directed 95th percentiles in 3D; None if either is empty.
-        hd95_2d_mm: the same in each slice that has scar in both, their mean; None if no slice has.
-        mass_a_g, mass_b_g, mass_difference_g: b less a.
-    """
-
-    dice: float
-    both_empty: bool
-    hd95_3d_mm: float | None
-    hd95_2d_mm: float | None
-    mass_a_g: float | None
-    mass_b_g: float | None
-    mass_difference_g: float | None
 
 
 @dataclass(frozen=True)
@@ -130,31 +106,6 @@ class Agreement:
     within_sd: float
     cv_percent: float | None
     repeatability: float
-
-
-def compare(mask_a: np.ndarray, mask_b: np.ndarray, geometry: Geometry) -> MaskAgreement:
-    """Compare two masks of one case.
-
-    Args:
-        mask_a, mask_b: bool ``[k, j, i]``.
-        geometry: of both. In 3D an uneven stack counts as if its slices lay the median distance apart.
-
-    Raises:
-        StudyError: the shapes differ, or a mask is not boolean.
-    """
-    if mask_a.shape != mask_b.shape:
-        raise StudyError(f"The masks differ in shape: {mask_a.shape} and {mask_b.shape}.")
-    masses = [scar_burden(mask, geometry).mass_g for mask in (mask_a, mask_b)]
-    in_plane, extents = geometry.pixel_spacing_mm, geometry.slice_extents_mm(len(mask_a))
-    hd95_3d, hd95_2d = None, None
-    if in_plane is not None and extents is not None:
-        whole = surface_distances(mask_b, mask_a, (float(np.median(extents)), *in_plane))
-        slices = [surface_distances(b, a, in_plane) for a, b in zip(mask_a, mask_b, strict=True)]
-        found = [one.hd95_mm for one in slices if one is not None]
-        hd95_3d, hd95_2d = None if whole is None else whole.hd95_mm, float(np.mean(found)) if found else None
-    difference = None if masses[0] is None or masses[1] is None else masses[1] - masses[0]
-    empty = not mask_a.any() and not mask_b.any()
-    return MaskAgreement(dice(mask_b, mask_a), empty, hd95_3d, hd95_2d, masses[0], masses[1], difference)
 
 
 def agreement(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> Agreement:

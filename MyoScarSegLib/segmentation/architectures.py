@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 if TYPE_CHECKING:
     import torch
@@ -137,8 +138,6 @@ def _vit(state: Mapping[str, torch.Tensor], side: int) -> tuple[nn.Module, int]:
 def _tiny_vit(side: int) -> tuple[nn.Module, int]:
     """LiteMedSAM's encoder: ultralytics' TinyViT with a stem that keeps the resolution (two 1 x 1 convolutions of stride 1)."""
     from torch import nn
-
-    from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
     import_ultralytics()
     from ultralytics.models.sam.modules.tiny_encoder import TinyViT

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 _log = logging.getLogger(__name__)
+_ENDING = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class EmbeddingCache:
         with self._lock:
             self._hold(key.digest, embedding)
         if self.folder is not None:
-            self._write(key.digest, embedding)
+            self._write(self.folder, key.digest, embedding)
 
     def clear(self) -> None:
         """Drop what is in memory; what is on disk stays."""
@@ -118,30 +119,13 @@ class EmbeddingCache:
             _, dropped = self._held.popitem(last=False)
             self._bytes -= dropped.nbytes
 
-    def _files(self) -> list[tuple[Path, float, int]]:
-        """Path, time of last use and bytes of each embedding on disk, the longest unused first."""
-        if self.folder is None:
-            return []
-        files = []
-        for file in self.folder.glob("*.safetensors"):
-            try:
-                status = file.stat()
-            except OSError:  # another process has just removed it
-                continue
-            files.append((file, status.st_mtime, status.st_size))
-        return sorted(files, key=lambda file: file[1])
-
-    def _path(self, digest: str) -> Path:
-        assert self.folder is not None  # noqa: S101 (callers check)
-        return self.folder / f"{digest}.safetensors"
-
     def _read(self, digest: str) -> torch.Tensor | None:
-        if self.folder is None or not self._path(digest).is_file():
+        path = None if self.folder is None else self.folder / f"{digest}{_ENDING}"
+        if path is None or not path.is_file():
             return None
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        path = self._path(digest)
         try:
             embedding = load_file(str(path))["embedding"]
         except (SafetensorError, OSError, KeyError) as error:
@@ -152,13 +136,13 @@ class EmbeddingCache:
             path.touch()
         return embedding
 
-    def _write(self, digest: str, embedding: torch.Tensor) -> None:
+    def _write(self, folder: Path, digest: str, embedding: torch.Tensor) -> None:
         """A full or read-only disk costs speed, not the result: it is logged, and the memory cache goes on."""
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         try:
-            with atomic_path(self._path(digest)) as temporary:
+            with atomic_path(folder / f"{digest}{_ENDING}") as temporary:
                 try:
                     save_file({"embedding": embedding.contiguous()}, str(temporary))
                 except SafetensorError as error:  # how safetensors reports a full disk
@@ -172,13 +156,17 @@ class EmbeddingCache:
             if self._disk_bytes is not None:
                 self._disk_bytes += size
             if self._disk_bytes is None or self._disk_bytes > self.disk_budget_bytes:
-                self._disk_bytes = self._trim()
+                self._disk_bytes = self._trim(folder)
 
-    def _trim(self) -> int:
+    def _trim(self, folder: Path) -> int:
         """Remove the longest unused embeddings from an overfull disk store; returns the bytes that are left."""
-        files = self._files()
-        total = sum(size for _, _, size in files)
-        for file, _, size in files:
+        files = []
+        for file in folder.glob(f"*{_ENDING}"):
+            with contextlib.suppress(OSError):  # another process has just removed it
+                status = file.stat()
+                files.append((status.st_mtime, status.st_size, file))
+        total = sum(size for _, size, _ in files)
+        for _, size, file in sorted(files):
             if total <= self.disk_budget_bytes:
                 break
             _remove(file)

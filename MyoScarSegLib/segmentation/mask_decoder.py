@@ -6,7 +6,7 @@ any prompts go through together, and the same answer is computed from less:
 - A prompt has some ten tokens, an image hundreds of pixels or more. Where they attend to each other, the projections of the
   pixels are multiplied into those of the tokens first: ``q . (W x)`` is ``(q W) . x``, and the sum of ``a (W x)`` is ``W`` times
   the sum of ``a x``. What is the same for all pixels leaves a softmax over them as it is, and is left out.
-- Of the four masks only the first is drawn, and the last attention is computed for the tokens that are read.
+- Of the four masks only those are drawn that are asked for, and the last attention is computed for the tokens that are read.
 - Every weight is used once for all prompts together, so that its gradient is summed once, too; attention alone, which has no
   weights, sees tokens by prompt.
 - Where no previous mask is given, SAM adds the same vector to every pixel. It is kept apart in the first layer, so that no
@@ -40,6 +40,8 @@ def decode(
     boxes: Sequence[Sequence[float] | None],
     points: Sequence[np.ndarray],
     hints: Sequence[np.ndarray | None] | None = None,
+    *,
+    choose: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """SAM's logits and its own estimates of their overlap, for some prompts.
 
@@ -50,6 +52,7 @@ def decode(
         boxes: ``(x0, y0, x1, y1)`` of each prompt in pixel edges of the window, or None.
         points: ``[n, 3]`` of each prompt: x and y in pixel edges, and 1 for positive or 0.
         hints: logits ``[side, side]`` of each prompt's previous mask, or None.
+        choose: draw SAM's three masks for an ambiguous prompt, of which its own score chooses, instead of its one mask.
 
     Returns:
         Logits ``[prompts, side, side]``, and scores ``[prompts]``.
@@ -66,9 +69,12 @@ def decode(
     if any(hint is not None for hint in hints):
         pixels = pixels + _dense(encoder, [hints[n] for n in order], pixels)
         everywhere = None
-    mine, pixels = _attend(decoder.transformer, tokens, pixels, encoder.get_dense_pe(), everywhere)
-    logits = _draw(decoder, mine[:, 1], pixels, rows, columns)
-    scores = decoder.iou_prediction_head(mine[:, 0])[:, 0]
+    masks = range(1, 4) if choose else range(1)
+    mine, pixels = _attend(decoder.transformer, tokens, pixels, encoder.get_dense_pe(), everywhere, 1 + masks.stop)
+    logits = _draw(decoder, masks, mine[:, 1 + masks.start :], pixels, rows, columns)
+    scores = decoder.iou_prediction_head(mine[:, 0])[:, masks.start : masks.stop]
+    best, each = scores.argmax(1), torch.arange(len(scores), device=scores.device)
+    logits, scores = logits[each, best], scores[each, best]
     back = torch.tensor(np.argsort(order), device=features.device)
     logits, scores = logits[back], scores[back]
     side = tuple(encoder.input_image_size)
@@ -113,13 +119,13 @@ class _Tokens:
             prompt, token = prompt + prompts, token + prompts * length
         return parts
 
-    def first_two(self, values: torch.Tensor) -> torch.Tensor:
-        """``[2 * prompts, ...]``: of each prompt the tokens for the score and for the first mask."""
-        return torch.cat([part[0][:, :2].flatten(0, 1) for _, part in self.by_group(values)])
+    def first(self, values: torch.Tensor, count: int) -> torch.Tensor:
+        """``[count * prompts, ...]``: of each prompt the tokens for the score and for the first masks."""
+        return torch.cat([part[0][:, :count].flatten(0, 1) for _, part in self.by_group(values)])
 
-    def shortened(self) -> _Tokens:
-        """The same prompts with these two tokens alone."""
-        return _Tokens(self.first_two(self.values), [(sum(prompts for prompts, _ in self.groups), 2)])
+    def shortened(self, count: int) -> _Tokens:
+        """The same prompts with these tokens alone."""
+        return _Tokens(self.first(self.values, count), [(sum(prompts for prompts, _ in self.groups), count)])
 
 
 def _kinds(boxed: bool, clicked: np.ndarray) -> list[int]:
@@ -157,9 +163,9 @@ def _dense(encoder: Any, hints: list[np.ndarray | None], pixels: torch.Tensor) -
 
 
 def _attend(
-    transformer: Any, tokens: _Tokens, pixels: torch.Tensor, positions: torch.Tensor, everywhere: torch.Tensor | None
+    transformer: Any, tokens: _Tokens, pixels: torch.Tensor, positions: torch.Tensor, everywhere: torch.Tensor | None, read: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The tokens for score and first mask, ``[prompts, 2, channels]``, and the pixels, after all layers.
+    """The tokens for score and first masks, ``[prompts, read, channels]``, and the pixels, after all layers.
 
     Args:
         transformer: segment-anything's.
@@ -167,6 +173,7 @@ def _attend(
         pixels: ``[prompts, pixels, channels]``.
         positions: ``[1, channels, rows, columns]``, SAM's of the pixels.
         everywhere: ``[1, channels]`` still to be added to every pixel; None if nothing is.
+        read: how many of the tokens.
     """
     place = positions.flatten(2).transpose(1, 2)
     own = tokens.values
@@ -185,10 +192,10 @@ def _attend(
         change = _pixels_to_tokens(layer.cross_attn_image_to_token, tokens, placed, asking + own, asking, everywhere)
         pixels = layer.norm4(pixels + change)
         everywhere = None
-    few, asking = tokens.shortened(), tokens.first_two(asking)
+    few, asking = tokens.shortened(read), tokens.first(asking, read)
     attention = transformer.final_attn_token_to_image
     asking = asking + _tokens_to_pixels(attention, few, asking + few.values, pixels + place, pixels, None)
-    return transformer.norm_final_attn(asking).unflatten(0, (-1, 2)), pixels
+    return transformer.norm_final_attn(asking).unflatten(0, (-1, read)), pixels
 
 
 def _heads(attention: Any, projection: nn.Linear) -> torch.Tensor:
@@ -258,15 +265,17 @@ def _pixels_to_tokens(
     return torch.cat(found) + added
 
 
-def _draw(decoder: Any, mask_token: torch.Tensor, pixels: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """The first mask's logits, ``[prompts, 4 * rows, 4 * columns]``."""
+def _draw(
+    decoder: Any, masks: Sequence[int], mask_tokens: torch.Tensor, pixels: torch.Tensor, rows: int, columns: int
+) -> torch.Tensor:
+    """Logits of some masks, ``[prompts, masks, 4 * rows, 4 * columns]``."""
     first, norm, bend, second, bend_again = decoder.output_upscaling
     fine = _spread(first, pixels.flatten(0, 1)).reshape(-1, first.out_channels)
     fine = bend(functional.layer_norm(fine, (first.out_channels,), norm.weight, norm.bias, norm.eps))
     finest = bend_again(_spread(second, fine)).reshape(len(pixels), -1, second.out_channels)
-    drawn = torch.bmm(finest, decoder.output_hypernetworks_mlps[0](mask_token)[:, :, None])
-    drawn = drawn.view(len(pixels), rows, columns, 2, 2, 2, 2)
-    return drawn.permute(0, 1, 3, 5, 2, 4, 6).reshape(len(pixels), 4 * rows, 4 * columns)
+    strokes = [decoder.output_hypernetworks_mlps[mask](mask_tokens[:, n]) for n, mask in enumerate(masks)]
+    drawn = torch.bmm(finest, torch.stack(strokes, dim=2)).view(len(pixels), rows, columns, 2, 2, 2, 2, len(masks))
+    return drawn.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(pixels), len(masks), 4 * rows, 4 * columns)
 
 
 def _spread(layer: nn.ConvTranspose2d, values: torch.Tensor) -> torch.Tensor:

@@ -49,16 +49,10 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    def frame(
-        self,
-        shape: tuple[int, int],
-        side: int,
-        pixel_spacing_mm: tuple[float, float] | None = None,
-        region: tuple[int, int, int, int] | None = None,
-    ) -> Frame:
+    def frame(self, shape: tuple[int, int], side: int, pixel_spacing_mm: tuple[float, float] | None = None) -> Frame:
         """Where a slice of ``shape`` (rows, columns) lies in an input of ``side``; see :meth:`Frame.fit`."""
         spacing = pixel_spacing_mm if self.physical else None
-        return Frame.fit(shape, (side, side), region=region, pixel_spacing_mm=spacing, stretch=self.stretch)
+        return Frame.fit(shape, (side, side), pixel_spacing_mm=spacing, stretch=self.stretch)
 
     def network_input(self, image: np.ndarray, frame: Frame) -> torch.Tensor:
         """The network's input: float32 ``[3, rows, columns]`` of ``frame.size``, from a raw slice ``[rows, columns]``."""

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from MyoScarSegLib import models
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.trust import numbers_in_pickles, opens_pickles_safely
 from MyoScarSegLib.segmentation.architectures import architecture_of, input_side
 from MyoScarSegLib.segmentation.preprocessing import check_normalization, preprocessing
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 _WRAPPERS = ("model_state_dict", "state_dict", "model", "sam")
 _PREFIXES = ("module.", "_orig_mod.", "sam.", "model.")
 _PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
-# Before, a file could make torch's restricted unpickler run code (CVE-2025-32434).
-_OLDEST_SAFE_TORCH = (2, 6)
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,15 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
         ModelError: not installed, damaged (also by weights that are NaN or infinite), untrusted, of another architecture or of
             an unknown preprocessing.
     """
-    from MyoScarSegLib.models import path_of, registry
-    from MyoScarSegLib.models.hashing import checksum_of
 
-    path = path_of(model)
+    path = models.path_of(model)
     if path is not None:
         if not path.is_file():
             raise ModelError(f"There is no checkpoint {path}.")
-        entry, name, sha256 = registry().identify(path), path.name, checksum_of(path)
+        entry, name, sha256 = models.registry().identify(path), path.name, models.checksum_of(path)
     else:
-        entry, name = registry().entry(str(model)), str(model)
-        path, sha256 = registry().path(name), registry().checksum(name)
+        entry, name = models.registry().entry(str(model)), str(model)
+        path, sha256 = models.registry().path(name), models.registry().checksum(name)
     if entry is not None and entry.task != "segment":
         raise ModelError(f"{name} is a detector, not a segmenter. Give it to --detector.")
 
@@ -163,17 +161,13 @@ def _read_torch(path: Path, trust: bool, vouched: bool) -> Any:
     """Unpickle tensors, numbers and plain containers only, unless the file is trusted."""
     import torch
 
-    from MyoScarSegLib.models.hashing import checksum_of
-    from MyoScarSegLib.models.trust import is_trusted
-    from MyoScarSegLib.models.trust import trust as record_trust
-
     damaged = f"{path.name} is damaged, cut off, or not a torch checkpoint. Get it again."
-    if tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2]) < _OLDEST_SAFE_TORCH:
+    if not opens_pickles_safely():
         refusal = f"cannot be opened safely by torch {torch.__version__} (version 2.6 and newer can)"
         cause = None
     else:
         try:
-            with torch.serialization.safe_globals(_numbers()), warnings.catch_warnings():
+            with torch.serialization.safe_globals(numbers_in_pickles()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # a damaged or hostile file can make the unpickler fail in any way; it stays closed
@@ -181,7 +175,7 @@ def _read_torch(path: Path, trust: bool, vouched: bool) -> Any:
             if reason is None or not _holds_whole_pickle(path):
                 raise ModelError(damaged) from error
             refusal, cause = reason, error
-    if not (trust or vouched or is_trusted(checksum_of(path))):
+    if not (trust or vouched or models.is_trusted(models.checksum_of(path))):
         raise ModelError(
             f"{path.name} {refusal}, and unpickling it could run any program. If you trust whoever made it, say --trust; "
             "better, ask them for a safetensors file."
@@ -191,19 +185,8 @@ def _read_torch(path: Path, trust: bool, vouched: bool) -> Any:
     except Exception as error:  # whatever the pickle's own code raises
         raise ModelError(f"{path.name} cannot be unpickled here ({type(error).__name__}: {error}).") from error
     if trust:
-        record_trust(checksum_of(path), "the user said --trust for a segmenter")
+        models.trust(models.checksum_of(path), "the user said --trust for a segmenter")
     return document
-
-
-def _numbers() -> list[Any]:
-    """What a scalar of numpy, such as a training checkpoint's best loss, is pickled with: no more than its type and bytes."""
-    import numpy as np
-
-    kinds = (np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.bool_)
-    core = np._core if hasattr(np, "_core") else np.core  # numpy 2, numpy 1
-    scalar = core.multiarray.scalar
-    aliases = [(scalar, f"numpy.{package}.multiarray.scalar") for package in ("core", "_core")]
-    return [np.dtype, *aliases, *{type(np.dtype(kind)) for kind in kinds}]
 
 
 def _refusal(error: Exception) -> str | None:

@@ -1,15 +1,20 @@
-"""A slice as a segmenter is given it."""
+"""A slice as a segmenter is given it, and as its networks look at it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.segmentation.embedding_cache import content_hash
+from MyoScarSegLib.segmentation.embedding_cache import EmbeddingKey, content_hash
+from MyoScarSegLib.study.frame import Frame
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,3 +64,26 @@ class SegmenterImage:
         if self.below is None and self.above is None:
             return own
         return " ".join([own, *("" if one is None else content_hash(one) for one in (self.below, self.above))])
+
+
+@dataclass(frozen=True)
+class View:
+    """What of a slice the networks see.
+
+    Attributes:
+        image: the slice.
+        frame: from it to the networks' input.
+        key: by which SAM's embedding is found again.
+    """
+
+    image: SegmenterImage
+    frame: Frame
+    key: EmbeddingKey
+
+    def key_of(self, what: str) -> EmbeddingKey:
+        """Likewise of something else that was made of it."""
+        return replace(self.key, view=self.key.view + what)
+
+    def drawn(self, mask: np.ndarray | None) -> torch.Tensor | None:
+        """A mask ``[rows, columns]`` of the slice in the input."""
+        return None if mask is None else self.frame.image_to_input(mask.astype(np.float32))

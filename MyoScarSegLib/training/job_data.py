@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED, write_card
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
+from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
-    from MyoScarSegLib.training.train_job import TrainJob
-
-    Source = Callable[[Progress, CancelToken | None], DataSet]
 
 
 @dataclass(frozen=True)
@@ -41,18 +38,18 @@ class JobData:
         return [s for s in self.data.slices if s.patient in self.split.validation]
 
 
-def read_job_data(
-    job: TrainJob, manifest: Path, progress: Progress, cancel: CancelToken | None, source: Source | None = None
-) -> JobData:
-    """Read a job's data, from its folder if there is no ``source``, and decide the split: the job's own, that in ``manifest`` of
-    the training gone on with, the data's, or a new one.
+def read_job_data(job: TrainJob, hooks: Hooks, progress: Progress, cancel: CancelToken | None) -> JobData:
+    """Read a job's data, and decide the split, which is left as ``split.json`` in its folder: the job's own, that of the training
+    gone on with, the data's, or a new one.
     """
-    if source is None:
+    hooks.stage("reading")
+    if hooks.data is None:
         told = {"kind": job.data_kind, "label_map": job.labels, "patient_pattern": job.patients}
         data = read_dataset(job.data, **told, progress=progress, cancel=cancel)
     else:
-        data = source(progress, cancel)
+        data = hooks.data(progress, cancel)
     notes: list[str] = []
+    manifest = job.out / "split.json"
     if job.split is not None:
         split = Split.read(job.split)
     elif job.resume and manifest.is_file():
@@ -63,7 +60,11 @@ def read_job_data(
         split, notes = _new_split(job, data.strata)
     if split.validation:  # without, it is one for the last training of a recipe, on all that there are
         notes += check_split(split, data.slices)
-    return JobData(data, split, tuple(notes))
+    used = JobData(data, split, tuple(notes))
+    if not used.training:
+        raise ModelError("None of the data's patients is a training patient of the split. Give the split of this data.")
+    split.write(manifest)
+    return used
 
 
 def _new_split(job: TrainJob, strata: Mapping[str, str]) -> tuple[Split, list[str]]:
@@ -81,9 +82,9 @@ def _new_split(job: TrainJob, strata: Mapping[str, str]) -> tuple[Split, list[st
 class JobCard:
     """The card of the model that a job makes. Whatever ends the training, each model that is kept has its own."""
 
-    def __init__(self, job: TrainJob, used: JobData, settings: Any, limits: Sequence[str], stopped: str) -> None:
+    def __init__(self, job: TrainJob, used: JobData, settings: Any, hooks: Hooks, limits: Sequence[str], stopped: str) -> None:
         """``limits`` are sentences, before which ``stopped`` is said as long as the training is not complete."""
-        self._job, self._used, self._settings = job, used, settings
+        self._job, self._used, self._settings, self._hooks = job, used, settings, hooks
         self._limits, self._stopped = limits, stopped
 
     @property
@@ -116,7 +117,8 @@ class JobCard:
             "citation": job.citation or (EMIDEC_CITATION if data.kind == "emidec" else NOT_STATED),
             "limits": list(self._limits if complete else (self._stopped, *self._limits)),
         }
-        write_card(model, record)
+        with self._hooks.files:
+            write_card(model, record)
 
 
 def _without_places(job: TrainJob) -> dict[str, Any]:

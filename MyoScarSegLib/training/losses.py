@@ -108,16 +108,9 @@ def tissue_loss(logits: torch.Tensor, tissue: torch.Tensor, known: torch.Tensor,
     Returns:
         A float32 scalar: the mean over the samples of weighted cross-entropy (0 up) plus Dice loss (0..1; the mean over the
         tissues that it has).
-
-    Raises:
-        ValueError: the shapes do not fit.
     """
     import torch
 
-    if logits.ndim != 4 or logits.shape[1] != 4 or tissue.shape != (logits.shape[0], *logits.shape[2:]):
-        raise ValueError(f"logits {tuple(logits.shape)} and tissue {tuple(tissue.shape)} do not fit")
-    if known.shape != logits.shape[:1]:
-        raise ValueError(f"known has the shape {tuple(known.shape)} for {logits.shape[0]} samples")
     logits = logits.float()
     scar = (tissue == 3).long()
     merged = torch.stack([logits[:, :3].logsumexp(1), logits[:, 3]], dim=1)

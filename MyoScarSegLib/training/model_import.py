@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, load_checkpoint
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.entry import Entry
 from MyoScarSegLib.models.own import take_over
@@ -45,6 +46,5 @@ def check_model(file: Path) -> dict[str, str]:
         if checkpoint.metadata.get("preprocessing") != checkpoint.preprocessing:
             raise ModelError(f"{file.name} does not say which preprocessing it was trained with: it is no model of MyoScarSeg.")
         return {"task": "segment", "architecture": checkpoint.architecture, "preprocessing": checkpoint.preprocessing}
-    from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, load_checkpoint
 
     return {"task": "detect", "architecture": load_checkpoint(file)[1].architecture, "preprocessing": PREPROCESSING}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS
+from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, registry
+from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, Entry
 from MyoScarSegLib.models.safetensors_header import read_header
 
 OWN_PREPROCESSING = "myoscarseg"
@@ -18,28 +19,37 @@ def is_path(model: str) -> bool:
     return path.suffix in CHECKPOINT_ENDINGS["segment"] or len(path.parts) > 1
 
 
+def start_model_of(part: str, start: str) -> Entry | Path:
+    """The registered model or the file that a training of the ``segmenter`` or ``detector`` starts from.
+
+    Raises:
+        ModelError: there is no such model, or it is of the other kind.
+    """
+    if is_path(start):
+        if not Path(start).is_file():
+            raise ModelError(f"There is no model {start} to start from.")
+        return Path(start)
+
+    entry = registry().entry(start)
+    kind = "segmenter" if entry.task == "segment" else "detector"
+    if kind != part:
+        raise ModelError(f"{start} is a {kind}; a {part}'s training starts from a {part}.")
+    return entry
+
+
 def knows_scar(start: str | None) -> bool:
     """Whether a segmenter to start from has learned scar already; the default one has."""
     if start is None:
         return True
-    if not is_path(start):
-        from MyoScarSegLib.models import registry
-
-        entry = registry().entry(start)
-        if entry.task != "segment":
-            raise ModelError(f"{start} is a detector; a segmenter's training starts from a segmenter.")
-        return entry.preprocessing.startswith(OWN_PREPROCESSING)
-    path = Path(start)
-    if not path.is_file():
-        raise ModelError(f"There is no model {path} to start from.")
-    if path.suffix != ".safetensors":
-        return False
-    return read_header(path).metadata.get("preprocessing", "").startswith(OWN_PREPROCESSING)
+    found = start_model_of("segmenter", start)
+    if isinstance(found, Entry):
+        return found.preprocessing.startswith(OWN_PREPROCESSING)
+    ours = found.suffix == ".safetensors"
+    return ours and read_header(found).metadata.get("preprocessing", "").startswith(OWN_PREPROCESSING)
 
 
 def start_names(kind: str, start: str | None) -> str:
     """What to call the start model in a sentence; the default one's name for None."""
-    from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 
     if start is None:
         return DEFAULT_SEGMENTER if kind == "segmenter" else DEFAULT_DETECTOR

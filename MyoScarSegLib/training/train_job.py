@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 from MyoScarSegLib.utils.device import DeviceName
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check, field_types, from_text
@@ -19,7 +20,6 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 if TYPE_CHECKING:
     import numpy as np
 
-    from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 
 _T = TypeVar("_T")
 Kind = Literal["sam", "yolo"]
@@ -183,9 +183,9 @@ def run(
     if importlib.util.find_spec("accelerate") is None:
         raise ModelError("Training needs accelerate: pip install 'myoscarseg[train]'.")
     if job.kind == "yolo":
-        from MyoScarSegLib.training.yolo.detector_training import run_yolo as train
+        from MyoScarSegLib.training.yolo.detector_job import run_yolo as train
     else:
-        from MyoScarSegLib.training.finetune.finetune_job import run_sam as train
+        from MyoScarSegLib.training.finetune.segmenter_job import run_sam as train
     model, metrics = train(job, progress, cancel, hooks)
     places = {"model": model, "card": model.with_suffix(".json"), "log": job.out / "log.jsonl", "split": job.out / "split.json"}
     told = {"kind": job.kind, "name": job.name, "sha256": sha256_of(model), "metrics": metrics}

@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.installation.choices import Memory
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.notices import Change

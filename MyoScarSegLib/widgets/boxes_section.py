@@ -6,7 +6,7 @@ from typing import Any
 
 import qt
 
-from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
 from MyoScarSegLib.scene.box_views import COLORS
 from MyoScarSegLib.scene.notices import Change

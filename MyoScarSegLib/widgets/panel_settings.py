@@ -46,7 +46,7 @@ ENGINE_WIDGETS = {
     "detector": "detectorCombo", "segmenter": "segmenterCombo", "device": "deviceCombo", "threads": "threadsSpinBox",
     "batch": "batchSpinBox", "cache_mib": "cacheSpinBox", "cache_folder": "cacheDiskCheckBox", "trust": "trustCheckBox",
 }  # fmt: skip
-"""Likewise of :class:`~MyoScarSegLib.engine.engine_settings.EngineSettings`. The confidence is shown by the section *Boxes*."""
+"""Likewise of :class:`~MyoScarSegLib.engine_settings.EngineSettings`. The confidence is shown by the section *Boxes*."""
 
 
 class Settings:

@@ -18,8 +18,8 @@ import pytest
 from MyoScarSegLib.batch.cluster import WORKER_ENDED, ClusterChoice, _client, _outcomes, segment_on_cluster
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.job import CANCELLED, NOT_BEGUN, Item, Job
-from MyoScarSegLib.batch.networks_choice import NetworksChoice
 from MyoScarSegLib.batch.runner import segment_all
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
 from MyoScarSegLib.utils.progress import CancelToken
@@ -28,8 +28,8 @@ from Testing.support.until import until
 
 
 @pytest.fixture
-def networks(tiny_detector, tiny_segmenter) -> NetworksChoice:
-    return NetworksChoice(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu", threads=1)
+def networks(tiny_detector, tiny_segmenter) -> EngineSettings:
+    return EngineSettings(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu", threads=1)
 
 
 def studies(folder: Path, number: int) -> list[Path]:
@@ -39,7 +39,7 @@ def studies(folder: Path, number: int) -> list[Path]:
 def test_without_dask_the_sentence_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(EngineError, match=r"myoscarseg\[cluster\]"):
-        segment_on_cluster(Job([], tmp_path), NetworksChoice(), ClusterChoice(2))
+        segment_on_cluster(Job([], tmp_path), EngineSettings(), ClusterChoice(2))
 
 
 def test_a_given_scheduler_without_tls_is_warned_of():

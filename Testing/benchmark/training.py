@@ -33,10 +33,10 @@ from MyoScarSegLib.phantom import phantom_slices
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, Training
-from MyoScarSegLib.training.finetune.loop import Phase, average_into, parameter_groups
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.finetune.stepper import Stepper
-from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.loop.gradients import Stepper
+from MyoScarSegLib.training.loop.phase_training import Phase, Session, average_into, parameter_groups
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.utils.files import write_json
 from Testing.support.sam_factory import as_published, litemedsam_state
 from Testing.support.tiny_models import OWN_METADATA
@@ -103,7 +103,7 @@ def _measure(case: Case, repeat: int) -> dict[str, float]:
         made = (LabeledSlice(f"phantom-{n}", n, *found) for n, found in enumerate(phantom_slices(7, 4 * case.slices)))
         patients = Patients([s for s in made if s.scar.any()][: case.slices])
         processes = Processes(open_accelerator("cpu", "no"))
-        training = Training(_start(case, Path(folder)), patients, case.settings, processes)
+        training = Training(_start(case, Path(folder)), patients, case.settings, Session(processes, Path(folder)))
         usual = training.prompts()
         training.settings = replace(case.settings, prompts=1, corrections=0)
         box = training.prompts()

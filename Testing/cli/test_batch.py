@@ -18,7 +18,7 @@ from Testing.support.quick_pipeline import Quick
 @pytest.fixture
 def batch(capsys, tmp_path, monkeypatch):
     """Runs the command into ``out`` with a pipeline that needs no networks."""
-    monkeypatch.setattr("MyoScarSegLib.batch.networks_choice.NetworksChoice.pipeline", lambda _self: Quick())
+    monkeypatch.setattr("MyoScarSegLib.engine_settings.EngineSettings.pipeline", lambda _self: Quick())
     monkeypatch.setattr("MyoScarSegLib.outputs.case_files.write_overlay", lambda *_: None)
     return lambda *arguments: in_process(capsys, ["batch", *arguments, "-o", tmp_path / "out"])
 

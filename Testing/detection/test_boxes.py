@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from MyoScarSegLib.detection.detector import detect_slices
-from MyoScarSegLib.detection.detector_checkpoint import SecondLook
+from MyoScarSegLib.detection.detector_checkpoint import DetectorRecord, SecondLook
 from MyoScarSegLib.detection.heart_center import heart_center
 from MyoScarSegLib.detection.yolo import YoloDetector
 from MyoScarSegLib.errors import ModelError, StudyError
@@ -47,14 +49,10 @@ class BrightSpot(torch.nn.Module):
 def spot(size=256, preprocessing="myoscarseg-1", channels=1):
     return YoloDetector(
         BrightSpot(),
+        DetectorRecord("yolo", ("scar", "lv"), size, 0.25, 0.5, channels=channels),
         name="spot",
         checksum="0" * 64,
         preprocessing=preprocessing,
-        image_size=size,
-        class_names=("scar", "lv"),
-        confidence=0.25,
-        iou=0.5,
-        channels=channels,
         device="cpu",
     )
 
@@ -103,7 +101,7 @@ def test_thresholds_are_honored_and_checked():
     image = slice_with_spot(256, 256, (20, 30, 77, 81))
     assert found_on(spot(), image, confidence=0.95) == []
     detector = spot()
-    detector.iou = 1.0
+    detector.record = replace(detector.record, iou=1.0)
     assert len(found_on(detector, image)) == 2
     with pytest.raises(ModelError, match="from 0 to 1"):
         found_on(spot(), image, confidence=1.5)
@@ -186,14 +184,10 @@ class TwoLooks(BrightSpot):
 def two_looks():
     return YoloDetector(
         TwoLooks(),
+        DetectorRecord("yolo", ("scar", "lv"), 256, 0.25, 0.5, SecondLook(64, 1.6, 0.05)),
         name="two",
         checksum="0" * 64,
         preprocessing="myoscarseg-1",
-        image_size=256,
-        class_names=("scar", "lv"),
-        confidence=0.25,
-        iou=0.5,
-        second_look=SecondLook(64, 1.6, 0.05),
         device="cpu",
     )
 

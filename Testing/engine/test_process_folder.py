@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.process_folder import folder_task
+from MyoScarSegLib.engine.process_folder import _segment_folder, folder_task
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.study import write_volume
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.background_task import BackgroundTask
+from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.until import until
 
 
@@ -33,7 +34,7 @@ def finish(run) -> None:
 
 
 def test_every_setting_of_the_panel_reaches_the_process_and_its_pipeline(tmp_path):
-    chosen = EngineSettings("a", "b", "cpu", 0.25, True, 1, tmp_path / "embeddings", 128, 3)
+    chosen = EngineSettings("a", "b", "cpu", 0.25, True, 1, tmp_path / "embeddings", 128, 3, "float32")
     assert not [name for name in EngineSettings.__dataclass_fields__ if getattr(chosen, name) == getattr(EngineSettings(), name)]
     job = folder_task([], tmp_path, chosen, threshold=0.4, growth_mm=-1.0).job
     there = EngineSettings.from_json(json.loads(json.dumps(job["settings"])))
@@ -63,14 +64,14 @@ def test_every_study_is_written_and_a_bad_one_costs_the_others_nothing(tmp_path,
     good = write_study(tmp_path / "in" / "good.nrrd")
     bad = tmp_path / "in" / "bad.nrrd"
     bad.write_bytes(b"NRRD0004\nbroken")
-    run = begin([bad, good], tmp_path / "out", tiny_detector, tiny_segmenter)
-    finish(run)
-    assert run.error == ""
-    assert {o["case"]: o["status"] for o in run.result} == {"bad": "failed", "good": "done"}
-    assert "bad" in next(o["message"] for o in run.result if o["case"] == "bad")
+    settings, told = EngineSettings(tiny_detector, tiny_segmenter, device="cpu", threads=1), []
+    task = folder_task([bad, good], tmp_path / "out", settings)
+    found = _segment_folder(task.job, lambda *step: told.append(step), CancelToken())
+    assert {o["case"]: o["status"] for o in found} == {"bad": "failed", "good": "done"}
+    assert "bad" in next(o["message"] for o in found if o["case"] == "bad")
     assert (tmp_path / "out" / "good" / "scar.seg.nrrd").is_file()
     assert (tmp_path / "out" / "results.csv").is_file()
-    assert run.progress.total == 3
+    assert told[-1][1] == 3
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from MyoScarSegLib.engine import protocol
-from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.messages import read_message, study_message
 from MyoScarSegLib.engine.protocol import LENGTHS, FrameReader, ProtocolError, pack
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study

@@ -18,15 +18,15 @@ def test_the_hearts_center_is_that_of_the_left_ventricle_whatever_the_prompts(de
     pipeline = Pipeline(detector=detector, segmenter=lite)
     assert pipeline.networks.heart_center(study) == (30.0, 18.0)
     views = set()
-    framed = lite._frame
+    look = lite._view
 
-    def framed_seen(image, prompts):
-        frame = framed(image, prompts)
-        views.add(frame.region)
-        return frame
+    def seen(image, prompts):
+        view = look(image, prompts)
+        views.add(view.frame.region)
+        return view
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lite, "_frame", framed_seen)
+        patch.setattr(lite, "_view", seen)
         pipeline.segment(study, [Box(0, 36, 10, 42, 25)])
         pipeline.segment(study, [Box(3, 25, 10, 42, 25)], [Point(1, 20, 10)])
     assert len(views) == 1

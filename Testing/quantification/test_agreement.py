@@ -6,33 +6,9 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification.agreement import agreement, bland_altman, compare, icc
-from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.quantification.agreement import agreement, bland_altman, icc
 
 SHROUT_FLEISS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]])
-
-
-def test_two_masks_are_compared_in_grams_and_millimetres():
-    a, b = np.zeros((3, 20, 20), dtype=bool), np.zeros((3, 20, 20), dtype=bool)
-    a[1, 5:10, 5:10] = a[2, 5:10, 5:10] = True
-    b[1, 5:10, 7:12] = True
-    found = compare(a, b, Geometry((1.5, 2.0, 8.0)))
-    assert found.dice == pytest.approx(2 * 15 / 75) and not found.both_empty
-    assert found.hd95_2d_mm == pytest.approx(2 * 1.5)
-    assert found.hd95_3d_mm == pytest.approx(np.hypot(8, 2 * 1.5))  # the slice that b lacks
-    assert found.mass_a_g == pytest.approx(50 * 24 / 1000 * 1.05)
-    assert found.mass_difference_g == pytest.approx(-25 * 24 / 1000 * 1.05)
-    unsized = compare(a, b, Geometry(None))
-    assert unsized.dice == found.dice and unsized.hd95_3d_mm is None and unsized.mass_difference_g is None
-
-
-def test_empty_masks_agree_and_can_be_counted_apart():
-    none, some = np.zeros((2, 8, 8), dtype=bool), np.ones((2, 8, 8), dtype=bool)
-    both, one = compare(none, none, Geometry((1, 1, 10))), compare(none, some, Geometry((1, 1, 10)))
-    assert (both.dice, both.both_empty, both.hd95_3d_mm, both.mass_difference_g) == (1.0, True, None, 0.0)
-    assert (one.dice, one.both_empty, one.hd95_3d_mm) == (0.0, False, None)
-    with pytest.raises(StudyError, match="shape"):
-        compare(none, some[:1], Geometry((1, 1, 10)))
 
 
 def test_icc_is_that_of_shrout_and_fleiss():

@@ -17,6 +17,7 @@ from MyoScarSegLib.segmentation import Segmenter, SegmenterImage
 from MyoScarSegLib.segmentation.answers import METADATA_KEY, Answers
 from MyoScarSegLib.segmentation.architectures import TISSUES, build
 from MyoScarSegLib.segmentation.context import scar_logits
+from MyoScarSegLib.segmentation.context_looks import ContextLooks
 from MyoScarSegLib.segmentation.mask_decoder import decode
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS, prompt_maps
@@ -109,7 +110,7 @@ def agreed(state, stack, beside=None, seen_beside=None) -> torch.Tensor:
 def test_prediction_is_what_training_sees(state, image, share, monkeypatch):
     """The same window, neighbors and prompts give the same logits in use and in training."""
     segmenter = Segmenter(checkpoint(state, sam_share=share), device="cpu", precision="float32")
-    monkeypatch.setattr("MyoScarSegLib.segmentation.segmenter.changed_by_click", lambda before, after, click: after)
+    monkeypatch.setattr("MyoScarSegLib.segmentation.reader_answers.changed_by_click", lambda before, after, click: after)
     asked, corrected = (in_window(segmenter.predict(image, [READERS], points).logits) for points in ((), CLICKS))
 
     network = build(state, SIDE)
@@ -267,10 +268,12 @@ def test_scar_beside_is_looked_at(context, image):
         assert np.abs(told - plain).max() > 1e-4
 
 
-def test_what_is_told_of_scar_beside_is_the_first_looks_from_its_own_threshold_on(context, image):
-    told = context.scar_beside(image)
-    logits = context._seen(image)
-    assert told.dtype == bool and np.array_equal(told, logits >= np.log(context.answers.first / (1 - context.answers.first)))
+def test_what_is_told_of_scar_beside_is_the_first_looks_from_its_own_threshold_on(state, context, image):
+    told = in_window(context.scar_beside(image))
+    first = context_answer(build(state, SIDE)["context"], image.stack, looks=((), (3,), (2,), (2, 3)))
+    logits = scar_logits(first).numpy() - np.log(context.answers.first / (1 - context.answers.first))
+    sure = np.abs(logits) > 1e-3
+    assert told.dtype == bool and np.array_equal(told[sure], logits[sure] >= 0) and told.any() and not told.all()
 
 
 def test_later_looks_are_made_once_for_map_and_mask_and_anew_for_other_scar_beside(context, image, monkeypatch):
@@ -279,8 +282,8 @@ def test_later_looks_are_made_once_for_map_and_mask_and_anew_for_other_scar_besi
     context.forget()
     context.encode(image)
     looks = []
-    look = Segmenter._tissues
-    monkeypatch.setattr(Segmenter, "_tissues", lambda self, *given: (looks.append(given), look(self, *given))[1])
+    look = ContextLooks.tissues
+    monkeypatch.setattr(ContextLooks, "tissues", lambda self, *given: (looks.append(given), look(self, *given))[1])
     first = context.tissue(image, beside)
     assert len(looks) == 1
     seen = context.scar_seen(image, beside)
@@ -514,8 +517,8 @@ def test_a_click_at_the_border_changes_little_and_one_far_from_it_a_whole_lesion
 
 def test_the_first_click_after_a_box_costs_one_answer(context, image, monkeypatch):
     asked = []
-    real = Segmenter._prompted
-    monkeypatch.setattr(Segmenter, "_prompted", lambda self, *given: asked.append(1) or real(self, *given))
+    real = ContextLooks.prompted
+    monkeypatch.setattr(ContextLooks, "prompted", lambda self, *given: asked.append(1) or real(self, *given))
     context.predict(image, [READERS])
     x, y = (READERS.x0 + READERS.x1) / 2, (READERS.y0 + READERS.y1) / 2
     for n in range(3):
@@ -524,12 +527,12 @@ def test_the_first_click_after_a_box_costs_one_answer(context, image, monkeypatc
 
 
 def test_a_click_in_one_box_leaves_the_other_boxs_mask(context, image, monkeypatch):
-    def everywhere(self, slices, objects, *rest):
-        return torch.full((self.side, self.side), 3.0 if any(one.points for one in objects) else -3.0)
+    def everywhere(self, view, boxes, clicks, *rest):
+        return torch.full((SIDE, SIDE), 3.0 if clicks else -3.0)
 
-    monkeypatch.setattr(Segmenter, "_prompted", everywhere)
-    monkeypatch.setattr(context, "_last", None)
-    monkeypatch.setattr(context, "answers", Answers())
+    monkeypatch.setattr(ContextLooks, "prompted", everywhere)
+    context._reader.forget()
+    monkeypatch.setattr(context._reader, "answers", Answers())
     other = replace(READERS, x0=READERS.x1 + 2, x1=READERS.x1 + 9)
     click = Point(0, (READERS.x0 + READERS.x1) / 2, (READERS.y0 + READERS.y1) / 2)
     found = context.predict(image, [READERS, other], [click]).logits > 0
@@ -541,8 +544,8 @@ def test_the_wall_costs_no_look_after_boxes_and_masks(context, voxels, monkeypat
     pipeline = Pipeline(detector=BrightestDetector(), segmenter=context)
     study = Study("case", voxels.astype(np.float32), Geometry((1.0, 1.0, 10.0)), Reconstruction.MAGNITUDE)
     pipeline.segment(study, pipeline.propose(study))
-    looks, look = [], Segmenter._tissues
-    monkeypatch.setattr(Segmenter, "_tissues", lambda self, *given: (looks.append(1), look(self, *given))[1])
+    looks, look = [], ContextLooks.tissues
+    monkeypatch.setattr(ContextLooks, "tissues", lambda self, *given: (looks.append(1), look(self, *given))[1])
     found = pipeline.ventricle(study)
     assert found.myocardium.shape == study.voxels.shape and found.source == "model"
     assert found.provenance["wall_sha256"] == context.checkpoint.sha256 and found.failed_slices == {}
@@ -559,13 +562,12 @@ def test_sam_alone_sees_no_wall(voxels):
 def test_a_click_in_a_box_leaves_the_scar_of_clicks_beyond_all_boxes(context, image, monkeypatch):
     beyond, inside = Point(0, 30.5, 30.5), Point(0, (READERS.x0 + READERS.x1) / 2, (READERS.y0 + READERS.y1) / 2)
 
-    def answered(self, slices, objects, *rest):
-        clicks = sum(len(one.points) for one in objects)
-        return torch.full((self.side, self.side), -3.0 if clicks > 1 else 3.0)
+    def answered(self, view, boxes, clicks, *rest):
+        return torch.full((SIDE, SIDE), -3.0 if len(clicks) > 1 else 3.0)
 
-    monkeypatch.setattr(Segmenter, "_prompted", answered)
-    monkeypatch.setattr(context, "_last", None)
-    monkeypatch.setattr(context, "answers", Answers())
+    monkeypatch.setattr(ContextLooks, "prompted", answered)
+    context._reader.forget()
+    monkeypatch.setattr(context._reader, "answers", Answers())
     before = context.predict(image, [READERS], [beyond]).logits > 0
     after = context.predict(image, [READERS], [beyond, inside]).logits > 0
     far = before.copy()
@@ -574,16 +576,16 @@ def test_a_click_in_a_box_leaves_the_scar_of_clicks_beyond_all_boxes(context, im
 
 
 def test_a_click_on_a_detectors_box_changes_its_own_place_of_what_the_reader_saw(context, image, monkeypatch):
-    def two_places(self, slices, objects, *rest):
-        logits = torch.full((self.side, self.side), -3.0)
+    def two_places(self, view, boxes, clicks, *rest):
+        logits = torch.full((SIDE, SIDE), -3.0)
         for x, y in ((14, 16), (21, 26)):
             logits[y - Y0 - 1 : y - Y0 + 2, x - X0 - 1 : x - X0 + 2] = 3.0
         return logits
 
     seen = context.predict(image, [DETECTORS]).logits > 0
-    monkeypatch.setattr(Segmenter, "_prompted", two_places)
-    monkeypatch.setattr(context, "_last", None)
-    monkeypatch.setattr(context, "answers", Answers())
+    monkeypatch.setattr(ContextLooks, "prompted", two_places)
+    context._reader.forget()
+    monkeypatch.setattr(context._reader, "answers", Answers())
     found = context.predict(image, [DETECTORS], [Point(0, 14.5, 16.5)]).logits > 0
     assert found[15:18, 13:16].all()
     other = np.s_[24:28, 19:23]

@@ -91,7 +91,7 @@ def test_a_fine_tuned_model_answers_a_single_click_with_its_one_mask():
     other = Segmenter(tiny_checkpoint(preprocessing="yolosam"), device="cpu", precision="float32")
     image = slice_image((64, 64))
     one = unbounded(fine_tuned, image, points=[INSIDE])
-    features = other.encode(image).features
+    features = other.encode(image)
     with torch.inference_mode():
         sam = tiny_sam()
         xy = torch.tensor([[[INSIDE.x - 0.5, INSIDE.y - 0.5]]])
@@ -112,7 +112,7 @@ def test_a_resized_oblong_slice_is_answered_at_the_right_place(vit):
     corners = torch.tensor(np.array(box.xyxy).reshape(2, 2) * scale - 0.5, dtype=torch.float32).reshape(1, 4)
     xy = torch.tensor(np.array([[[point.x, point.y]]]) * scale - 0.5, dtype=torch.float32)
     with torch.inference_mode():
-        features = vit.encode(image).features
+        features = vit.encode(image)
         sparse, dense = sam.prompt_encoder(points=(xy, torch.ones(1, 1)), boxes=corners, masks=None)
         low, scores = sam.mask_decoder(features, sam.prompt_encoder.get_dense_pe(), sparse, dense, multimask_output=False)
         full = torch.nn.functional.interpolate(low, (64, 64), mode="bilinear")[:, :, :rows, :columns]
@@ -228,23 +228,13 @@ def test_each_point_goes_to_the_objects_that_it_concerns(boxes, points, groups):
     assert [(p.box, set(p.points)) for p in prompted_objects(boxes, points)] == groups
 
 
-def _batches(segmenter, *arguments, **named):
-    """Sizes of the decoder's batches, and tokens of each: two corners, points, and SAM's filler where there is no box."""
-    seen = []
-    hook = segmenter._model["mask_decoder"].register_forward_pre_hook(
-        lambda _, __, inputs: seen.append(tuple(inputs["sparse_prompt_embeddings"].shape[:2])), with_kwargs=True
-    )
-    segmenter.predict(*arguments, **named)
-    hook.remove()
-    return seen
-
-
-def test_boxes_with_as_many_points_share_a_run_of_the_decoder(vit):
-    assert _batches(vit, slice_image(), [BOX, OTHER_BOX]) == [(2, 2)]
-    assert _batches(vit, slice_image(), [BOX, OTHER_BOX], [INSIDE_NOT]) == [(2, 3)]
-    assert _batches(vit, slice_image(), [BOX, OTHER_BOX], [INSIDE]) == [(1, 3), (1, 2)]
-    assert _batches(vit, slice_image(), [BOX], [ALONE]) == [(1, 2), (1, 2)]
-    assert _batches(vit, slice_image(), points=[INSIDE, ALONE]) == [(1, 3)]
+def test_prompts_are_decoded_a_few_at_a_time_to_the_same_answer(vit, monkeypatch):
+    image, boxes, points = slice_image(), [BOX, OTHER_BOX], [INSIDE, ALONE]
+    together = vit.predict(image, boxes, points)
+    monkeypatch.setattr(vit.sam, "prompts_at_once", 1)
+    one_by_one = vit.predict(image, boxes, points)
+    np.testing.assert_allclose(one_by_one.logits, together.logits, atol=1e-4)
+    assert one_by_one.score == pytest.approx(together.score, abs=1e-5)
 
 
 @pytest.mark.parametrize(("with_box", "with_points"), [(True, False), (False, True), (True, True)])

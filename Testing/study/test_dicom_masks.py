@@ -12,13 +12,13 @@ from pydicom.sr.codedict import codes
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_seg
-from MyoScarSegLib.study.grids import common_grid
 from MyoScarSegLib.study.masks import read_labels, read_mask
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.tissue import BLOOD_POOL, CAVITY, INFARCT, MVO, MYOCARDIUM, NO_REFLOW, SCAR, WALL, border_named
 from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labelmaps import classes_on
+from MyoScarSegLib.training.evaluation.common_grid import common_grid
 from Testing.support.dicom_factory import item, new_dataset, write_dataset, write_series
 
 FRAME = "1.2.826.0.1.3680043.8.498.2"

@@ -15,10 +15,10 @@ import numpy as np
 from MyoScarSegLib.study.stack import FileStack, study_from
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.training.datasets.training_library import Library
+from MyoScarSegLib.training.loop.step_log import LogReader
 from MyoScarSegLib.training.runs.comparison_files import read_comparison
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.splits import Split
-from MyoScarSegLib.training.step_log import LogReader
 from MyoScarSegLib.training.train_settings import TrainSettings
 from Testing.conftest import REPOSITORY
 from Testing.support.ring_factory import ring

@@ -54,4 +54,4 @@ def unbounded(
     corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
     objects = prompted_objects(boxes, points)
     with mock.patch.object(PromptedObject, "allowed", return_value=np.True_):
-        return Prediction(*segmenter._decode(image, corners, objects, points, None, None))
+        return Prediction(*segmenter._decode(segmenter._view(image, corners), objects, points))

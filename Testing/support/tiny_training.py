@@ -16,12 +16,12 @@ from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.context_phase import context_loss
-from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.finetune.stepper import StepLoss
-from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import context_window, training_slices
-from MyoScarSegLib.training.step_log import StepLog
+from MyoScarSegLib.training.loop.gradients import StepLoss
+from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, Session, checkpoint_path
+from MyoScarSegLib.training.loop.step_log import StepLog
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.labeled_factory import labels
 from Testing.support.sam_factory import litemedsam_state
@@ -147,7 +147,7 @@ class TinyPhase:
 
         processes = Processes(open_accelerator("cpu", precision))
         log = StepLog(self.log, keep=resume) if processes.main else None
-        training = PhaseTraining(network, self.phase, processes, self.folder, recipe, log, self._keep, progress, token)
+        training = PhaseTraining(network, self.phase, Session(processes, self.folder, log, progress, token), recipe, self._keep)
         training.run(resume=resume)
         return training
 

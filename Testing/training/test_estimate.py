@@ -57,7 +57,9 @@ def measured(library, settings, tmp_path_factory) -> tuple[dict, list[str], Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(folder))
         patch.setenv("MYOSCARSEG_CACHE", str(folder / "cache"))
-        told = background_work.estimate(arguments, lambda _done, _total, message: messages.append(message), CancelToken())
+        told = background_work.estimate(
+            **arguments, progress=lambda _done, _total, message: messages.append(message), cancel=CancelToken()
+        )
     return told, messages, folder
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from MyoScarSegLib.training.job_data import read_job_data
-from MyoScarSegLib.training.train_job import TrainJob
+from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_job import NO_HOOKS, TrainJob
 from MyoScarSegLib.utils.progress import no_progress
 from Testing.support.ring_factory import rings, write_rings
 
@@ -13,7 +14,8 @@ from Testing.support.ring_factory import rings, write_rings
 @pytest.mark.parametrize(("count", "training", "validation"), [(1, 1, 0), (2, 1, 1), (4, 3, 1), (5, 4, 1), (10, 8, 2)])
 def test_a_few_patients_are_split_as_well_as_they_can_be(tmp_path, count, training, validation):
     job = TrainJob("sam", write_rings(tmp_path, rings(count)), tmp_path / "out")
-    used = read_job_data(job, tmp_path / "split.json", no_progress, None)
+    used = read_job_data(job, NO_HOOKS, no_progress, None)
     assert (len(used.split.training), len(used.split.validation)) == (training, validation)
+    assert Split.read(tmp_path / "out" / "split.json") == used.split
     assert {s.patient for s in used.training}.isdisjoint(s.patient for s in used.validation)
     assert bool(used.notes) == (count < 5), "what is unusual is said"

@@ -299,11 +299,3 @@ def test_tissue_loss_is_finite_for_sure_logits_and_absent_tissues(value, dtype):
             assert loss.dtype == torch.float32
             assert torch.isfinite(loss)
             assert torch.isfinite(leaf.grad).all()
-
-
-def test_tissue_of_another_shape_is_refused(tissue):
-    logits = logits_of_tissue(tissue)
-    with pytest.raises(ValueError, match="do not fit"):
-        tissue_loss(logits[:, :3], tissue, BOTH)
-    with pytest.raises(ValueError, match="known"):
-        tissue_loss(logits, tissue, torch.tensor([True]))

@@ -210,7 +210,7 @@ def test_run_is_compared_with_the_model_that_it_started_from(finished, other_seg
 @pytest.mark.slow
 def test_another_model_to_compare_with_can_be_chosen(finished, tiny_segmenter, tiny_detector):
     arguments = {"run": str(finished.folder), "used": str(tiny_segmenter), "used_detector": str(tiny_detector)}
-    document = background_work.compare(arguments, no_progress, CancelToken())
+    document = background_work.compare(**arguments, progress=no_progress, cancel=CancelToken())
     assert document["verdict"]["word"] == "same" and document == read_comparison(finished.comparison)
     compare_run(finished)
 

@@ -260,12 +260,15 @@ def test_folder_is_no_cache(monkeypatch, tmp_path):
     assert tmp_path not in own.models_folder().parents
 
 
+QUIETLY = {"progress": no_progress, "cancel": CancelToken()}
+
+
 def test_background_tasks_do_it_for_the_application(trained, tmp_path):
     arguments = {"model": str(trained), "card": str(trained.with_suffix(".json")), "name": "ward-3"}
-    kept = model_keep(arguments, no_progress, CancelToken())
+    kept = model_keep(**arguments, **QUIETLY)
     assert kept == {"name": "ward-3", "sha256": sha256_of(trained)}
-    file = model_export({"name": "ward-3", "folder": str(tmp_path / "out")}, no_progress, CancelToken())["file"]
-    assert model_import({"file": file, "name": ""}, no_progress, CancelToken())["name"] == "ward-3-2"
+    file = model_export(name="ward-3", folder=str(tmp_path / "out"), **QUIETLY)["file"]
+    assert model_import(file=file, name="", **QUIETLY)["name"] == "ward-3-2"
 
 
 def test_command_keeps_lists_exports_imports_and_removes(command, trained, tmp_path):

@@ -10,10 +10,10 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.models.registry import registry
 from MyoScarSegLib.training.card import recipe
-from MyoScarSegLib.training.finetune.finetune_job import sam_settings
+from MyoScarSegLib.training.finetune.segmenter_job import sam_settings
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import TrainJob
-from MyoScarSegLib.training.yolo.detector_training import detector_settings
+from MyoScarSegLib.training.yolo.detector_job import detector_settings
 from MyoScarSegLib.utils.json_fields import to_json
 
 CARD = {

@@ -34,7 +34,7 @@ STAGES = {
         "from MyoScarSegLib.training.finetune.cached_windows import CachedWindows\nCachedWindows._make = lambda *_: hang()"
     ),
     "steps": (
-        "from MyoScarSegLib.training.finetune.stepper import Stepper\n_do = Stepper.gradients\n_steps = []\n"
+        "from MyoScarSegLib.training.loop.gradients import Stepper\n_do = Stepper.gradients\n_steps = []\n"
         "def gradients(*a):\n    _steps.append(1)\n    return hang() if len(_steps) == AT else _do(*a)\n"
         "Stepper.gradients = gradients"
     ),

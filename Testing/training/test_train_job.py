@@ -10,8 +10,8 @@ import pytest
 
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.training.train_job import TrainJob, run
+from MyoScarSegLib.training.yolo.detector_job import detector_settings
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
-from MyoScarSegLib.training.yolo.detector_training import detector_settings
 from MyoScarSegLib.utils.files import sha256_of
 from Testing.support.ring_factory import rings, write_rings
 
@@ -93,7 +93,7 @@ def test_start_model_must_be_a_detector_of_ours(tmp_path, tiny_segmenter):
         ("myoscarseg-yolo-9", "Did you mean"),
         ("litemedsam", "is a segmenter"),
         (str(tiny_segmenter), "not a detector of MyoScarSeg"),
-        (str(tmp_path / "none.safetensors"), "no detector checkpoint"),
+        (str(tmp_path / "none.safetensors"), "no model"),
         ("yolosam-yolo", "not installed|not a detector of MyoScarSeg|fetch"),
     ]:
         with pytest.raises(ModelError, match=said):

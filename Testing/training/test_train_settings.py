@@ -12,9 +12,9 @@ import pytest
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
-from MyoScarSegLib.training.finetune.finetune_job import sam_settings
+from MyoScarSegLib.training.finetune.segmenter_job import sam_settings
 from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
-from MyoScarSegLib.training.yolo.detector_training import detector_settings
+from MyoScarSegLib.training.yolo.detector_job import detector_settings
 from MyoScarSegLib.utils.json_fields import field_types
 from Testing.support.tiny_models import write_segmenter
 

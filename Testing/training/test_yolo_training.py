@@ -17,10 +17,10 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.datasets.labeled import DataSet
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import Hooks, TrainJob
-from MyoScarSegLib.training.yolo import detector_scores, detector_training
+from MyoScarSegLib.training.yolo import detector_job, detector_scores
 from MyoScarSegLib.training.yolo.boxes_phase import PAINTER, boxes_phase
+from MyoScarSegLib.training.yolo.detector_job import run_yolo
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
-from MyoScarSegLib.training.yolo.detector_training import run_yolo
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.support.ring_factory import rings
@@ -160,7 +160,7 @@ def test_same_seed_gives_the_same_model_whatever_was_drawn_before_and_another_se
 
 
 def test_rates_rise_step_by_step_and_fall_epoch_by_epoch():
-    network, _ = detector_training._network(TINY, None)
+    network, _ = detector_job._network(TINY, None)
     phase = boxes_phase(network, [], [], replace(TINY, epochs=10, warmup=2.0))
     shares = [phase.rate(done, 5, 50) for done in range(50)]
     assert shares[0] == 0 and shares[:10] == sorted(shares[:10]) and shares[9] > 0.8
@@ -187,7 +187,7 @@ def test_cancelled_at_any_step_it_keeps_the_model_so_far_and_goes_on_to_the_same
     assert at.steps == step, "it did not stop within one step"
     model = tmp_path / "detector.safetensors"
     assert str(caught.value) == f"Cancelled. {model} is the best model so far; the training can be resumed in {tmp_path}."
-    assert read_record(model).confidence == detector_training.UNCALIBRATED
+    assert read_record(model).confidence == detector_job.UNCALIBRATED
     assert "was stopped" in json.loads((tmp_path / "detector.json").read_text())["limits"][0]
     if step == 2:
         with pytest.raises(ModelError, match="was stopped in"):
@@ -260,7 +260,7 @@ def test_threshold_is_never_chosen_on_validation_patients(tmp_path, monkeypatch)
         asked.append({f.labeled.patient for f in findings})
         return 0.37
 
-    monkeypatch.setattr(detector_training, "choose_confidence", choose)
+    monkeypatch.setattr(detector_job, "choose_confidence", choose)
     known = train_detector(training(tmp_path / "a", replace(TINY, epochs=1)))
     assert asked == [set(SPLIT.training)]
     assert known["confidence"] == read_record(tmp_path / "a" / "detector.safetensors").confidence == 0.37

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.engine import process_folder
-from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.installation.requirements import wanted
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.model_steps import apply_proposals

@@ -24,7 +24,7 @@ from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
-from MyoScarSegLib.training.finetune.finetune_job import sam_settings
+from MyoScarSegLib.training.finetune.segmenter_job import sam_settings
 from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
 
 SHIPPED = "myoscarseg-sam-7"

@@ -21,7 +21,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
@@ -30,7 +29,6 @@ from MyoScarSegLib.pipeline import Pipeline, sigmoid
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.segmentation.architectures import TISSUES
-from MyoScarSegLib.segmentation.segmenter import OUTSIDE_LOGIT
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
@@ -110,10 +108,8 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
 def unasked(pipeline: Pipeline, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray:
     """Probability of scar ``[rows, columns]`` where nobody asked, also beyond the boxes that are proposed."""
     segmenter, image = pipeline.networks.segmenter, image_of(study, index, center)
-    frame, beside = segmenter._frame(image, ()), pipeline.beside(study, index, center)
-    with torch.inference_mode():
-        logits = segmenter._agreed(image, frame, beside, pipeline._seen_beside(study, index, center))[0]
-    return sigmoid(segmenter.answers.seen(frame.logits_to_native(logits, OUTSIDE_LOGIT)))
+    beside, seen_beside = pipeline.beside(study, index, center), pipeline.seen_beside(study, index, center)
+    return sigmoid(segmenter.answers.seen(segmenter.agreed_logits(image, beside, seen_beside)))
 
 
 def corner_of(center: tuple[float, float] | None, shape: tuple[int, int]) -> tuple[int, int]:

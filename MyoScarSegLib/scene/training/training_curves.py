@@ -11,7 +11,7 @@ import numpy as np
 from MyoScarSegLib.scene.plot_chart import Drawn, PlotChart
 from MyoScarSegLib.scene.training.training_state import Curves
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.training.step_log import LogReader
+from MyoScarSegLib.training.loop.step_log import LogReader
 
 LOSS, END_TO_END, REFERENCE = "loss", "end_to_end", "reference_boxes"
 _COLORS = {LOSS: (0.54, 0.54, 0.54), END_TO_END: (0.12, 0.47, 0.71), REFERENCE: (0.18, 0.62, 0.31)}

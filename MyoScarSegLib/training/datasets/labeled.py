@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.phantom import phantom_slices
 from MyoScarSegLib.study.stack import FileStack, study_from
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM
@@ -171,7 +172,6 @@ def none_of(failures: Mapping[str, str], what: str) -> StudyError:
 
 def labeled_phantoms(seed: int, count: int) -> list[LabeledSlice]:
     """Slices of numerical phantoms, of one made patient, each a stack of its own."""
-    from MyoScarSegLib.phantom import phantom_slices
 
     name, made = f"phantom-{seed}", enumerate(phantom_slices(seed, count))
     return [LabeledSlice(name, n, image, labels, case=f"{name}-{n}") for n, (image, labels) in made]

@@ -12,7 +12,6 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.outputs.case_files import RESULT
-from MyoScarSegLib.study.grids import common_grid
 from MyoScarSegLib.study.masks import read_labels
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.segments import check_cover
@@ -39,6 +38,7 @@ from MyoScarSegLib.training.datasets.pairs import (
 )
 from MyoScarSegLib.training.datasets.places import CASES
 from MyoScarSegLib.training.datasets.training_library import MARK, Library
+from MyoScarSegLib.training.evaluation.common_grid import common_grid
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.utils.files import read_json

@@ -16,15 +16,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.networks import image_of
+from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
+from MyoScarSegLib.result import Boxes, Result
 from MyoScarSegLib.study.checks import recognize_reconstruction
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import CAVITY
@@ -33,10 +35,6 @@ from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.reader_prompts import Corners, correction, tight
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.pipeline import Pipeline
-    from MyoScarSegLib.result import Boxes, Result
 
 REFERENCE_BOX, JITTERED, CLICKS, END_TO_END = "oracle", "jittered", "clicks", "end_to_end"
 SETTINGS = (REFERENCE_BOX, JITTERED, CLICKS, END_TO_END)

@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalization import NORMALIZATION
+from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.finetune.network import checksum
-from MyoScarSegLib.training.finetune.stepper import too_little_memory
-from MyoScarSegLib.training.finetune.training_processes import Processes
-from MyoScarSegLib.training.finetune.training_slices import Item, TrainingSlice, sam_window
+from MyoScarSegLib.training.finetune.training_slices import TrainingSlice, sam_window
+from MyoScarSegLib.training.loop.gradients import Item, too_little_memory
+from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from MyoScarSegLib.training.augmentation import Augmenter
 
     _Window = tuple[torch.Tensor, torch.Tensor, EmbeddingKey]
 

@@ -12,17 +12,17 @@ import numpy as np
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
+from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.finetune.stepper import StepLoss
 from MyoScarSegLib.training.finetune.training_slices import (
     BESIDE,
     LESIONS,
     TISSUE,
     VENTRICLE,
-    Item,
     TrainingSlice,
     context_window,
 )
+from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.losses import scar_losses, tissue_loss
 from MyoScarSegLib.training.reader_prompts import Corners, correction, inside, tight
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from MyoScarSegLib.training.augmentation import Augmenter
 
 _FEWEST_PX = 3
 _ALONE = 0.4

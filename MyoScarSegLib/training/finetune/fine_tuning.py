@@ -15,27 +15,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
+from MyoScarSegLib.segmentation import Segmenter
+from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
-from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path, what_is_kept
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
-from MyoScarSegLib.training.finetune.phase_state import read_state
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.finetune.stepper import StepLoss
-from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
     HeartOf,
-    Item,
     TrainingSlice,
     context_window,
     epoch_order,
     sam_window,
     training_slices,
 )
-from MyoScarSegLib.training.step_log import StepLog
+from MyoScarSegLib.training.loop.gradients import Item, StepLoss
+from MyoScarSegLib.training.loop.phase_state import read_state
+from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, Session, checkpoint_path, what_is_kept
+from MyoScarSegLib.training.loop.step_log import StepLog
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder, remove_unfinished
 from MyoScarSegLib.utils.json_fields import to_json
@@ -44,7 +45,6 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 if TYPE_CHECKING:
     from torch import nn
 
-    from MyoScarSegLib.segmentation import Segmenter
 
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
@@ -136,18 +136,18 @@ def fine_tune(
     """
     started = time.monotonic()
     processes = Processes(open_accelerator(device, "auto"))
+    session = Session(processes, out, None, progress, cancel, hooks)
     hooks.stage("embedding")
-    training = processes.together(lambda: Training(start, patients, settings, processes, cancel, hooks), cancel)
+    training = processes.together(lambda: Training(start, patients, settings, session), cancel)
     network, settings = training.network.to(processes.accelerator.device), training.settings
     looks = look is not None
     recipes = {phase: training.recipe(phase, looks=looks and phase == PROMPTS) for phase in (ANATOMY, CONTEXT, ASKED, PROMPTS)}
     outcome = Outcome(out / f"{name}.safetensors", training.start, main_process=processes.main)
     outcome.best_epoch = processes.in_main(lambda: _clear_the_way(out, recipes, outcome.model, resume))
-    log = None
     if processes.main:
-        log = StepLog(out / "log.jsonl", keep=resume, listener=hooks.log)
+        session.log = StepLog(out / "log.jsonl", keep=resume, listener=hooks.log)
     else:
-        progress = no_progress
+        session.progress = no_progress
     going_on = resume and any(checkpoint_path(out, phase).is_file() for phase in recipes)
     of_this_training = outcome.model.is_file() and going_on
 
@@ -162,12 +162,12 @@ def fine_tune(
                 kept(outcome)
 
     def tell() -> None:
-        if log is not None:
-            outcome.epochs = log.epochs()
+        if session.log is not None:
+            outcome.epochs = session.log.epochs()
         outcome.seconds = time.monotonic() - started
 
     def train(phase: Phase) -> PhaseTraining:
-        done = PhaseTraining(network, phase, processes, out, recipes[phase.name], log, keep, progress, cancel, hooks)
+        done = PhaseTraining(network, phase, session, recipes[phase.name], keep)
         done.run(resume=resume)
         return done
 
@@ -175,12 +175,12 @@ def fine_tune(
         if patients.anatomy and settings.anatomy_epochs and "context" in network:
             network.load_state_dict(train(training.anatomy()).averaged.state_dict())
         if settings.context_epochs and "context" in network:
-            network.load_state_dict(train(training.context(cancel)).averaged.state_dict())
+            network.load_state_dict(train(training.context()).averaged.state_dict())
             if training.twins:
                 network["asked"].load_state_dict(network["context"].state_dict())
             network.load_state_dict(train(training.asked()).averaged.state_dict())
         if settings.epochs:
-            trained = train(training.prompts(look, log, progress, cancel))
+            trained = train(training.prompts(look))
             network, outcome.best_epoch = trained.averaged, trained.best_epoch
         if outcome.best_epoch == 0:
             processes.in_main(lambda: keep(network))
@@ -200,26 +200,18 @@ class Training:
         looked: epoch of the prompts phase that was looked at last; 0 before the first.
     """
 
-    def __init__(
-        self,
-        start: str | Path,
-        patients: Patients,
-        settings: SamSettings,
-        processes: Processes,
-        cancel: CancelToken | None = None,
-        hooks: Hooks = NO_HOOKS,
-    ) -> None:
+    def __init__(self, start: str | Path, patients: Patients, settings: SamSettings, session: Session) -> None:
         """Load the start model and prepare the slices; see :func:`fine_tune`."""
         self.network, self.start = start_model(start, settings)
         self.twins = not any(key.startswith("asked.") for key in self.start.checkpoint.state)
-        self._samples = training_slices(patients.training, patients.heart_of, cancel)
+        self._samples = training_slices(patients.training, patients.heart_of, session.cancel)
         if settings.epochs and not any(s.has_scar for s in self._samples):
             raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
-        self._validation = training_slices(patients.validation, patients.heart_of, cancel)
+        self._validation = training_slices(patients.validation, patients.heart_of, session.cancel)
         self._anatomy = training_slices(patients.anatomy)
         self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms_of(settings, len(self._samples))))
         self._all = [*self._samples, *self._phantoms]
-        self.settings, self._processes, self._hooks, self.looked = settings, processes, hooks, 0
+        self.settings, self._session, self.looked = settings, session, 0
 
     def _order(self, epoch: int, scar_free_share: float) -> list[int]:
         settings = self.settings
@@ -240,9 +232,8 @@ class Training:
 
         return self._context_phase(ANATOMY, self.settings.anatomy_epochs, order, samples, 4)
 
-    def context(self, cancel: CancelToken | None = None) -> Phase:
+    def context(self) -> Phase:
         """The context network, on windows augmented anew every time."""
-        from MyoScarSegLib.training.augmentation import Augmenter
 
         epochs, start = self.settings.context_epochs, self.start
         plain = Augmenter("none", start.side)
@@ -250,7 +241,7 @@ class Training:
         def validate(epoch: int, averaged: nn.ModuleDict) -> dict[str, float] | None:
             if not self._validation or (epoch % _VALIDATION_EVERY_CONTEXT and epoch != epochs):
                 return None
-            return context_figures(averaged, self._validation, plain, start.window_mm, cancel)
+            return context_figures(averaged, self._validation, plain, start.window_mm, self._session.cancel)
 
         order = partial(self._order, scar_free_share=CONTEXT_SCAR_FREE)
         return self._context_phase(CONTEXT, epochs, order, self._all, 1, validate)
@@ -272,7 +263,6 @@ class Training:
         """A phase of the context network or of its twin, at this share of its learning rate; ``stream`` tells the seeds of its
         windows from those of other phases.
         """
-        from MyoScarSegLib.training.augmentation import Augmenter
 
         settings, start = self.settings, self.start
         augmenter = Augmenter(settings.augmentation, start.side)
@@ -286,19 +276,12 @@ class Training:
         rates = {part: rate * settings.context_rate}
         return Phase(name, epochs, CONTEXT_BATCH, settings.seed, rates, order, item, loss, validate, choose=False)
 
-    def prompts(
-        self,
-        look: Look | None = None,
-        log: StepLog | None = None,
-        progress: Progress = no_progress,
-        cancel: CancelToken | None = None,
-    ) -> Phase:
+    def prompts(self, look: Look | None = None) -> Phase:
         """Everything that the mode lets learn, on prompts. The embeddings of a frozen encoder are made here."""
-        from MyoScarSegLib.training.augmentation import Augmenter
 
-        settings, start = self.settings, self.start
+        settings, start, hooks = self.settings, self.start, self._session.hooks
         augmenter = Augmenter(settings.augmentation, start.side)
-        cached = self._cached_windows(augmenter, log, progress, cancel) if settings.mode == "decoder" else None
+        cached = self._cached_windows(augmenter) if settings.mode == "decoder" else None
 
         def item(epoch: int, place: int, number: int) -> Item:
             if cached is not None:
@@ -314,10 +297,10 @@ class Training:
             every = settings.evaluate_every
             if look is None or not every or (epoch % every and epoch != settings.epochs):
                 return None
-            self._hooks.stage("validation")
-            figures = look(epoch, segmenter_of(averaged, start, str(self._processes.accelerator.device)))
+            hooks.stage("validation")
+            figures = look(epoch, segmenter_of(averaged, start, str(self._session.processes.accelerator.device)))
             self.looked = epoch
-            self._hooks.stage("steps")
+            hooks.stage("steps")
             return figures
 
         return Phase(
@@ -325,9 +308,8 @@ class Training:
             partial(self._order, scar_free_share=settings.scar_free_share), item, loss, validate, patience=settings.patience,
         )  # fmt: skip
 
-    def _cached_windows(
-        self, augmenter: Any, log: StepLog | None, progress: Progress, cancel: CancelToken | None
-    ) -> CachedWindows:
+    def _cached_windows(self, augmenter: Augmenter) -> CachedWindows:
+        session = self._session
         windows = CachedWindows(
             self._all,
             self.network["image_encoder"],
@@ -339,11 +321,11 @@ class Training:
             folder=cache_folder() / TRAINING_EMBEDDINGS,
         )
         began = time.monotonic()
-        self._hooks.stage("embedding")
-        windows.fill(self._processes, progress, cancel)
-        made = sum(self._processes.exchange(windows.cache.misses))
-        if log is not None:
-            log.event(event="embeddings", made=made, seconds=round(time.monotonic() - began, 1))
+        session.hooks.stage("embedding")
+        windows.fill(session.processes, session.progress, session.cancel)
+        made = sum(session.processes.exchange(windows.cache.misses))
+        if session.log is not None:
+            session.log.event(event="embeddings", made=made, seconds=round(time.monotonic() - began, 1))
         return windows
 
     def _rates(self) -> dict[str, float]:
@@ -380,7 +362,6 @@ def phantoms_of(settings: SamSettings, slices: int) -> int:
 
 def segmenter_of(network: nn.ModuleDict, start: StartModel, device: str) -> Segmenter:
     """A segmenter of a network in training."""
-    from MyoScarSegLib.segmentation import Segmenter
 
     return Segmenter(as_checkpoint(network, start, "in training"), device=device, precision="float32")
 

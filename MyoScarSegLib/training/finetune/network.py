@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.segmentation.answers import METADATA_KEY, Answers
+from MyoScarSegLib.segmentation.architectures import build, input_side
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
@@ -57,7 +58,6 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
     """Load a start model and build the network to be trained, with a context network if the settings ask for one."""
     import torch
 
-    from MyoScarSegLib.segmentation.architectures import build, input_side
     from MyoScarSegLib.segmentation.context import ContextNetwork
 
     checkpoint = read_checkpoint(model)

@@ -10,8 +10,8 @@ import numpy as np
 
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.finetune.stepper import StepLoss
-from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE, Item
+from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE
+from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.losses import scar_losses
 from MyoScarSegLib.training.prompting import TrainingPrompt, draw_prompt
 from MyoScarSegLib.training.reader_prompts import correction

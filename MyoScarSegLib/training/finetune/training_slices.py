@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +12,10 @@ from MyoScarSegLib.segmentation.neighbors import neighbors
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
+from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
+from MyoScarSegLib.training.loop.gradients import Item
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
-
-if TYPE_CHECKING:
-    import torch
-
-    from MyoScarSegLib.training.augmentation import Augmenter
 
 HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
@@ -61,24 +57,6 @@ class TrainingSlice:
     def window_px(self, window_mm: float) -> tuple[float, float]:
         """``(rows, columns)`` of this slice's pixels that a window of this size covers."""
         return window_mm / self.pixel_mm[0], window_mm / self.pixel_mm[1]
-
-
-@dataclass(frozen=True)
-class Item:
-    """One augmented window, ready for a step.
-
-    Attributes:
-        image: float32 ``[1, side, side]`` for SAM's image encoder, or ``[3, side, side]`` with the heart's contrast for the
-            context network: the slice and its neighbors.
-        targets: int64 ``[4, side, side]``, as :attr:`TrainingSlice.targets`.
-        wall_known: see there.
-        features: of the frozen image encoder, ``[channels, rows, columns]``, if they are cached.
-    """
-
-    image: torch.Tensor
-    targets: torch.Tensor
-    wall_known: bool
-    features: torch.Tensor | None = None
 
 
 def training_slices(

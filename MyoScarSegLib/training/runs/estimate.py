@@ -8,23 +8,24 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError, StudyError
+from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.training import train_job
+from MyoScarSegLib.training.datasets.case_record import Case
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run_report import COMPARISON_IN_LOOKS, FIGURES_IN_LOOKS
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.start_models import knows_scar
+from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
+from MyoScarSegLib.utils.device import resolve_device
 from MyoScarSegLib.utils.json_fields import read
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.case_record import Case
-    from MyoScarSegLib.training.datasets.training_library import Library
-    from MyoScarSegLib.training.train_job import TrainJob
 
 STAGES = ("reading", "embedding", "steps", "validation", "comparing")
 _SLICES, _EPOCHS = 16, 2
@@ -73,8 +74,6 @@ def estimate(
         StudyError: the library cannot be read, or nobody in it trains.
         ModelError: a start model cannot be used, a setting makes no sense, or a package is missing.
     """
-    from MyoScarSegLib.training.datasets.training_library import Library
-    from MyoScarSegLib.utils.device import resolve_device
 
     progress(0, 0, "Reading some cases")
     data = _Data.of(Library.open(library), split, cancel)
@@ -232,7 +231,6 @@ class _Watch(CancelToken):
 
 def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> float:
     """Add the seconds of a segmenter's training. Returns how many of them may be saved by an early end."""
-    from MyoScarSegLib.models import DEFAULT_SEGMENTER
     from MyoScarSegLib.training.finetune.fine_tuning import (
         ASKED_SCAR_FREE,
         CONTEXT,
@@ -242,9 +240,8 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
         asked_epochs,
         phantoms_of,
     )
-    from MyoScarSegLib.training.finetune.finetune_job import sam_settings
     from MyoScarSegLib.training.finetune.network import start_model
-    from MyoScarSegLib.training.start_models import knows_scar
+    from MyoScarSegLib.training.finetune.segmenter_job import sam_settings
 
     settings = sam_settings(job, further=knows_scar(job.start))
     progress(0, 0, "Loading the model")
@@ -290,9 +287,9 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
 def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> None:
     """Add the seconds of a detector's training."""
     from MyoScarSegLib.training.yolo.boxes_phase import BOXES
+    from MyoScarSegLib.training.yolo.detector_job import detector_settings, start_detector
     from MyoScarSegLib.training.yolo.detector_scores import TEST_PHANTOMS
     from MyoScarSegLib.training.yolo.detector_settings import PHANTOM_SHARE
-    from MyoScarSegLib.training.yolo.detector_training import detector_settings, start_detector
 
     settings = detector_settings(job, start_detector(job.start))
     batch = max(1, min(settings.batch, len(data.some) // 2))

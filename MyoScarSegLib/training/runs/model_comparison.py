@@ -6,13 +6,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.detection import Detector
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX, Evaluation, evaluate_models
+from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.result import Result
+from MyoScarSegLib.segmentation import Segmenter
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX, Evaluation, Stack, evaluate_models
 from MyoScarSegLib.training.evaluation.scores import CaseScore
 from MyoScarSegLib.training.evaluation.statistics import Difference, paired, rounded, verdict
 from MyoScarSegLib.training.runs.comparison_files import (
@@ -24,17 +30,11 @@ from MyoScarSegLib.training.runs.comparison_files import (
     file_of,
     write_comparison,
 )
+from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.start_models import start_names
+from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.utils.words import counted
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.detection import Detector
-    from MyoScarSegLib.result import Result
-    from MyoScarSegLib.segmentation import Segmenter
-    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-    from MyoScarSegLib.training.evaluation.model_evaluation import Stack
-    from MyoScarSegLib.training.runs.run import Run
 
 _SETTINGS, _THRESHOLD = (REFERENCE_BOX, END_TO_END), 0.5
 
@@ -69,7 +69,6 @@ def compare_models(
         (each with both means, the paired difference and intervals; see :class:`~.statistics.Difference`), ``cases`` (a row each,
         with the worst slice and every slice), ``verdict`` (``word``, ``sentence``), ``failures`` and ``notes``.
     """
-    from MyoScarSegLib.pipeline import Pipeline
 
     if not slices:
         raise StudyError("There are no validation patients to compare the models on. Put some on the validation side.")
@@ -160,7 +159,6 @@ def compare_run(
 
 def validation_slices(run: Run, library: Path | str | None, progress: Progress, cancel: CancelToken | None) -> list[LabeledSlice]:
     """The labeled slices of a run's validation patients, as its library has them now."""
-    from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 
     validation = set(run.split.validation)
     data = read_dataset(run.data(library), kind="library", progress=progress, cancel=cancel)
@@ -284,7 +282,6 @@ def _notes(evaluations: dict[str, Evaluation], rows: Sequence[dict[str, Any]]) -
 
 def _start(start: str | None) -> str | None:
     """A start model as the one to compare with; fresh weights are none."""
-    from MyoScarSegLib.training.train_job import FRESH
 
     return None if start == FRESH else start
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.training.datasets.case_record import Case
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy
 from MyoScarSegLib.training.datasets.training_library import Library
+from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.files import read_json, write_json
 from MyoScarSegLib.utils.json_fields import read, to_json
@@ -18,9 +20,7 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, ste
 from MyoScarSegLib.utils.words import listed
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.case_record import Case
     from MyoScarSegLib.training.runs.run import Run
-    from MyoScarSegLib.training.splits import Split
 
 RECORD = "run.json"
 FORMAT, VERSION = "MyoScarSeg training run", 2

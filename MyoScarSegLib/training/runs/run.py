@@ -29,7 +29,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, EngineError, OutputError, StudyError
@@ -40,13 +40,11 @@ from MyoScarSegLib.training.runs.run_commands import CANCEL, COMMANDS, HEARTBEAT
 from MyoScarSegLib.training.runs.run_status import STARTING, RunState, RunStatus, read_status, write_status
 from MyoScarSegLib.training.runs.transfer import REMOVING, new_folder, put, with_start_models
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.background_task import environment_with_us
 from MyoScarSegLib.utils.files import move
 from MyoScarSegLib.utils.locks import is_held, locked
 from MyoScarSegLib.utils.progress import CancelToken
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.training.train_settings import TrainSettings
 
 RUNS, SPLIT, DATA, LOCK, OUTPUT, EXAMPLES, COMPARISON = (
     "runs", "split.json", "data", ".lock", "output.txt", "examples", "comparison.json",

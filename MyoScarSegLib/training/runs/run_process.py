@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, OutputError, StudyError
 from MyoScarSegLib.training import train_job
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 from MyoScarSegLib.training.runs import run_commands
+from MyoScarSegLib.training.runs.model_comparison import compare_run
 from MyoScarSegLib.training.runs.record import RECORD, read_cases
 from MyoScarSegLib.training.runs.run import EXAMPLES, SPLIT, Run
 from MyoScarSegLib.training.runs.run_commands import CANCEL, PAUSE, CommandWatch, clear_command
 from MyoScarSegLib.training.runs.run_report import RunReport, device_name
 from MyoScarSegLib.training.runs.run_status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
+from MyoScarSegLib.training.runs.validation_pictures import draw
 from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER
 from MyoScarSegLib.utils.files import remove_unfinished, write_json
@@ -34,7 +37,6 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 if TYPE_CHECKING:
     import numpy as np
 
-    from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 
 RESULT = "result.json"
 """In a part's folder when its training is complete."""
@@ -172,7 +174,6 @@ class _Work:
             self._go_on_alone()
         self._told.part("")
         self._told.stage(COMPARING)
-        from MyoScarSegLib.training.runs.model_comparison import compare_run
 
         try:
             compare_run(self._run, self._told.progress, self._watch.cancel, library=self._library)
@@ -185,7 +186,6 @@ class _Work:
             self._told.note(f"The models could not be compared: {error} Compare them again.")
 
     def _looked(self, epoch: int, slices: Sequence[LabeledSlice], masks: Sequence[np.ndarray]) -> None:
-        from MyoScarSegLib.training.runs.validation_pictures import draw
 
         try:
             draw(self._run.folder / EXAMPLES, epoch, slices, masks)

@@ -24,6 +24,7 @@ from MyoScarSegLib.training.runs.run_status import (
     read_status,
     write_status,
 )
+from MyoScarSegLib.utils.device import resolve_device
 from MyoScarSegLib.utils.memory import resident_bytes
 from MyoScarSegLib.utils.progress import Progress, no_progress
 
@@ -203,8 +204,6 @@ def best_after(before: Mapping[str, Mapping[str, float]], part: str, entry: Mapp
 def device_name(name: str) -> str:
     """What a device is called, with the name of a GPU."""
     import torch
-
-    from MyoScarSegLib.utils.device import resolve_device
 
     device = resolve_device(name)
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)

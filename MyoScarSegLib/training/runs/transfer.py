@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from MyoScarSegLib.errors import ModelError, OutputError, StudyError
+from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.models import OwnSource, registry
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.record import CaseFingerprint
-from MyoScarSegLib.training.start_models import is_path
+from MyoScarSegLib.training.start_models import start_model_of
 from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings
 from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, read_json, sha256_of
@@ -35,7 +36,7 @@ def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:
     """
     copied = {}
     for part in settings.parts:
-        source = _own_file(settings.start(part))
+        source = _own_file(part, settings.start(part))
         if source is None:
             continue
         place = folder / START / source.name
@@ -50,17 +51,14 @@ def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:
     return replace(settings, **copied)  # type: ignore[arg-type]  # fields by name
 
 
-def _own_file(start: str | None) -> Path | None:
+def _own_file(part: str, start: str | None) -> Path | None:
     """The file of a start model that only this computer has."""
     if start is None or start == FRESH:
         return None
-    if is_path(start):
-        if not Path(start).is_file():
-            raise ModelError(f"There is no model {start} to start from.")
-        return Path(start)
-    from MyoScarSegLib.models import OwnSource, registry
-
-    return registry().path(start) if isinstance(registry().entry(start).source, OwnSource) else None
+    found = start_model_of(part, start)
+    if isinstance(found, Path):
+        return found
+    return registry().path(found.name) if isinstance(found.source, OwnSource) else None
 
 
 def import_run(folder: Path | str, library: Path | str) -> Run:

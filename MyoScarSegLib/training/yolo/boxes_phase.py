@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
-from MyoScarSegLib.training.finetune.loop import Phase
-from MyoScarSegLib.training.finetune.stepper import StepLoss
-from MyoScarSegLib.training.finetune.training_slices import Item
+from MyoScarSegLib.training.loop.gradients import Item, StepLoss
+from MyoScarSegLib.training.loop.phase_training import Phase
 from MyoScarSegLib.training.losses import TISSUE_WEIGHTS
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_batch, detector_order, detector_window
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings

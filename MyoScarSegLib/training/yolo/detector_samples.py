@@ -21,7 +21,7 @@ from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
-from MyoScarSegLib.training.finetune.training_slices import Item
+from MyoScarSegLib.training.loop.gradients import Item
 from MyoScarSegLib.training.reader_prompts import Corners
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps

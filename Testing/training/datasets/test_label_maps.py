@@ -183,12 +183,12 @@ def test_import_for_the_panel_tells_the_values_and_draws_them(place, tmp_path):
 
     Library.create(tmp_path / "library")
     wanted = {"library": str(tmp_path / "library"), "paths": [str(acdc(place))], "preview": str(tmp_path / "labels.png")}
-    told = library_import(wanted, no_progress, CancelToken())
+    told = library_import(**wanted, progress=no_progress, cancel=CancelToken())
     assert told["unnamed_labels"]["values"] == [1, 2, 3]
     assert told["unnamed_labels"]["fitting"] == "cavity=1 myocardium=2 scar=3"
     assert told["unnamed_labels"]["message"] == told["cases"][0]["message"]
     picture = np.asarray(Image.open(tmp_path / "labels.png")).astype(float)
     assert len(np.unique(picture.reshape(-1, 3) @ (1, 256, 65536))) > len(COLORS)
     assert (picture.max(axis=-1) - picture.min(axis=-1)).max() > 50, "the labels are in color"
-    again = library_import({**wanted, "labels": "background=1 myocardium=2 scar=3"}, no_progress, CancelToken())
+    again = library_import(**wanted, labels="background=1 myocardium=2 scar=3", progress=no_progress, cancel=CancelToken())
     assert again["unnamed_labels"] is None and again["added"] == 1

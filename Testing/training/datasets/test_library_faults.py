@@ -61,9 +61,9 @@ def test_library_that_was_taken_away_stays_away(library, tmp_path):
         lambda: export_cases(library, ["P001"], tmp_path / "out"),
         lambda: import_cases(library, [tmp_path / "x.mrb"]),
         lambda: signature(library),
-        lambda: library_remove({**told, "cases": ["P001"]}, no_progress, CancelToken()),
-        lambda: library_add({**told, "study": str(tmp_path / "a.npz"), "patient": "P2"}, no_progress, CancelToken()),
-        lambda: library_import({**told, "paths": []}, no_progress, CancelToken()),
+        lambda: library_remove(**told, cases=["P001"], progress=no_progress, cancel=CancelToken()),
+        lambda: library_add(**told, study=str(tmp_path / "a.npz"), patient="P2", progress=no_progress, cancel=CancelToken()),
+        lambda: library_import(**told, paths=[], progress=no_progress, cancel=CancelToken()),
     ):
         with pytest.raises(StudyError, match=r"is gone|no training library"):
             change()
@@ -88,7 +88,7 @@ def test_library_taken_away_while_a_case_is_written(library, monkeypatch):
 def test_case_that_another_program_removed_meanwhile_stops_nobody(library):
     library.add(study(1), labels(1), patient="P002")
     told = {"library": str(library.folder), "cases": ["P009", "P002"]}
-    assert library_remove(told, no_progress, CancelToken()) == {"removed": ["P002"]}
+    assert library_remove(**told, progress=no_progress, cancel=CancelToken()) == {"removed": ["P002"]}
     assert [row.name for row in LibraryState(library).rows()] == ["P001"]
 
 
@@ -263,7 +263,7 @@ def test_cancelled_import_tells_what_was_done(tmp_path):
             cancel.cancel()
 
     arguments = {"library": str(library.folder), "paths": [str(path) for path in scenes]}
-    told = library_import(arguments, progress, cancel)
+    told = library_import(**arguments, progress=progress, cancel=cancel)
     assert told["cancelled"] and told["added"] == len(library.cases()) == 1 and steps[-1] == (1, 3)
     report = ImportReport()
     with pytest.raises(Cancelled):

@@ -68,6 +68,18 @@ def test_without_spacing_there_is_dice_and_share_but_neither_millimetres_nor_gra
     assert figures["mass_bias_g"] is figures["hd95_3d_mm_mean"] is figures["scar_free_patients_at_most_1_g"] is None
 
 
+def test_distances_are_those_of_the_borders_in_each_slice_and_through_the_stack():
+    truth = square(1, 5, 10) | square(2, 5, 10)
+    predicted = np.zeros(SHAPE, dtype=bool)
+    predicted[1, 5:10, 7:12] = True
+    score = scored(predicted, truth)
+    assert score.dice_3d == pytest.approx(2 * 15 / 75)
+    assert score.hd95_2d_mm == pytest.approx(2 * 2.0)
+    assert score.hd95_3d_mm == pytest.approx(np.hypot(10, 2 * 2.0))  # the slice that is missed
+    empty = scored(np.zeros(SHAPE, dtype=bool), truth)
+    assert (empty.dice_3d, empty.hd95_3d_mm) == (0.0, None)
+
+
 def test_masks_of_another_shape_are_refused_with_the_cases_name():
     with pytest.raises(StudyError, match=r"case-7: the predicted mask has the shape \(3, 40, 40\)"):
         scored(np.zeros((3, 40, 40), dtype=bool), square(1, 1, 2), case="case-7")

@@ -16,8 +16,8 @@ from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessin
 from MyoScarSegLib.training.augmentation import PRESETS, Augmenter
 from MyoScarSegLib.training.finetune import cached_windows
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
-from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import training_slices
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_training import SIDE, WINDOW_MM, slices_of
 

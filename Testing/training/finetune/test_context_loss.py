@@ -10,8 +10,8 @@ import torch
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.finetune.context_phase import context_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.finetune.stepper import _to_device
-from MyoScarSegLib.training.finetune.training_slices import TISSUE, Item, context_window, training_slices
+from MyoScarSegLib.training.finetune.training_slices import TISSUE, context_window, training_slices
+from MyoScarSegLib.training.loop.gradients import Item, _to_device
 from MyoScarSegLib.training.losses import LossWeights
 from Testing.support.tiny_training import SETTINGS, SIDE, WINDOW_MM, context_network, slices_of
 

@@ -10,7 +10,7 @@ import torch
 
 from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS
 from MyoScarSegLib.training.finetune.context_phase import ContextPrompts
-from MyoScarSegLib.training.finetune.training_slices import Item
+from MyoScarSegLib.training.loop.gradients import Item
 from MyoScarSegLib.training.reader_prompts import inside, tight
 
 SIDE = 48

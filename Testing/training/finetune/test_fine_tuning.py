@@ -22,8 +22,9 @@ from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, Training, fine_tune, segmenter_of
 from MyoScarSegLib.training.finetune.network import save_model
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
-from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import sam_window, training_slices
+from MyoScarSegLib.training.loop.phase_training import Session
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.train_job import MODES
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken
@@ -228,7 +229,7 @@ def test_a_model_keeps_how_its_answers_are_put_together(tmp_path, processes):
     start = write_start(tmp_path / "start.safetensors", answers=json.dumps(to_json(measured)))
     # How far masses are off was measured for the start model alone.
     for settings, kept in ((QUICK, said), (replace(QUICK, answers=Answers(0.7)), Answers(0.7))):
-        training = Training(start, PATIENTS, settings, processes)
+        training = Training(start, PATIENTS, settings, Session(processes, tmp_path))
         save_model(tmp_path / "saved.safetensors", training.network, training.start, "")
         assert load_segmenter(tmp_path / "saved.safetensors", device="cpu").answers == kept
         assert segmenter_of(training.network, training.start, "cpu").answers == kept
@@ -270,9 +271,9 @@ def test_the_best_epoch_end_to_end_is_kept_and_the_training_stops_early(start, t
         fine_tune(start, PATIENTS, settings, tmp_path, look=look, device="cpu", resume=True)
 
 
-def test_validation_every_few_epochs_and_after_the_last(start, processes):
+def test_validation_every_few_epochs_and_after_the_last(start, processes, tmp_path):
     seen: list[int] = []
-    training = Training(start, PATIENTS, replace(QUICK, epochs=5, evaluate_every=2), processes)
+    training = Training(start, PATIENTS, replace(QUICK, epochs=5, evaluate_every=2), Session(processes, tmp_path))
     phase = training.prompts(look=lambda epoch, segmenter: seen.append(epoch) or {"score": 0.5})
     looked = [phase.validate(epoch, training.network) is not None for epoch in range(1, 6)]
     assert seen == [2, 4, 5] and looked == [False, True, False, True, True]
@@ -297,8 +298,8 @@ def test_cancel_while_the_embeddings_are_made(start, tmp_path, processes):
 def embeddings_made(model: Path, processes: Processes) -> int:
     """How many a training from a model makes before its first step."""
     log: list[dict] = []
-    training = Training(model, PATIENTS, replace(QUICK, mode="decoder"), processes)
-    training.prompts(log=SimpleNamespace(event=lambda **entry: log.append(entry)))
+    session = Session(processes, model.parent, SimpleNamespace(event=lambda **entry: log.append(entry)))
+    Training(model, PATIENTS, replace(QUICK, mode="decoder"), session).prompts()
     return log[0]["made"]
 
 

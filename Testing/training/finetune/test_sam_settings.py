@@ -8,8 +8,8 @@ import re
 import pytest
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.finetune.finetune_job import sam_settings
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.segmenter_job import sam_settings
 from MyoScarSegLib.training.train_job import TrainJob, with_options
 from Testing.conftest import REPOSITORY
 

@@ -25,10 +25,11 @@ from MyoScarSegLib.detection.detector_checkpoint import (
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, registry
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
-from MyoScarSegLib.training.finetune.loop import PhaseTraining, checkpoint_path, what_is_kept
-from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.job_data import JobCard, JobData, read_job_data
-from MyoScarSegLib.training.step_log import StepLog
+from MyoScarSegLib.training.loop.phase_training import PhaseTraining, Session, checkpoint_path, what_is_kept
+from MyoScarSegLib.training.loop.step_log import StepLog
+from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.start_models import start_model_of
 from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob, with_options
 from MyoScarSegLib.training.yolo.boxes_phase import BOXES, PAINTER, add_painter, boxes_phase
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples
@@ -78,26 +79,20 @@ def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hook
         raise ModelError("The detector is trained in one process: start it without `accelerate launch` or `torchrun`.")
     start = start_detector(job.start)
     settings = detector_settings(job, start)
-    checkpoint, manifest = checkpoint_path(job.out, BOXES), job.out / "split.json"
-    hooks.stage("reading")
-    used = read_job_data(job, manifest, progress, cancel, hooks.data)
+    checkpoint = checkpoint_path(job.out, BOXES)
     _check_free(checkpoint, resume=job.resume)
-    learning = used.training
-    if not learning:
-        raise ModelError("None of the data's patients is a training patient of the split. Give the split of this data.")
-    used.split.write(manifest)
+    used = read_job_data(job, hooks, progress, cancel)
     hooks.stage("embedding")
     processes = Processes(open_accelerator(job.device, "no"))
     network, started_from = _network(settings, start)
     network.to(processes.accelerator.device)
-    samples = _samples(job, settings, learning, start, progress, cancel)
+    samples = _samples(job, settings, used.training, start, progress, cancel)
     phantoms = detector_samples(labeled_phantoms(settings.seed + 1, settings.phantoms), settings.size)
     log = StepLog(job.out / "log.jsonl", keep=job.resume, listener=hooks.log)
     model = _Model(job, used, settings, started_from, hooks, log)
-    training = PhaseTraining(
-        network, boxes_phase(network, samples, phantoms, settings), processes, job.out, _recipe(settings, samples, started_from),
-        log, lambda averaged: model.save(_used(averaged)), progress, cancel, hooks,
-    )  # fmt: skip
+    session = Session(processes, job.out, log, progress, cancel, hooks)
+    phase, recipe = boxes_phase(network, samples, phantoms, settings), _recipe(settings, samples, started_from)
+    training = PhaseTraining(network, phase, session, recipe, lambda averaged: model.save(_used(averaged)))
     try:
         with _deterministic(processes.accelerator.device):
             training.run(resume=job.resume)
@@ -116,17 +111,10 @@ def start_detector(start: str | None) -> Path | None:
     """The checkpoint to start from; None for fresh weights. ModelError if there is no such detector of ours."""
     if start == FRESH:
         return None
-    name = start or DEFAULT_DETECTOR
-    path = Path(name)
-    if path.suffix != ".safetensors" and not path.is_file():
-        entry = registry().entry(name)
-        if entry.task != "detect":
-            raise ModelError(f"{name} is a segmenter; a detector's training starts from a detector.")
-        path = registry().path(name)
+    found = start_model_of("detector", start or DEFAULT_DETECTOR)
+    path = found if isinstance(found, Path) else registry().path(found.name)
     if path.suffix != ".safetensors":
         raise ModelError(f"{path} is not a detector of MyoScarSeg (.safetensors); a training can start from such a one only.")
-    if not path.is_file():
-        raise ModelError(f"There is no detector checkpoint {path}.")
     return path
 
 
@@ -156,7 +144,7 @@ class _Model:
         self.job, self.used = job, used
         self.path = job.out / f"{job.name}.safetensors"
         self._settings, self._started_from, self._hooks, self._log = settings, started_from, hooks, log
-        self._card, self._began = JobCard(job, used, settings, _LIMITS, _STOPPED), time.monotonic()
+        self._card, self._began = JobCard(job, used, settings, hooks, _LIMITS, _STOPPED), time.monotonic()
 
     def save(self, network: Any, confidence: float = UNCALIBRATED, chosen_on: str = "") -> None:
         """Write the model so far; its threshold may not be chosen yet (``chosen_on`` is empty then)."""
@@ -184,8 +172,7 @@ class _Model:
             "losses": self._log.epochs(),
             "licence_note": _LICENCE_NOTE,
         }
-        with self._hooks.files:
-            self._card.write(self.path, facts, complete=metrics is not None)
+        self._card.write(self.path, facts, complete=metrics is not None)
 
     @property
     def _look(self) -> SecondLook:

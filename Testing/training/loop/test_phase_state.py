@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.training.finetune.phase_state import read_state, write_state
+from MyoScarSegLib.training.loop.phase_state import read_state, write_state
 from Testing.support.tiny_training import TinyPhase
 
 

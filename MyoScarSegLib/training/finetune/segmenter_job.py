@@ -7,25 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from MyoScarSegLib.detection import load_detector
+from MyoScarSegLib.detection.heart_center import find_heart, heart_detector
+from MyoScarSegLib.models import DEFAULT_SEGMENTER
+from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.result import Result
+from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX, Stack, evaluate_models
+from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import HeartOf
 from MyoScarSegLib.training.job_data import JobCard, read_job_data
 from MyoScarSegLib.training.start_models import knows_scar
-from MyoScarSegLib.training.train_job import Hooks, with_options
+from MyoScarSegLib.training.train_job import Hooks, TrainJob, with_options
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from MyoScarSegLib.result import Result
-    from MyoScarSegLib.segmentation import Segmenter
-    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-    from MyoScarSegLib.training.evaluation.model_evaluation import Stack
-    from MyoScarSegLib.training.evaluation.summary import Evaluation
-    from MyoScarSegLib.training.train_job import TrainJob
 
 _LIMITS = (
     "Research use only; not a medical device. A reader must look at every mask.",
@@ -47,20 +50,15 @@ _FALSE_GRAM = 0.01
 
 def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Carry out the training of a segmenter; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
-    from MyoScarSegLib.detection import load_detector
-    from MyoScarSegLib.models import DEFAULT_SEGMENTER
 
     start = job.start or DEFAULT_SEGMENTER
     settings = sam_settings(job, further=knows_scar(job.start))
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
-    manifest = job.out / "split.json"
-    hooks.stage("reading")
-    used = read_job_data(job, manifest, progress, cancel, hooks.data)
-    used.split.write(manifest)
+    used = read_job_data(job, hooks, progress, cancel)
     anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=progress, cancel=cancel).slices
     detector = load_detector(device=job.device)
     validation = _Validation(job, used.validation, detector, progress, cancel, hooks)
-    card = JobCard(job, used, settings, _LIMITS, _STOPPED)
+    card = JobCard(job, used, settings, hooks, _LIMITS, _STOPPED)
     metrics: dict[str, Any] = {}
 
     def describe(outcome: Outcome, *, complete: bool = False) -> None:
@@ -74,8 +72,7 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
             "best_epoch": outcome.best_epoch,
             "metrics": metrics,
         }
-        with hooks.files:
-            card.write(outcome.model, facts, complete=complete)
+        card.write(outcome.model, facts, complete=complete)
 
     outcome = fine_tune(
         start,
@@ -109,7 +106,6 @@ def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
 
 def heart_finder(detector: Any) -> HeartOf:
     """What finds the heart in a patient's slices by a detector, or by the program's own if that one knows no ventricle."""
-    from MyoScarSegLib.detection.heart_center import find_heart, heart_detector
 
     finder = heart_detector(detector, "auto")
     return lambda stack: find_heart({s.index: s.image for s in stack}, finder, stack[0].pixel_spacing_mm)
@@ -131,7 +127,6 @@ class _Validation:
 
         With ``hooks.of_run`` the Dice is told with the reference's tight boxes, too.
         """
-        from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX
 
         masks: dict[tuple[str, int], np.ndarray] = {}
 
@@ -161,8 +156,6 @@ class _Validation:
         }
 
     def _evaluate(self, segmenter: str | Path | Segmenter, **how: Any) -> Evaluation:
-        from MyoScarSegLib.pipeline import Pipeline
-        from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_models
 
         pipeline = Pipeline(detector=self.detector, segmenter=segmenter, device=self.job.device)
         return evaluate_models(pipeline, self.slices, cancel=self.cancel, **how)

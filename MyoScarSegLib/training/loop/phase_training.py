@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.training.finetune.phase_state import damaged, read_state, write_state
-from MyoScarSegLib.training.finetune.stepper import StepLoss, Stepper, too_little_memory
-from MyoScarSegLib.training.finetune.training_processes import Processes
-from MyoScarSegLib.training.step_log import StepLog
+from MyoScarSegLib.training.loop.gradients import StepLoss, Stepper, too_little_memory
+from MyoScarSegLib.training.loop.phase_state import damaged, read_state, write_state
+from MyoScarSegLib.training.loop.step_log import StepLog
+from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -112,27 +112,39 @@ def checkpoint_path(folder: Path, phase: str) -> Path:
 
 
 @dataclass
+class Session:
+    """A training under way: what all its phases share.
+
+    Attributes:
+        processes: that train together.
+        folder: for ``PHASE.checkpoint``, replaced after every epoch and when the training is stopped.
+        log: of every step and epoch; the main process has one.
+        progress: called after every step, with its message saying which phase it is.
+    """
+
+    processes: Processes
+    folder: Path
+    log: StepLog | None = None
+    progress: Progress = no_progress
+    cancel: CancelToken | None = None
+    hooks: Hooks = NO_HOOKS
+
+
+@dataclass
 class PhaseTraining:
     """The training of the parts of a network, on the accelerator's device and in place, that a phase names.
 
     Attributes:
-        folder: for ``PHASE.checkpoint``, replaced after every epoch and when the training is stopped.
         recipe: what the checkpoint must have been made with to be gone on from (settings, data, start model).
-        log: of every step and epoch; the main process has one.
         keep: called in the main process with the averaged network that is the best so far: the one with the best score, or
             as long as there is no score, the one of the last epoch, or the one at which the training was stopped.
     """
 
     network: nn.ModuleDict
     phase: Phase
-    processes: Processes
-    folder: Path
+    session: Session
     recipe: str = ""
-    log: StepLog | None = None
     keep: Callable[[nn.ModuleDict], None] | None = None
-    progress: Progress = no_progress
-    cancel: CancelToken | None = None
-    hooks: Hooks = NO_HOOKS
 
     def __post_init__(self) -> None:
         import torch
@@ -140,10 +152,11 @@ class PhaseTraining:
         groups = parameter_groups(self.network, self.phase.rates, self.phase.frozen)
         self._parameters = [p for group in groups for p in group["params"]]
         self._rates = [group["lr"] for group in groups]
-        self._accelerator = self.processes.accelerator
+        self._processes = self.session.processes
+        self._accelerator = self._processes.accelerator
         self._optimizer = self._accelerator.prepare(torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, self.phase.second_moment)))
         self._averaged = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self._stepper = Stepper(self.network, self.phase.loss, self.processes, self.hooks.note)
+        self._stepper = Stepper(self.network, self.phase.loss, self._processes, self.session.hooks.note)
         self._course = _Course()
         self._epoch_steps = math.ceil(len(self.phase.order(0)) / self.phase.batch)
         self._steps = self._epoch_steps * self.phase.epochs
@@ -171,9 +184,9 @@ class PhaseTraining:
         if resume:
             self._restore()
         course = self._course
-        if self.log is not None:
-            self.log.continue_at(self.phase.name, course.step, course.closed)
-        self.hooks.stage("steps")
+        if self.session.log is not None:
+            self.session.log.continue_at(self.phase.name, course.step, course.closed)
+        self.session.hooks.stage("steps")
         try:
             while not course.finished and course.closed < self.phase.epochs:
                 self._epoch(course.closed)
@@ -185,8 +198,8 @@ class PhaseTraining:
 
     def _restore(self) -> None:
         """Take up the state of the checkpoint, if there is one: the main process reads it for all."""
-        path = checkpoint_path(self.folder, self.phase.name)
-        state = self.processes.in_main(lambda: read_state(path, self.recipe) if path.is_file() else None)
+        path = checkpoint_path(self.session.folder, self.phase.name)
+        state = self._processes.in_main(lambda: read_state(path, self.recipe) if path.is_file() else None)
         if state is None:
             return
         try:
@@ -204,9 +217,9 @@ class PhaseTraining:
         course, batch = self._course, self.phase.batch
         order = self.phase.order(epoch)
         for number in range(course.step - epoch * self._epoch_steps, self._epoch_steps):
-            self.processes.check(self.cancel)
+            self._processes.check(self.session.cancel)
             self._step(epoch, order, range(number * batch, min((number + 1) * batch, len(order))))
-        self.processes.check(self.cancel)
+        self._processes.check(self.session.cancel)
         self._close(epoch + 1)
         self._save()
 
@@ -223,7 +236,7 @@ class PhaseTraining:
                 f"Training broke down in epoch {epoch + 1} of the phase {phase.name}: the loss is not finite. "
                 "Lower the learning rates."
             )
-        self.processes.sum_gradients(self._parameters)
+        self._processes.sum_gradients(self._parameters)
         self._accelerator.clip_grad_norm_(self._parameters, phase.largest_gradient_norm)
         try:
             self._optimizer.step()
@@ -237,15 +250,17 @@ class PhaseTraining:
         for name, value in figures.items():
             course.sums[name] = course.sums.get(name, 0.0) + value
         course.summed += 1
-        if self.log is not None:
-            self.log.step(phase.name, course.step, self._steps, epoch + 1, phase.epochs, figures, rate=factor)
-        self.progress(course.step, self._steps, f"{phase.name}: epoch {epoch + 1} of {phase.epochs}, loss {figures['loss']:.3f}")
+        if self.session.log is not None:
+            self.session.log.step(phase.name, course.step, self._steps, epoch + 1, phase.epochs, figures, rate=factor)
+        self.session.progress(
+            course.step, self._steps, f"{phase.name}: epoch {epoch + 1} of {phase.epochs}, loss {figures['loss']:.3f}"
+        )
 
     def _close(self, done: int) -> None:
         """The end of an epoch: look, keep, log."""
         course, phase = self._course, self.phase
         figures = {name: value / course.summed for name, value in course.sums.items()}
-        looked = self.processes.in_main(lambda: None if phase.validate is None else phase.validate(done, self.averaged))
+        looked = self._processes.in_main(lambda: None if phase.validate is None else phase.validate(done, self.averaged))
         better = not phase.choose or (looked is None and course.best_epoch == 0)
         if looked is not None:
             figures |= {f"validation_{name}": value for name, value in looked.items()}
@@ -254,8 +269,8 @@ class PhaseTraining:
             else:
                 course.waited += 1
                 course.finished = 0 < phase.patience <= course.waited
-        if self.log is not None:  # before the network is kept, whose card tells of this epoch, too
-            self.log.epoch(phase.name, done, figures)
+        if self.session.log is not None:  # before the network is kept, whose card tells of this epoch, too
+            self.session.log.epoch(phase.name, done, figures)
         if better:
             self._keep_this()
         course.closed, course.sums, course.summed = done, {}, 0
@@ -263,7 +278,7 @@ class PhaseTraining:
     def _keep_this(self) -> None:
         if self.keep is not None:
             keep = self.keep
-            self.processes.in_main(lambda: keep(self.averaged))
+            self._processes.in_main(lambda: keep(self.averaged))
 
     def _save(self) -> None:
         state = {
@@ -273,8 +288,8 @@ class PhaseTraining:
             "scaler": self._accelerator.scaler.state_dict() if self._accelerator.scaler is not None else {},
             "course": vars(self._course),
         }
-        path = checkpoint_path(self.folder, self.phase.name)
-        self.processes.in_main(lambda: write_state(path, self.recipe, state))
+        path = checkpoint_path(self.session.folder, self.phase.name)
+        self._processes.in_main(lambda: write_state(path, self.recipe, state))
 
 
 def parameter_groups(network: nn.ModuleDict, rates: Mapping[str, float], frozen: Sequence[str] = ()) -> list[dict[str, Any]]:

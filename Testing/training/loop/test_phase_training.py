@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
-from MyoScarSegLib.training.finetune import loop
-from MyoScarSegLib.training.finetune.loop import rate_factor
+from MyoScarSegLib.training.loop import phase_training
+from MyoScarSegLib.training.loop.phase_training import rate_factor
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_training import TinyPhase, assert_learned_alike, context_network, entries, phase_loss, weights
@@ -196,7 +196,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(tmp_path):
 
 
 def test_without_averaging_the_last_network_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "AVERAGING", 0.0)
+    monkeypatch.setattr(phase_training, "AVERAGING", 0.0)
     tiny = TinyPhase(tmp_path)
     done = tiny.run()
     assert torch.equal(weights(done.averaged), weights(done.network))

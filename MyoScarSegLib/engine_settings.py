@@ -1,11 +1,11 @@
-"""What the networks work with, chosen in the panel: names, bounds, and the pipeline that is made of them."""
+"""What the networks work with, chosen in the panel or by a command: names, bounds, and the pipeline that is made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.prompts import PROMPTS_AT_ONCE
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """The same for the worker, for :meth:`processFolder` and for the panel's form.
+    """The same for the worker, for :meth:`processFolder`, for each process of a cohort and for the panel's form.
 
     Attributes:
         detector: name in the registry, or path; the default model if None.
@@ -33,6 +33,7 @@ class EngineSettings:
         cache_folder: where embeddings are also kept on disk, so that they outlive the worker; None for memory alone.
         cache_mib: most mebibytes of embeddings in memory.
         batch: how many boxes or points of a slice the segmenter takes together; fewer need less memory.
+        precision: of the segmenter's encoder.
 
     Raises:
         EngineError: a value is not what its field allows.
@@ -43,10 +44,11 @@ class EngineSettings:
     device: DeviceName = "auto"
     confidence: Annotated[float, Limits(above=0, below=1)] | None = None
     trust: bool = False
-    threads: Annotated[int, Limits(1, 64)] | None = None
+    threads: Annotated[int, Limits(1, 1024)] | None = None
     cache_folder: str | Path | None = None
     cache_mib: Annotated[int, Limits(64, 65536, step=128)] = 1024
     batch: Annotated[int, Limits(1, 64)] = PROMPTS_AT_ONCE
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
     def __post_init__(self) -> None:
         json_fields.check(self, EngineError, "The settings of the calculation")
@@ -85,6 +87,7 @@ class EngineSettings:
             detector=detector or self.detector,
             segmenter=segmenter or self.segmenter,
             device=self.device,
+            precision=self.precision,
             trust=self.trust,
             confidence=self.confidence,
             prompts_at_once=self.batch,

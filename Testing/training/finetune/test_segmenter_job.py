@@ -12,7 +12,7 @@ import pytest
 
 from MyoScarSegLib.errors import Cancelled
 from MyoScarSegLib.segmentation import load_segmenter
-from MyoScarSegLib.training.finetune import finetune_job
+from MyoScarSegLib.training.finetune import segmenter_job
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
@@ -62,7 +62,7 @@ def played(monkeypatch) -> list[Path]:
         more["kept"](outcome)
         return outcome
 
-    monkeypatch.setattr(finetune_job, "fine_tune", fine_tune)
+    monkeypatch.setattr(segmenter_job, "fine_tune", fine_tune)
     return made
 
 

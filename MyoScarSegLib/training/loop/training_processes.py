@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from MyoScarSegLib.errors import Cancelled, ModelError
+from MyoScarSegLib.utils.device import resolve_device, resolve_precision
 from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
     from accelerate.utils import InitProcessGroupKwargs
-
-    from MyoScarSegLib.utils.device import resolve_device, resolve_precision
 
     told_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
     chosen = torch.device("cpu") if told_cpu else resolve_device(device)

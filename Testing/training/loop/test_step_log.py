@@ -7,7 +7,7 @@ import json
 import pytest
 
 from MyoScarSegLib.errors import Cancelled, OutputError
-from MyoScarSegLib.training.step_log import LogReader, StepLog
+from MyoScarSegLib.training.loop.step_log import LogReader, StepLog
 from Testing.support.tiny_training import TinyPhase, entries
 
 

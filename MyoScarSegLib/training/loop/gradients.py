@@ -6,10 +6,10 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.finetune.training_processes import Processes
+from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.utils.device import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -17,6 +17,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One augmented window, ready for a step.
+
+    Attributes:
+        image: float32 ``[channels, side, side]``: the slice alone, or for the context network with its neighbors and the heart's
+            contrast.
+        targets: int64 ``[n, side, side]``: lesions, ventricle, tissue, ...
+        wall_known: whether ventricle and tissue are labeled.
+        features: of the frozen image encoder, ``[channels, rows, columns]``, if they are cached.
+    """
+
+    image: torch.Tensor
+    targets: torch.Tensor
+    wall_known: bool
+    features: torch.Tensor | None = None
 
 
 @dataclass
@@ -52,13 +70,13 @@ class Stepper:
     """
 
     network: nn.ModuleDict
-    loss: Callable[[nn.ModuleDict, Sequence[Any], Sequence[Sequence[int]]], StepLoss]
+    loss: Callable[[nn.ModuleDict, Sequence[Item], Sequence[Sequence[int]]], StepLoss]
     processes: Processes
     note: Callable[[str], None] | None = None
     parts: int = 1
 
     def gradients(
-        self, places: Sequence[int], item: Callable[[int], Any], seed: Callable[[int], Sequence[int]]
+        self, places: Sequence[int], item: Callable[[int], Item], seed: Callable[[int], Sequence[int]]
     ) -> dict[str, float]:
         """Leave this process's gradients in the network; they are still to be summed over the processes.
 
@@ -90,7 +108,7 @@ class Stepper:
             self._forget()
 
     def _attempt(
-        self, mine: Sequence[int], windows: int, item: Callable[[int], Any], seed: Callable[[int], Sequence[int]]
+        self, mine: Sequence[int], windows: int, item: Callable[[int], Item], seed: Callable[[int], Sequence[int]]
     ) -> tuple[_Report, Exception | None]:
         report, accelerator = _Report(divisible=self.parts < len(mine)), self.processes.accelerator
         try:
@@ -134,9 +152,8 @@ def _total(reports: Sequence[_Report]) -> dict[str, float]:
     return {name: sum(r.figures.get(name, 0.0) for r in reports) for name in names}
 
 
-def _to_device(item: Any, device: torch.device) -> Any:
+def _to_device(item: Item, device: torch.device) -> Item:
     if device.type == "cpu":
         return item
     features = None if item.features is None else item.features.to(device, non_blocking=True)
-    moved = {name: getattr(item, name).to(device) for name in ("image", "targets")}
-    return replace(item, **moved, features=features)
+    return replace(item, image=item.image.to(device), targets=item.targets.to(device), features=features)
