@@ -14,8 +14,9 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneE
 from MyoScarSegLib.result import Result, SliceMasks
 from MyoScarSegLib.scene.dicom_origin import exam_of, image_files
 from MyoScarSegLib.scene.displayed_slice import nearest_first
-from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals, apply_suggestions
+from MyoScarSegLib.scene.mask_steps import apply_masks
 from MyoScarSegLib.scene.notices import Change, kept_as_painted
+from MyoScarSegLib.scene.prompt_steps import apply_proposals, apply_suggestions
 from MyoScarSegLib.scene.slice_prompts import SlicePrompts
 from MyoScarSegLib.scene.study_numbers import insertion_points
 from MyoScarSegLib.scene.translation import _, slice_list
@@ -107,14 +108,14 @@ class EngineRequests:
     def propose(self, *, fit: bool = False) -> Task:
         """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
 
-        ``fit`` as of :func:`~MyoScarSegLib.scene.model_steps.apply_proposals`. Result: the number of boxes proposed.
+        ``fit`` as of :func:`~MyoScarSegLib.scene.prompt_steps.apply_proposals`. Result: the number of boxes proposed.
         """
         return self._begin("propose", lambda action: self._ask_for_boxes(action, fit))
 
     def suggest(self, k: int) -> Task:
         """Suggest boxes where the scar of slice ``k`` continues, which the reader has confirmed, and likewise beside all other
         slices that he has: see :attr:`StudyState.confirmed`. They are added as of
-        :func:`~MyoScarSegLib.scene.model_steps.apply_suggestions`.
+        :func:`~MyoScarSegLib.scene.prompt_steps.apply_suggestions`.
 
         Result: the slice of each box that was suggested.
         """

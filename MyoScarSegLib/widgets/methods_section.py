@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.scene.mask_steps import use_method
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.plain_segments import add_outlines
-from MyoScarSegLib.scene.ventricle_steps import draw_remote, use_method
+from MyoScarSegLib.scene.ventricle_steps import draw_remote
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_words import percent
 from MyoScarSegLib.widgets.section import SegmentSection, show_text

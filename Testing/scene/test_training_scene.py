@@ -11,8 +11,7 @@ import slicer
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.scene.attributes import nodes_by_class
-from MyoScarSegLib.scene.model_steps import apply_proposals
-from MyoScarSegLib.scene.prompt_steps import add_box, update_box
+from MyoScarSegLib.scene.prompt_steps import add_box, apply_proposals, update_box
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.training.compared_view import ComparedView
