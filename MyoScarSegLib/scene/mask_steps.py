@@ -1,4 +1,4 @@
-"""What becomes of a study's scar masks: by a run of the segmenter, threshold, growth, a reference method. Each is one undo entry."""
+"""What becomes of a study's scar masks: runs of the segmenter, threshold, growth, a reference method. Each is one undo entry."""
 
 from __future__ import annotations
 
