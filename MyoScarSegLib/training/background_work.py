@@ -16,11 +16,11 @@ import numpy as np
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.models import own
 from MyoScarSegLib.models.entry import Entry
+from MyoScarSegLib.study.handover import read_handover, write_handover
 from MyoScarSegLib.training.datasets.import_export import ImportReport, export_cases, import_cases
 from MyoScarSegLib.training.datasets.label_pictures import write_label_preview
 from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
 from MyoScarSegLib.training.datasets.library_state import LibraryState
-from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.model_import import import_model
 from MyoScarSegLib.training.runs.run import Run
@@ -55,12 +55,12 @@ def carry_out(job: Arguments, progress: Progress, cancel: CancelToken) -> Any:
 
 @task
 def library_add(arguments: Arguments, progress: Progress, cancel: CancelToken) -> Arguments:
-    """:meth:`Library.add` of the study in the file ``study`` (:mod:`~.datasets.stored_stacks`) to ``library``...: its record."""
+    """:meth:`Library.add` of the study in the file ``study``, which was handed over, to ``library``...: its record."""
     given = dict(arguments)
     library, file = Library.open(given.pop("library")), Path(given.pop("study"))
     name = given.get("case") or given["patient"]
     progress(0, 1, f"Adding {name}")
-    study, labels = read_handover(file, name)
+    study, labels = read_handover(file, name, "labels")
     added = library.add(study, labels, **given, cancel=cancel)
     progress(1, 1, f"Added {added.case}")
     return added.to_json()
@@ -140,7 +140,7 @@ def split_write(arguments: Arguments, progress: Progress, cancel: CancelToken) -
 
 @task
 def library_read(arguments: Arguments, progress: Progress, cancel: CancelToken) -> Arguments:
-    """Read the case ``case`` of ``library`` as its files are now, and write it to ``out`` (:mod:`~.datasets.stored_stacks`):
+    """Read the case ``case`` of ``library`` as its files are now, and write it to ``out`` (:mod:`~MyoScarSegLib.study.handover`):
     ``wall_known``, and the grey values ``window`` between which a picture of it shows most.
     """
     library, name = Library.open(arguments["library"]), arguments["case"]
@@ -150,7 +150,7 @@ def library_read(arguments: Arguments, progress: Progress, cancel: CancelToken) 
     progress(0, 1, f"Reading {name}")
     labeled = library.load(case, edited=True)
     cancel.raise_if_cancelled()
-    write_handover(Path(arguments["out"]), labeled.study, labeled.labels)
+    write_handover(Path(arguments["out"]), labeled.study, labels=labeled.labels)
     low, high = np.percentile(labeled.study.voxels, (1.0, 99.5))
     return {"wall_known": labeled.wall_known, "window": [float(low), float(high)]}
 

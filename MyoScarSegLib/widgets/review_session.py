@@ -12,7 +12,7 @@ from typing import Any
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.review_list import LEASE_S, Entry, Mode, ReviewList
 from MyoScarSegLib.batch.reviews import Verdict
-from MyoScarSegLib.engine.review_case import case_of, entries_of, forget, list_task, read_task
+from MyoScarSegLib.engine.review_case import case_of, entries_of, list_task, read_task
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.outputs.edited import Edited
 from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
@@ -339,7 +339,7 @@ class ReviewSession:
         task, file = self._tasks.pop(case)
         if task.state != DONE:
             task.kill()
-        forget(file)
+        file.unlink(missing_ok=True)
 
     def _refresh_entry(self, case: str) -> None:
         if self._list is not None:
