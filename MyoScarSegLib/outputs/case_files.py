@@ -14,10 +14,11 @@ import numpy as np
 
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.case_folders import prompts_path, read_case_boxes, same_prompts
-from MyoScarSegLib.outputs.case_walls import IMAGE, LABELS, NIFTI, SEGMENTATION, Walls, write_walls
+from MyoScarSegLib.outputs.case_walls import IMAGE, LABELS, NIFTI, SEGMENTATION, facts_of, write_walls
 from MyoScarSegLib.outputs.landmarks import LANDMARKS
 from MyoScarSegLib.outputs.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.prompts import Box, read_points, write_boxes, write_points
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_segmentation, write_volume
 from MyoScarSegLib.study.names import natural_order
@@ -82,7 +83,7 @@ def write_case(
     *,
     picture: bool = True,
     seconds: float | None = None,
-    walls: Walls | None = None,
+    walls: Anatomy | None = None,
 ) -> None:
     """Write all files of a segmented case into ``folder``, each atomically.
 
@@ -131,7 +132,7 @@ def write_case(
             remove(folder / name)
     else:
         write_walls(folder, result, walls, formats)
-    write_json(folder / RESULT, {**result.summary(), "seconds": seconds, **({} if walls is None else walls.facts())})
+    write_json(folder / RESULT, {**result.summary(), "seconds": seconds, **({} if walls is None else facts_of(walls))})
 
 
 def write_proposal(folder: Path, study: Study, boxes: Iterable[Box]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.aha import LEVELS, NO_LEVEL, ReadersLevel
-from MyoScarSegLib.scene.dicom_origin import database, exam_of, instance_uids
+from MyoScarSegLib.scene.dicom_origin import database, exam_line, instance_uids
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall, turn_septum
 from MyoScarSegLib.utils.task import DONE
@@ -109,8 +109,7 @@ class BurdenSection(SegmentSection):
             self._show_rotation()
         if Change.VOLUME in changes:
             show_text(ui.reportLabel, "")
-            exam = None if session is None else exam_of(session.volume_node)
-            show_text(ui.examLabel, "" if exam is None else exam.line)
+            show_text(ui.examLabel, "" if session is None else exam_line(session.volume_node))
         if changes & _NUMBERS:
             self._show_numbers()
 
