@@ -24,9 +24,9 @@ def write_handover(path: Path, study: Study, **arrays: np.ndarray) -> None:
         OutputError: the file cannot be written.
     """
     data, bad = io.BytesIO(), {str(k): reason for k, reason in study.bad_slices.items()}
-    known = {name: value for name in _GEOMETRY if (value := getattr(study.geometry, name)) is not None}
-    facts: dict[str, Any] = {"reconstruction": study.reconstruction.value, "bad_slices": json.dumps(bad)}
-    np.savez(data, voxels=study.voxels, **arrays, **known, **facts)
+    known: dict[str, Any] = {name: value for name in _GEOMETRY if (value := getattr(study.geometry, name)) is not None}
+    known |= {"reconstruction": study.reconstruction.value, "bad_slices": json.dumps(bad), "voxels": study.voxels, **arrays}
+    np.savez(data, **known)
     write_bytes(path, data.getvalue())
 
 
