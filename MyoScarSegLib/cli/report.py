@@ -221,7 +221,7 @@ def _with_edits(result: Result, walls: Anatomy, left: Edited) -> tuple[Result, A
 
     painted = {k for k, (now, before) in enumerate(zip(left.scar, result.mask, strict=True)) if (now != before).any()}
     result = replace(result, drawn=left.scar, painted=tuple(sorted(painted | set(result.painted))))
-    drawn = {"ventricle": left.ventricle, "no_reflow": left.no_reflow, "remote": left.remote}
+    drawn: dict[str, Any] = {"ventricle": left.ventricle, "no_reflow": left.no_reflow, "remote": left.remote}
     walls = replace(walls, **{name: part for name, part in drawn.items() if part is not None})
     if left.marks is not None:
         levels = known_levels(walls.ventricle, left.study, left.marks.levels)
