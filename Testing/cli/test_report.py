@@ -24,6 +24,8 @@ from Testing.support.command import array_of, table
 from Testing.support.dicom_factory import write_series
 from Testing.support.ventricle_factory import round_ventricle
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 @pytest.fixture
 def case(tmp_path):
@@ -42,7 +44,7 @@ def measured(folder) -> dict:
     return json.loads((folder / "measurements.json").read_text())
 
 
-def test_a_case_is_reported_from_its_folder_alone(case, command, tmp_path):
+def test_a_case_is_reported_from_its_folder_alone(case, command, drawn, tmp_path):
     _, ventricle, scar, _ = round_ventricle()
     ran = command("report", case, "-o", tmp_path / "reports")
     assert ran.status == 0, ran.err

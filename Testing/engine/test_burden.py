@@ -93,6 +93,7 @@ def test_every_picture_is_drawn_with_a_wall_and_without(job, name):
         assert draw_picture(one, name, 240).startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_report_is_written_beside_the_others_and_names_the_patient_only_where_asked(job, tmp_path):
     place = write_report_of(replace(job, patient=None), tmp_path)
     assert {"report.html", "report.pdf", "measurements.json"} <= {file.name for file in place.iterdir()}
@@ -102,6 +103,7 @@ def test_a_report_is_written_beside_the_others_and_names_the_patient_only_where_
     assert "A^B" in (place / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_report_measures_by_the_remote_region_that_the_reader_drew_as_the_panel_does(job, tmp_path):
     known = job.anatomy
     wall, cavity = known.ventricle.myocardium, known.ventricle.cavity

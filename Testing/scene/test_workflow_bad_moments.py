@@ -156,6 +156,7 @@ def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
         engine.stop()
 
 
+@pytest.mark.slow
 def test_model_file_that_is_missing(workflow, volume, scene, tiny_settings, tmp_path):
     workflow.configure(replace(tiny_settings, segmenter=tmp_path / "gone.safetensors"))
     workflow.select(volume)
