@@ -7,6 +7,7 @@ import re
 import pytest
 
 from MyoScarSegLib import errors
+from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from Testing.conftest import REPOSITORY
 from Testing.docs.pages import PAGES, anchors, links, name_of, without_blocks
 
@@ -104,3 +105,35 @@ def test_the_readme_is_short_and_has_what_a_visitor_looks_for():
     assert len(text.splitlines()) < 120
     for word in ("Research use only", "## Install", "## Five steps", "## What it can and cannot do", "## License"):
         assert word in text, word
+
+
+PROMPTS = {
+    "tight box round all scar of the slice": "oracle",
+    "box with edges off by up to 10%": "jittered",
+    "the same and one correcting click a slice": "clicks_1",
+    "the same and three": "clicks_3",
+    "end to end, nobody helps": "end_to_end",
+}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_accuracy_on_the_pages_is_the_shipped_models(page):
+    figures = shipped_card()["metrics"]["validation"]
+    lines = (REPOSITORY / page).read_text(encoding="utf-8").splitlines()
+    for words, setting in PROMPTS.items():
+        (row,) = [[cell.strip() for cell in line.split("|")] for line in lines if line.startswith(f"| {words} |")]
+        low, high = figures[f"{setting} dice_interval_95"]
+        assert f"{figures[f'{setting} dice_mean']:.2f} ({low:.2f} to {high:.2f})" in row
+        low, high = figures[f"{setting} mass_bias_percent_interval_95"]
+        assert f"{figures[f'{setting} mass_bias_percent']:.0f}% ({low:.0f} to {high:.0f})" in row
+
+
+def test_the_limit_of_likely_wrong_on_the_page_is_the_shipped_models():
+    *_, doubt = shipped_card()["settings"]["answers"]["alone_error"]
+    assert f"the uncertain mass (as for the interval) is more than {doubt} times the mass" in (
+        REPOSITORY / "docs" / "numbers.md"
+    ).read_text(encoding="utf-8")
+
+
+def shipped_card():
+    return json.loads((REPOSITORY / "Resources" / "Models" / f"{DEFAULT_SEGMENTER}.json").read_text(encoding="utf-8"))
