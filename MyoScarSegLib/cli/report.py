@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.cli.console import add_options, folder
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
-from MyoScarSegLib.utils.words import counted
+from MyoScarSegLib.utils.words import counted, numbers_in
 
 if TYPE_CHECKING:
     from MyoScarSegLib.outputs.edited import Edited
@@ -79,14 +79,18 @@ def levels(text: str) -> dict[int, Level]:
     found: dict[int, Level] = {}
     for part in text.split():
         level, _, slices = part.partition("=")
-        for span in slices.split(","):
-            ends = span.split("-")
-            if level not in LEVELS or len(ends) > 2 or not all(end.isdecimal() for end in ends):
-                raise argparse.ArgumentTypeError(f"{part!r} must be one of {', '.join(LEVELS)}, '=', and slices such as 0-2,5")
-            for k in range(int(ends[0]), int(ends[-1]) + 1):
-                if k in found:
-                    raise argparse.ArgumentTypeError(f"slice {k} has two levels")
-                found[k] = level
+        try:
+            if level not in LEVELS:
+                raise ValueError(level)
+            named = numbers_in(slices)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{part!r} must be one of {', '.join(LEVELS)}, '=', and slices such as 0-2,5"
+            ) from None
+        for k in named:
+            if k in found:
+                raise argparse.ArgumentTypeError(f"slice {k} has two levels")
+            found[k] = level
     if not found:
         raise argparse.ArgumentTypeError("it names no slice")
     return found
