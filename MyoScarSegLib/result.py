@@ -42,7 +42,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class SliceMasks:
-    """Scar on some slices of a study, as :func:`~MyoScarSegLib.scene.model_steps.apply_masks` writes it; nothing else uses it.
+    """Scar on some slices of a study, as :func:`~MyoScarSegLib.scene.mask_steps.apply_masks` writes it; nothing else uses it.
 
     Attributes:
         probability: slice index to float32 ``[rows, columns]`` on the native grid.

@@ -137,6 +137,15 @@ def blind_detector(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def without_pictures(request, monkeypatch):
+    """Reports whose page has no pictures, and whose PDF is empty: drawing takes most of their time. Not where a test has them
+    ``drawn``."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr("MyoScarSegLib.outputs.report_html.picture", lambda *_: b"png")
+        monkeypatch.setattr("MyoScarSegLib.outputs.report_files.pdf_page", lambda _report: b"pdf")
+
+
+@pytest.fixture
 def command(capsys):
     """Runs ``myoscarseg`` with these arguments in this process; returns its status and output."""
 

@@ -11,6 +11,7 @@ from MyoScarSegLib.outputs.figures import png
 from MyoScarSegLib.outputs.report_content import Report, make_report
 from MyoScarSegLib.outputs.report_page import page
 from MyoScarSegLib.phantom import make_phantom
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.ventricle import ventricle_of_labels
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.utils.files import write_bytes
@@ -23,7 +24,7 @@ def example() -> Report:
     phantom = make_phantom(7)
     scar = phantom.scar
     result = Result(phantom.study, scar.astype(np.float32), 0.5, drawn=scar)
-    return make_report(result, ventricle_of_labels(phantom.labels), mask_source="the phantom's own labels")
+    return make_report(result, Anatomy(ventricle_of_labels(phantom.labels)), mask_source="the phantom's own labels")
 
 
 def main() -> None:

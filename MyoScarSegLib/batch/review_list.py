@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import combinations
@@ -32,7 +32,10 @@ from MyoScarSegLib.utils.locks import locked
 Mode = Literal["shared", "double"]
 LEASE_S = 30 * 60.0
 """How long a study that a reader has opened is his: then another may have it, as the first may have gone home."""
+GONE = "gone"
+"""State of a study in a list that was read before its folder went."""
 _LEASES = ".leases"
+_NOTHING_TO_SEE = ("failed", "cancelled", GONE)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,18 @@ class Entry:
     verdict: str = ""
     by: str = ""
     open_by: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is to be reviewed, and free."""
+        return not self.verdict and not self.open_by and self.state not in _NOTHING_TO_SEE
+
+
+def next_waiting(entries: Iterable[Entry], after: str | None = None, *, back: bool = False) -> str | None:
+    """The next study of a list that waits, behind ``after`` and then from the start; None if no other does."""
+    turned = list(entries)[:: -1 if back else 1]
+    start = next((n + 1 for n, entry in enumerate(turned) if entry.case == after), 0)
+    return next((entry.case for entry in turned[start:] + turned[:start] if entry.waits and entry.case != after), None)
 
 
 class ReviewList:
@@ -113,13 +128,8 @@ class ReviewList:
         return self._entry(self.record(case))
 
     def next(self, after: str | None = None, *, back: bool = False) -> str | None:
-        """The next study that waits for this reader, behind ``after`` and then from the start; None if none is left."""
-        entries = self.entries()[:: -1 if back else 1]
-        names = [entry.case for entry in entries]
-        start = names.index(after) + 1 if after in names else 0
-        turned = [*entries[start:], *entries[:start]]
-        waiting = (e.case for e in turned if not e.verdict and not e.open_by and e.state != "failed" and e.case != after)
-        return next(waiting, None)
+        """The next study that waits for this reader; see :func:`next_waiting`."""
+        return next_waiting(self.entries(), after, back=back)
 
     def open(self, case: str, lease_s: float = LEASE_S) -> StudyRecord:
         """Take a study for this reader; again, to keep it for longer. In the mode ``double`` nobody is kept out.

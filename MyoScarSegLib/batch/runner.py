@@ -12,7 +12,7 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.case_files import CaseTables
 from MyoScarSegLib.outputs.case_folders import CaseFolders
 from MyoScarSegLib.pipeline import Pipeline
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, of_part
 
 __all__ = ["Job", "Outcome", "collected", "detect_all", "segment_all"]
 
@@ -113,11 +113,4 @@ def _in_turn(
             read = (ahead or reader.submit(work.read, item)).result()
             ahead = reader.submit(work.read, items[number + 1]) if number + 1 < total else None
             name = item.wanted_name
-            yield do(read, _named(progress, f"{name} ({number + 1} of {total})" if total > 1 else name), cancel)
-
-
-def _named(progress: Progress, case: str) -> Progress:
-    def report(done: int, total: int, message: str) -> None:
-        progress(done, total, f"{case}: {message}")
-
-    return report
+            yield do(read, of_part(progress, f"{name} ({number + 1} of {total})" if total > 1 else name), cancel)

@@ -37,11 +37,11 @@ from MyoScarSegLib.outputs.case_folders import (
     place_of,
     read_case_boxes,
 )
-from MyoScarSegLib.outputs.case_walls import Walls
 from MyoScarSegLib.outputs.report_content import make_report
 from MyoScarSegLib.outputs.report_files import write_report
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point, read_points
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.insertions import propose_insertions
 from MyoScarSegLib.result import NUMBERS_VERSION, Result
 from MyoScarSegLib.study import read_study
@@ -183,7 +183,7 @@ class StudyWork:
             result = replace(result, study=replace(case.study, case=folder.name))
             write_case(folder, result, job.formats, seconds=seconds, walls=walls)
             if walls is not None:
-                write_report(folder, make_report(result, walls.ventricle, insertions=walls.insertions))
+                write_report(folder, make_report(result, walls))
         summary = {**result.summary(), "seconds": seconds}
         basis = Basis(image_sha256(case.study), self._settings(case, points), self._checksums(), NUMBERS_VERSION)
         _log.info("Segmented in %s s: %s. %s", seconds, result.status, result.message)
@@ -215,16 +215,16 @@ class StudyWork:
             return self._pipeline.run(study, points=points, threshold=threshold, progress=progress, cancel=cancel)
         return self._pipeline.segment(study, boxes, points, threshold=threshold, progress=progress, cancel=cancel)
 
-    def _walls(self, study: Study, progress: Progress, cancel: CancelToken | None) -> tuple[Walls, str]:
+    def _walls(self, study: Study, progress: Progress, cancel: CancelToken | None) -> tuple[Anatomy, str]:
         """The model's own wall with proposed insertion points, and why there is none; empty if there is one."""
         try:
             ventricle = self._pipeline.ventricle(study, progress=progress, cancel=cancel)
         except (ModelError, Cancelled) as error:
-            return Walls(), f"The report has no wall. {error}"
+            return Anatomy(), f"The report has no wall. {error}"
         insertions = None
         if ventricle.closed and study.geometry.spacing_mm is not None:
             insertions = propose_insertions(study.voxels, ventricle, study.geometry)
-        return Walls(ventricle if ventricle.walls else None, None, insertions), ""
+        return Anatomy(ventricle if ventricle.walls else None, None, insertions), ""
 
     def _without_result(self, read: Read, name: str | None, status: str, message: str, cause: str) -> Outcome:
         """The outcome of a study that gave nothing; of a cohort's there is a record, so that it is known without running it."""

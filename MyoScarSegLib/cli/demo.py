@@ -10,7 +10,7 @@ from typing import Any
 
 from MyoScarSegLib.cli.console import add_options, folder, shown_and_cancellable, whole_number
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
-from MyoScarSegLib.utils.progress import Progress
+from MyoScarSegLib.utils.progress import of_part
 
 _SEED = 11
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         seconds = time.perf_counter() - start
         known_boxes = [b for k in range(study.slices) if (b := box_of_mask(phantom.scar[k], k, source="truth")) is not None]
         # The study is segmented twice, and the line of progress says which of both it is.
-        guided = pipeline.segment(study, known_boxes, progress=_second(progress), cancel=cancel)
+        guided = pipeline.segment(study, known_boxes, progress=of_part(progress, "With the true boxes"), cancel=cancel)
     if result.cancelled or guided.cancelled:
         raise Cancelled("The demo was cancelled.")
 
@@ -77,13 +77,6 @@ def run(args: argparse.Namespace) -> int:
     write_json(args.out / "comparison.json", comparison)
     sys.stdout.write(_text(comparison, args.out))
     return int(not result.complete)
-
-
-def _second(progress: Progress) -> Progress:
-    def report(done: int, total: int, message: str) -> None:
-        progress(done, total, f"With the true boxes: {message}")
-
-    return report
 
 
 def _write_scene(args: argparse.Namespace) -> int:

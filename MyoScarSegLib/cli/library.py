@@ -19,7 +19,7 @@ from MyoScarSegLib.cli.console import (
     whole_number,
 )
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.utils.words import counted
+from MyoScarSegLib.utils.words import counted, numbers_in
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.training_library import Library
@@ -164,13 +164,10 @@ def _accept(args: argparse.Namespace) -> int:
 
 
 def _slices(text: str) -> tuple[int, ...]:
-    found: set[int] = set()
-    for part in text.replace(" ", ",").split(","):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise argparse.ArgumentTypeError(f"{text!r} is no list of slices, such as 2-9,11")
-        found.update(range(int(first), int(last or first) + 1))
-    return tuple(sorted(found))
+    try:
+        return tuple(sorted(set(numbers_in(text))))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of slices, such as 2-9,11") from None
 
 
 def _list(args: argparse.Namespace) -> int:

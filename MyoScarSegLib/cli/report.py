@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.cli.console import add_options, folder
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
-from MyoScarSegLib.utils.words import counted
+from MyoScarSegLib.utils.words import counted, numbers_in
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from MyoScarSegLib.outputs.case_walls import Walls
     from MyoScarSegLib.outputs.edited import Edited
-    from MyoScarSegLib.outputs.report_content import Patient, Report
+    from MyoScarSegLib.outputs.report_content import Report
     from MyoScarSegLib.quantification.aha import InsertionPoints, Level
+    from MyoScarSegLib.quantification.anatomy import Anatomy
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.study.study import Study
 
@@ -81,14 +79,18 @@ def levels(text: str) -> dict[int, Level]:
     found: dict[int, Level] = {}
     for part in text.split():
         level, _, slices = part.partition("=")
-        for span in slices.split(","):
-            ends = span.split("-")
-            if level not in LEVELS or len(ends) > 2 or not all(end.isdecimal() for end in ends):
-                raise argparse.ArgumentTypeError(f"{part!r} must be one of {', '.join(LEVELS)}, '=', and slices such as 0-2,5")
-            for k in range(int(ends[0]), int(ends[-1]) + 1):
-                if k in found:
-                    raise argparse.ArgumentTypeError(f"slice {k} has two levels")
-                found[k] = level
+        try:
+            if level not in LEVELS:
+                raise ValueError(level)
+            named = numbers_in(slices)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{part!r} must be one of {', '.join(LEVELS)}, '=', and slices such as 0-2,5"
+            ) from None
+        for k in named:
+            if k in found:
+                raise argparse.ArgumentTypeError(f"slice {k} has two levels")
+            found[k] = level
     if not found:
         raise argparse.ArgumentTypeError("it names no slice")
     return found
@@ -137,9 +139,9 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
     from MyoScarSegLib.outputs.case_walls import read_case
     from MyoScarSegLib.outputs.report_content import make_report
     from MyoScarSegLib.study import read_study
+    from MyoScarSegLib.study.patient import patient_of
 
-    source, remote, levels = "", None, args.levels
-    case: Path | None = path
+    source, case = "", path
     if is_case_folder(path):
         if args.mask is not None or args.dicom or args.with_patient_name:
             raise StudyError(
@@ -155,27 +157,18 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
             case = args.mask
             result, walls = read_case(args.mask, study)
         else:
-            case = None
             if args.reader is not None:
                 raise StudyError(f"--reader {args.reader} needs a case folder, and {args.mask} is none.")
             result, walls = _from_mask(args, study)
             source = f"read from {args.mask.name}"
-    if args.reader is not None and case is not None and (left := _left(case, args.reader, result.study)):
-        result, walls, remote = _with_edits(result, walls, left)
-        levels = levels or _levels(left, walls)
+    if args.reader is not None and (left := _left(case, args.reader, result.study)):
+        result, walls = _with_edits(result, walls, left)
     result = replace(result, study=replace(result.study, case=name))
-    return make_report(
-        result,
-        walls.ventricle,
-        walls.no_reflow,
-        insertions=_insertions(args, walls, result.study),
-        levels=levels,
-        remote=remote,
-        name=name,
-        mask_source=source,
-        reader_minutes=args.minutes,
-        patient=_patient(result.study) if args.with_patient_name else None,
-    )
+    walls = replace(walls, insertions=_insertions(args, walls, result.study), levels=args.levels or walls.levels)
+    if args.with_patient_name and not result.study.files:
+        raise StudyError(f"{name} did not come from DICOM, so nothing names its patient. Leave out --with-patient-name.")
+    patient = patient_of(result.study) if args.with_patient_name else None
+    return make_report(result, walls, name=name, mask_source=source, reader_minutes=args.minutes, patient=patient)
 
 
 def _degrees(text: str) -> float:
@@ -189,7 +182,7 @@ def _degrees(text: str) -> float:
 _degrees.__name__ = "number of degrees"  # as argparse says it
 
 
-def _insertions(args: argparse.Namespace, walls: Walls, study: Study) -> InsertionPoints | None:
+def _insertions(args: argparse.Namespace, walls: Anatomy, study: Study) -> InsertionPoints | None:
     """The insertion points that were given, or the case's; None for those to be proposed.
 
     Raises:
@@ -226,34 +219,26 @@ def _left(case: Path, reader: str, study: Study) -> Edited | None:
     return read_left(case, reader, study)
 
 
-def _with_edits(result: Result, walls: Walls, left: Edited) -> tuple[Result, Walls, np.ndarray | None]:
-    """The case as a reader left it, and the remote region that he drew."""
+def _with_edits(result: Result, walls: Anatomy, left: Edited) -> tuple[Result, Anatomy]:
+    """The case as a reader left it."""
+    from MyoScarSegLib.quantification.aha import known_levels
+
     painted = {k for k, (now, before) in enumerate(zip(left.scar, result.mask, strict=True)) if (now != before).any()}
     result = replace(result, drawn=left.scar, painted=tuple(sorted(painted | set(result.painted))))
-    if left.ventricle is not None:
-        walls = replace(walls, ventricle=left.ventricle)
-    if left.no_reflow is not None:
-        walls = replace(walls, no_reflow=left.no_reflow)
+    drawn: dict[str, Any] = {"ventricle": left.ventricle, "no_reflow": left.no_reflow, "remote": left.remote}
+    walls = replace(walls, **{name: part for name, part in drawn.items() if part is not None})
     if left.marks is not None:
-        walls = replace(walls, insertions=left.marks.insertion_points)
-    return result, walls, left.remote
+        levels = known_levels(walls.ventricle, left.study, left.marks.levels)
+        walls = replace(walls, insertions=left.marks.insertion_points, levels=levels)
+    return result, walls
 
 
-def _levels(left: Edited, walls: Walls) -> dict[int, Level] | None:
-    """The levels by the rules, with those that a reader has set; None if he has set none."""
-    from MyoScarSegLib.quantification.aha import levels_with
-    from MyoScarSegLib.quantification.planes import Planes
-
-    if left.marks is None or not left.marks.levels or walls.ventricle is None or left.study.geometry.spacing_mm is None:
-        return None
-    return levels_with(walls.ventricle, Planes.of(left.study.geometry, left.study.slices), left.marks.levels)
-
-
-def _from_mask(args: argparse.Namespace, study: Study) -> tuple[Result, Walls]:
+def _from_mask(args: argparse.Namespace, study: Study) -> tuple[Result, Anatomy]:
     """What a file of masks or labels shows, drawn by whomever."""
     import numpy as np
 
-    from MyoScarSegLib.outputs.case_walls import Walls, walls_of
+    from MyoScarSegLib.outputs.case_walls import walls_of
+    from MyoScarSegLib.quantification.anatomy import Anatomy
     from MyoScarSegLib.quantification.ventricle import ventricle_of_labels
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.study.masks import read_labels, read_mask
@@ -269,33 +254,8 @@ def _from_mask(args: argparse.Namespace, study: Study) -> tuple[Result, Walls]:
         label_map = None if args.labels is None else parse_label_map(args.labels)
         classes, known = classes_on(study, args.mask, label_map, None)
         scar = classes >= INFARCT
-        walls = Walls(ventricle_of_labels(classes) if known else None, classes == NO_REFLOW)
+        walls = Anatomy(ventricle_of_labels(classes) if known else None, classes == NO_REFLOW)
     return Result(study, scar.astype(np.float32), 0.5, drawn=scar), walls
-
-
-def _patient(study: Study) -> Patient:
-    """Who the headers of the study's images name.
-
-    Raises:
-        StudyError: the study is not from DICOM.
-    """
-    from MyoScarSegLib.outputs.report_content import Patient
-    from MyoScarSegLib.study.quiet_pydicom import import_pydicom
-
-    if not study.files:
-        raise StudyError(f"{study.case} did not come from DICOM, so nothing names its patient. Leave out --with-patient-name.")
-    header = import_pydicom().dcmread(study.files[0].path, stop_before_pixels=True)
-
-    def date(keyword: str) -> str:
-        text = str(header.get(keyword, "") or "")
-        return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdecimal() else text
-
-    return Patient(
-        str(header.get("PatientName", "") or "").replace("^", " ").strip(),
-        str(header.get("PatientID", "") or ""),
-        date("PatientBirthDate"),
-        date("StudyDate"),
-    )
 
 
 def _write(args: argparse.Namespace, folder: Path, report: Report) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 
 from MyoScarSegLib.engine.messages import masks_of, read_message, with_masks
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.quantification.aha import InsertionPoints, Level
-from MyoScarSegLib.quantification.ventricle import Ventricle
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.result import Result, SliceMasks
+from MyoScarSegLib.study.patient import Patient
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.utils.json_fields import field_types, to_json
 
@@ -26,29 +26,21 @@ class BurdenJob:
 
     Attributes:
         result: study, and the scar as it is.
-        ventricle: None without a wall.
-        no_reflow: bool ``[k, j, i]``; None if none is drawn.
-        insertions: None without landmarks.
-        levels: slice index to level, as the reader set them; None for the rules.
-        patient: what the report is to print of the patient; empty for the case's name alone.
+        anatomy: the ventricle around it.
+        patient: what the report is to print of the patient; None for the case's name alone.
         reader_s: seconds that the reader spent.
         images: paths of the DICOM images that the study was loaded from, for a report with DICOM files; an empty one stands for
             images that are lost. None for a report without.
         pseudonym: of the report, and in its DICOM files instead of the source's patient; True for the case's name, False for the
             case's name on the report and the source's patient in DICOM.
-        remote: bool ``[k, j, i]``, remote myocardium as the reader drew it; None for the proposed one.
     """
 
     result: Result
-    ventricle: Ventricle | None = None
-    no_reflow: np.ndarray | None = None
-    insertions: InsertionPoints | None = None
-    levels: Mapping[int, Level] | None = None
-    patient: Mapping[str, str] = field(default_factory=dict)
+    anatomy: Anatomy = field(default_factory=Anatomy)
+    patient: Patient | None = None
     reader_s: float | None = None
     images: tuple[str, ...] | None = None
     pseudonym: str | bool = False
-    remote: np.ndarray | None = None
 
 
 _OF_JOB = {name: kind for name, kind in field_types(BurdenJob).items() if name != "result"}

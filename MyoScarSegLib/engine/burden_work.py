@@ -29,18 +29,13 @@ def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
     from MyoScarSegLib.outputs.report_content import Report
     from MyoScarSegLib.quantification.measurements import measure
 
-    study = job.result.study
+    study, known = job.result.study, job.anatomy
     measured = measure(
-        job.result.mask,
-        study.geometry,
-        ventricle=job.ventricle,
-        no_reflow=job.no_reflow,
-        insertions=job.insertions,
-        levels=job.levels,
-        voxels=study.voxels,
-    )
+        job.result.mask, study.geometry, ventricle=known.ventricle, no_reflow=known.no_reflow, insertions=known.insertions,
+        levels=known.levels, voxels=study.voxels,
+    )  # fmt: skip
     draw, width, height = PICTURES[name]
-    report = Report(study.case, job.result, measured, job.ventricle, job.no_reflow, job.remote)
+    report = Report(study.case, job.result, measured, known)
     return picture(draw, report, width, height, round(width_px / width))
 
 
@@ -60,7 +55,7 @@ def write_report_of(job: BurdenJob, folder: Path) -> Path:
     """
     from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of
     from MyoScarSegLib.outputs.measurement_files import write_burden_tables
-    from MyoScarSegLib.outputs.report_content import Patient, make_report
+    from MyoScarSegLib.outputs.report_content import make_report
     from MyoScarSegLib.outputs.report_files import remove_report_dicom, write_report
 
     study, named = job.result.study, job.pseudonym if isinstance(job.pseudonym, str) else ""
@@ -69,14 +64,10 @@ def write_report_of(job: BurdenJob, folder: Path) -> Path:
         name = named or place.name
         report = make_report(
             job.result,
-            job.ventricle,
-            job.no_reflow,
-            insertions=job.insertions,
-            levels=job.levels,
-            remote=job.remote,
+            job.anatomy,
             name=name,
             reader_minutes=None if job.reader_s is None else job.reader_s / 60,
-            patient=Patient(**job.patient) if job.patient else None,
+            patient=job.patient,
         )
         write_report(place, report)
         remove_report_dicom(place)

@@ -23,13 +23,13 @@ from MyoScarSegLib.utils.json_fields import read, to_json
 _T = TypeVar("_T")
 
 
-def read_message(cls: type[_T], fields: Mapping[str, Any]) -> _T:
-    """The dataclass ``cls`` of a message that :func:`~MyoScarSegLib.utils.json_fields.to_json` made.
+def read_message(cls: type[_T], message: Any) -> _T:
+    """The dataclass ``cls``, or another type that a field can have, of what :func:`~MyoScarSegLib.utils.json_fields.to_json` made.
 
     Raises:
         ProtocolError: it is none.
     """
-    return read(cls, fields, ProtocolError, "A message", ignore=True)
+    return read(cls, message, ProtocolError, "A message", ignore=True)
 
 
 def study_message(key: str, study: Study) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ from MyoScarSegLib.outputs.case_walls import read_case
 from MyoScarSegLib.outputs.edited import Edited, Marks
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.aha import InsertionPoints
+from MyoScarSegLib.study.handover import read_handover, write_handover
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.utils.background_task import BackgroundTask, serve
-from MyoScarSegLib.utils.files import write_bytes
 from MyoScarSegLib.utils.json_fields import read, to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
@@ -102,22 +100,8 @@ def case_of(result: Any, file: Path, case: str) -> ReviewCase:
     Raises:
         StudyError: the file is missing or damaged.
     """
-    study, labels = read_handover(file, case)
-    try:
-        probability = np.load(_probabilities(file), allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{case} was read, but not passed on: {error}. Open it again.") from error
+    study, labels, probability = read_handover(file, case, "labels", "probability")
     return ReviewCase(study, labels, probability, read(CaseFacts, result, StudyError, case))
-
-
-def forget(file: Path) -> None:
-    """Remove what a task of :func:`read_task` has written, or would have."""
-    for one in (file, _probabilities(file)):
-        one.unlink(missing_ok=True)
-
-
-def _probabilities(file: Path) -> Path:
-    return file.with_suffix(".npy")
 
 
 def _work(job: dict[str, Any], _progress: Progress, _cancel: CancelToken) -> Any:
@@ -168,10 +152,7 @@ def _read(readers_list: ReviewList, case: str, file: Path) -> Any:
         left.ventricle is not None,
         left.marks,
     )
-    data = io.BytesIO()
-    np.save(data, result.probability.astype(np.float32))
-    write_bytes(_probabilities(file), data.getvalue())
-    write_handover(file, study, labels)
+    write_handover(file, study, labels=labels, probability=result.probability.astype(np.float32))
     return to_json(facts)
 
 

@@ -110,8 +110,9 @@ def _outlined(report: Report) -> dict[str, np.ndarray]:
     masks = {"scar": report.scar}
     if report.ventricle is not None:
         masks |= {"LV myocardium": report.ventricle.myocardium, "LV blood pool": report.ventricle.cavity}
-    if report.no_reflow is not None and report.no_reflow.any():
-        masks["no-reflow"] = report.no_reflow
+    no_reflow = report.anatomy.no_reflow
+    if no_reflow is not None and no_reflow.any():
+        masks["no-reflow"] = no_reflow
     return masks
 
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.case_folders import prompts_path, read_case_boxes, same_prompts
-from MyoScarSegLib.outputs.case_walls import IMAGE, LABELS, NIFTI, SEGMENTATION, Walls, write_walls
+from MyoScarSegLib.outputs.case_walls import IMAGE, LABELS, NIFTI, SEGMENTATION, facts_of, write_walls
 from MyoScarSegLib.outputs.landmarks import LANDMARKS
 from MyoScarSegLib.outputs.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.prompts import Box, read_points, write_boxes, write_points
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_segmentation, write_volume
 from MyoScarSegLib.study.names import natural_order
@@ -82,7 +83,7 @@ def write_case(
     *,
     picture: bool = True,
     seconds: float | None = None,
-    walls: Walls | None = None,
+    walls: Anatomy | None = None,
 ) -> None:
     """Write all files of a segmented case into ``folder``, each atomically.
 
@@ -131,7 +132,7 @@ def write_case(
             remove(folder / name)
     else:
         write_walls(folder, result, walls, formats)
-    write_json(folder / RESULT, {**result.summary(), "seconds": seconds, **({} if walls is None else walls.facts())})
+    write_json(folder / RESULT, {**result.summary(), "seconds": seconds, **({} if walls is None else facts_of(walls))})
 
 
 def write_proposal(folder: Path, study: Study, boxes: Iterable[Box]) -> None:
@@ -225,7 +226,7 @@ def write_tables(
     known = {} if known is None else known
     results = {file.parent.name: file for file in root.glob(f"*/{RESULT}")}
     cases: dict[str, tuple[str, str] | None] = {}
-    for row in _read_table(root / "results.csv"):
+    for row in read_table(root / "results.csv"):
         name, status = row.get("case") or "", row.get("status") or ""
         if status in _WITHOUT_RESULT and name not in written:
             cases[name] = status, row.get("message") or ""
@@ -285,8 +286,8 @@ def _rows(case: str, file: Path | None) -> _Rows:
         return {"case": case, "status": "failed", "message": f"{file} is damaged. Segment the study again."}, []
 
 
-def _read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of an earlier table; none if there is none, or none that can be read."""
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV table; none if there is none, or none that can be read."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return list(csv.DictReader(file))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.case_folders import content_of, read_case_boxes, read_record
 from MyoScarSegLib.outputs.landmarks import LANDMARKS, read_landmarks, write_landmarks
 from MyoScarSegLib.prompts import read_points
-from MyoScarSegLib.quantification.aha import InsertionPoints
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_labels
 from MyoScarSegLib.result import Result, mask_of
 from MyoScarSegLib.study import read_study, write_volume
@@ -27,32 +27,17 @@ from MyoScarSegLib.utils.files import read_json
 SEGMENTATION, NIFTI, LABELS, IMAGE = "scar.seg.nrrd", "scar.nii.gz", "labels.nii.gz", "image.nrrd"
 
 
-@dataclass(frozen=True, eq=False)
-class Walls:
-    """What a case has beside its scar.
-
-    Attributes:
-        ventricle: None without a wall.
-        no_reflow: bool ``[k, j, i]``; None if there is none.
-        insertions: ends of the septum; None if they are not set.
-    """
-
-    ventricle: Ventricle | None = None
-    no_reflow: np.ndarray | None = None
-    insertions: InsertionPoints | None = None
-
-    def facts(self) -> dict[str, Any]:
-        """For ``result.json``: by them one sees later what was edited."""
-        found: dict[str, Any] = {}
-        if self.ventricle is not None:
-            found |= {"wall_source": self.ventricle.source, "wall_sha256": _checksum(self.ventricle)}
-        if self.insertions is not None:
-            points = self.insertions
-            found["insertion_points"] = [points.source, [*points.anterior_mm], [*points.inferior_mm]]
-        return found
+def facts_of(walls: Anatomy) -> dict[str, Any]:
+    """For ``result.json``: by them one sees later what was edited."""
+    found: dict[str, Any] = {}
+    if walls.ventricle is not None:
+        found |= {"wall_source": walls.ventricle.source, "wall_sha256": _checksum(walls.ventricle)}
+    if (points := walls.insertions) is not None:
+        found["insertion_points"] = [points.source, [*points.anterior_mm], [*points.inferior_mm]]
+    return found
 
 
-def write_walls(folder: Path, result: Result, walls: Walls, formats: str = "both") -> None:
+def write_walls(folder: Path, result: Result, walls: Anatomy, formats: str = "both") -> None:
     """Write the wall beside the scar: ``scar.seg.nrrd`` with all segments, ``labels.nii.gz``, the landmarks and the image.
 
     In the segmentation scar lies over the myocardium that it is part of. The labels, which cannot overlap, have of scar and
@@ -90,7 +75,7 @@ def write_walls(folder: Path, result: Result, walls: Walls, formats: str = "both
         write_landmarks(folder / LANDMARKS, walls.insertions)
 
 
-def walls_of(labels: StoredLabels, scar: np.ndarray) -> Walls:
+def walls_of(labels: StoredLabels, scar: np.ndarray) -> Anatomy:
     """The ventricle that named segments show.
 
     Segments of several layers may overlap: then myocardium is what its segment says. In a file of one layer, where nothing
@@ -110,13 +95,13 @@ def walls_of(labels: StoredLabels, scar: np.ndarray) -> Walls:
     no_reflow = by_class.get(NO_REFLOW)
     wall = by_class.get(MYOCARDIUM)
     if wall is None or not wall.any():
-        return Walls(None, no_reflow)
+        return Anatomy(None, no_reflow)
     if labels.values is not None or not (wall & scar).any():
         wall = wall | scar
-    return Walls(Ventricle(wall, by_class.get(CAVITY, np.zeros_like(wall)) & ~wall, "labels"), no_reflow)
+    return Anatomy(Ventricle(wall, by_class.get(CAVITY, np.zeros_like(wall)) & ~wall, "labels"), no_reflow)
 
 
-def read_case(folder: Path, study: Study | None = None) -> tuple[Result, Walls]:
+def read_case(folder: Path, study: Study | None = None) -> tuple[Result, Anatomy]:
     """A case that ``segment`` wrote, with what was edited since.
 
     Args:
@@ -176,15 +161,15 @@ def _image_of(folder: Path, slices: int) -> Study:
     return study
 
 
-def _walls_in(folder: Path, file: Path, study: Study, scar: np.ndarray, facts: Mapping[str, Any]) -> Walls:
+def _walls_in(folder: Path, file: Path, study: Study, scar: np.ndarray, facts: Mapping[str, Any]) -> Anatomy:
     """Wall and landmarks of a case; ``edited`` and ``reader`` where they are no longer what the program wrote."""
-    walls = Walls()
+    walls = Anatomy()
     if file.name == SEGMENTATION:
         walls = walls_of(read_labels(file, study), scar)
     elif (folder / LABELS).is_file():
         values = read_labels(folder / LABELS, study).values
         if values is not None:
-            walls = Walls(ventricle_of_labels(values.astype(np.uint8)), values == NO_REFLOW)
+            walls = Anatomy(ventricle_of_labels(values.astype(np.uint8)), values == NO_REFLOW)
     if walls.ventricle is not None:
         same = facts.get("wall_sha256") == _checksum(walls.ventricle)
         walls = replace(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.quantification.aha import BY_HAND, SEGMENTS, InsertionPoints, Level
+from MyoScarSegLib.quantification.aha import BY_HAND, SEGMENTS
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Extent
 from MyoScarSegLib.quantification.insertions import propose_insertions, rotation_of
 from MyoScarSegLib.quantification.mass_interval import COVERAGE
@@ -19,6 +19,7 @@ from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow, 
 from MyoScarSegLib.quantification.segment_values import GRADES
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import Result
+from MyoScarSegLib.study.patient import Patient
 from MyoScarSegLib.utils.words import counted
 
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
@@ -35,20 +36,6 @@ _INSERTIONS = {
     "axes": "proposed from the patient's axes alone: check them",
     "rotation": "set by an angle",
 }
-
-
-@dataclass(frozen=True)
-class Patient:
-    """Who was examined and when; in a report only if somebody asked for it.
-
-    Attributes:
-        name, number, birth_date, study_date: as they are printed; empty if not known.
-    """
-
-    name: str = ""
-    number: str = ""
-    birth_date: str = ""
-    study_date: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,9 +61,7 @@ class Report:
         name: the case's name or a pseudonym; never from the patient's data.
         result: study, mask, and how the mask was made.
         measurements: of it.
-        ventricle: None without a wall.
-        no_reflow: bool ``[k, j, i]``; None if there is none.
-        remote: bool ``[k, j, i]``, remote myocardium as a reader drew it; None for the proposed one.
+        anatomy: the ventricle around it.
         reader_minutes: time that the reader spent on the study; None if it was not taken.
         patient: None for a report under the pseudonym.
         mask_source: where a mask comes from that this program did not make; empty if it did.
@@ -85,25 +70,31 @@ class Report:
     name: str
     result: Result
     measurements: Measurements
-    ventricle: Ventricle | None = None
-    no_reflow: np.ndarray | None = None
-    remote: np.ndarray | None = None
+    anatomy: Anatomy = field(default_factory=Anatomy)
     reader_minutes: float | None = None
     patient: Patient | None = None
     mask_source: str = ""
 
     @property
+    def ventricle(self) -> Ventricle | None:
+        """None without a wall."""
+        ventricle = self.anatomy.ventricle
+        return ventricle if ventricle is not None and ventricle.walls else None
+
+    @property
     def scar(self) -> np.ndarray:
         """bool ``[k, j, i]``, with the no-reflow."""
-        return self.result.mask if self.no_reflow is None else self.result.mask | self.no_reflow
+        no_reflow = self.anatomy.no_reflow
+        return self.result.mask if no_reflow is None else self.result.mask | no_reflow
 
     @cached_property
     def references(self) -> dict[str, ReferenceMask]:
         """What other methods find in the wall, by their names; empty without a wall."""
-        if self.ventricle is None or not self.ventricle.walls:
+        if self.ventricle is None:
             return {}
-        wall, cavity, voxels = self.ventricle.myocardium, self.ventricle.cavity, self.result.study.voxels
-        return reference_masks(voxels, wall, cavity, self.remote, scar=self.result.mask, no_reflow=self.no_reflow)
+        wall, cavity, remote = self.ventricle.myocardium, self.ventricle.cavity, self.anatomy.remote
+        scar, no_reflow = self.result.mask, self.anatomy.no_reflow
+        return reference_masks(self.result.study.voxels, wall, cavity, remote, scar=scar, no_reflow=no_reflow)
 
     @cached_property
     def methods(self) -> tuple[ReferenceRow, ...]:
@@ -354,41 +345,28 @@ class Report:
         return ", ".join(done) or "nothing"
 
 
-def make_report(
-    result: Result,
-    ventricle: Ventricle | None = None,
-    no_reflow: np.ndarray | None = None,
-    *,
-    insertions: InsertionPoints | None = None,
-    levels: Mapping[int, Level] | None = None,
-    remote: np.ndarray | None = None,
-    name: str = "",
-    **more: Any,
-) -> Report:
+def make_report(result: Result, anatomy: Anatomy | None = None, *, name: str = "", **more: Any) -> Report:
     """Measure a result and gather what its report says.
 
     Args:
         result: study and mask.
-        ventricle: wall and cavity; None for scar's own amounts alone.
-        no_reflow: bool ``[k, j, i]``.
-        insertions: ends of the septum; None proposes them, if there is a wall all round the cavity somewhere.
-        levels: slice index to level; None takes the rules.
-        remote: bool ``[k, j, i]``, remote myocardium as a reader drew it; None for the proposed one.
+        anatomy: the ventricle around it; None for scar's own amounts alone. Insertion points that are not set are proposed, if
+            there is a wall all round the cavity somewhere.
         name: on the report; the case's if empty.
         more: further fields of :class:`Report`.
 
     Raises:
         StudyError: a mask does not fit the study.
     """
-    study = result.study
-    walled = ventricle is not None and bool(ventricle.walls)
+    study, known = result.study, anatomy or Anatomy()
+    ventricle, insertions = known.ventricle, known.insertions
     if ventricle is not None and insertions is None and ventricle.closed and study.geometry.spacing_mm is not None:
         insertions = propose_insertions(study.voxels, ventricle, study.geometry)
     measurements = measure(
-        result.mask, study.geometry, ventricle=ventricle, no_reflow=no_reflow, insertions=insertions, levels=levels,
+        result.mask, study.geometry, ventricle=ventricle, no_reflow=known.no_reflow, insertions=insertions, levels=known.levels,
         voxels=study.voxels, interval=result.mass_interval,
     )  # fmt: skip
-    return Report(name or study.case, result, measurements, ventricle if walled else None, no_reflow, remote, **more)
+    return Report(name or study.case, result, measurements, known, **more)
 
 
 def _amount_tile(name: str, amount: Extent | None, note: str = "") -> Tile:

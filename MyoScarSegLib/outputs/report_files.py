@@ -72,9 +72,9 @@ def write_report_dicom(folder: Path, report: Report, study: Study, *, pseudonym:
         OutputError: highdicom is not installed, the headers lack what is needed, or a file cannot be written.
     """
     remove_report_dicom(folder)
-    segments = {SCAR: report.scar}
-    if report.no_reflow is not None and report.no_reflow.any():
-        segments[MVO] = report.no_reflow
+    segments, no_reflow = {SCAR: report.scar}, report.anatomy.no_reflow
+    if no_reflow is not None and no_reflow.any():
+        segments[MVO] = no_reflow
     if report.ventricle is not None:
         segments |= {WALL: report.ventricle.myocardium, BLOOD_POOL: report.ventricle.cavity}
     provenance = report.result.provenance

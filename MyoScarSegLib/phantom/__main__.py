@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib.phantom import make_phantom
+from MyoScarSegLib.study.handover import write_handover
 from MyoScarSegLib.utils.background_task import serve
-from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 
 def _write(job: dict[str, Any], _progress: Progress, _cancel: CancelToken) -> None:
-    """Write ``voxels``, ``spacing_mm``, ``origin_mm`` and ``direction`` of phantom ``seed`` to ``path``."""
+    """Hand the phantom of a ``seed`` over in the file ``path``."""
     study = make_phantom(job["seed"]).study
-    geometry = study.geometry
-    with atomic_path(Path(job["path"])) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            voxels=study.voxels.astype(np.float32),
-            spacing_mm=np.asarray(geometry.spacing_mm),
-            origin_mm=np.asarray(geometry.origin_mm),
-            direction=np.asarray(geometry.direction),
-        )
+    write_handover(Path(job["path"]), replace(study, voxels=study.voxels.astype(np.float32)))
 
 
 if __name__ == "__main__":

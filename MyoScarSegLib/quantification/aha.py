@@ -13,6 +13,7 @@ import numpy as np
 
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.ventricle import Ventricle
+from MyoScarSegLib.study.study import Study
 
 Level = Literal["base", "mid", "apex", "tip"]
 """Which third of the ventricle a slice belongs to; the tip is wall without cavity beyond the apical third."""
@@ -128,15 +129,12 @@ def is_short_axis(planes: Planes) -> bool:
     return abs(float(planes.normal @ _TOWARDS_APEX)) > _SHORT_AXIS
 
 
-def towards_apex(ventricle: Ventricle, planes: Planes, levels: Mapping[int, Level] | None = None) -> int:
+def towards_apex(ventricle: Ventricle, planes: Planes) -> int:
     """1 if the apex lies along the stack's normal, -1 if against it.
 
-    Levels that a reader gave say it; else the ventricle's shape, which narrows to the apex; where it hardly narrows, as in a
-    stack of few slices, the patient's axes: the apex lies to the left, front and feet.
+    The ventricle's shape says it, which narrows to the apex; where it hardly narrows, as in a stack of few slices, the patient's
+    axes do: the apex lies to the left, front and feet.
     """
-    if levels and len(set(levels.values())) > 1:
-        ranks = np.array([LEVELS.index(level) for level in levels.values()], dtype=float)
-        return _sign(np.dot(ranks - ranks.mean(), planes.positions_mm[list(levels)]))
     slices = sorted({*ventricle.closed, *ventricle.solid}, key=lambda k: planes.positions_mm[k])
     areas = [np.count_nonzero(ventricle.myocardium[k] | ventricle.cavity[k]) for k in slices]
     third = max(1, len(areas) // 3)
@@ -175,14 +173,17 @@ def levels_of(ventricle: Ventricle, planes: Planes) -> dict[int, Level]:
     return levels
 
 
-def levels_with(ventricle: Ventricle, planes: Planes, by_reader: Mapping[int, ReadersLevel]) -> dict[int, Level]:
-    """The levels of :func:`levels_of`, with those that a reader has set.
+def known_levels(ventricle: Ventricle | None, study: Study, by_reader: Mapping[int, ReadersLevel]) -> dict[int, Level] | None:
+    """The levels of :func:`levels_of`, with those that a reader has set; None if he has set none, or without wall or spacing.
 
     Args:
-        ventricle, planes: as there.
+        ventricle: wall and cavity.
+        study: whose they are.
         by_reader: slice index to level, or to :data:`NO_LEVEL`.
     """
-    levels = {**levels_of(ventricle, planes), **by_reader}
+    if ventricle is None or not by_reader or study.geometry.spacing_mm is None:
+        return None
+    levels = {**levels_of(ventricle, Planes.of(study.geometry, study.slices)), **by_reader}
     return {k: level for k, level in levels.items() if level != NO_LEVEL}
 
 

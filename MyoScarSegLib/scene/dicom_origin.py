@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import slicer
+
+from MyoScarSegLib.study.patient import Patient, shown_date
 
 _PARTS = {
     "name": "GetDICOMPatientNameAttributeName",
@@ -16,25 +17,7 @@ _PARTS = {
 _PATIENT = "Patient"
 
 
-@dataclass(frozen=True)
-class Exam:
-    """The exam of a volume, and what its ``series`` is called: shown to the reader, and printed only where he asks for it. Texts
-    are empty where the scene does not say them."""
-
-    name: str = ""
-    number: str = ""
-    birth_date: str = ""
-    study_date: str = ""
-    series: str = ""
-
-    @property
-    def line(self) -> str:
-        """All of it in a line; empty if patient and date are not known."""
-        known = [part for part in (self.name, self.number, self.study_date) if part]
-        return " · ".join([*known, self.series]) if known else ""
-
-
-def exam_of(volume_node: Any) -> Exam:
+def patient_of(volume_node: Any) -> Patient:
     """What the folders of the scene that a volume lies in say of its patient and study, as Slicer's DICOM import makes them."""
     found: dict[str, str] = {}
     scene = volume_node.GetScene()
@@ -49,10 +32,14 @@ def exam_of(volume_node: Any) -> Exam:
             if tree.GetItemLevel(item) == _PATIENT:
                 found["name"] = found.get("name", "") or str(tree.GetItemName(item))
             item = tree.GetItemParent(item)
-    date = found.get("study_date", "")
-    if len(date) == 8 and date.isdecimal():
-        found["study_date"] = f"{date[:4]}-{date[4:6]}-{date[6:]}"
-    return Exam(**found, series=str(volume_node.GetName()))
+    return Patient(**{part: shown_date(text) if part.endswith("date") else text for part, text in found.items()})
+
+
+def exam_line(volume_node: Any) -> str:
+    """Patient, date and series of a volume in a line, for the reader; empty if patient and date are not known."""
+    patient = patient_of(volume_node)
+    known = [part for part in (patient.name, patient.number, patient.study_date) if part]
+    return " · ".join([*known, str(volume_node.GetName())]) if known else ""
 
 
 def database() -> Any:

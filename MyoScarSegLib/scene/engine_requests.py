@@ -12,12 +12,12 @@ from MyoScarSegLib.engine.burden_messages import BurdenJob
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneError
 from MyoScarSegLib.result import Result, SliceMasks
-from MyoScarSegLib.scene.dicom_origin import exam_of, image_files
+from MyoScarSegLib.scene.dicom_origin import image_files, patient_of
 from MyoScarSegLib.scene.displayed_slice import nearest_first
-from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals, apply_suggestions
+from MyoScarSegLib.scene.mask_steps import apply_masks
 from MyoScarSegLib.scene.notices import Change, kept_as_painted
+from MyoScarSegLib.scene.prompt_steps import apply_proposals, apply_suggestions
 from MyoScarSegLib.scene.slice_prompts import SlicePrompts
-from MyoScarSegLib.scene.study_numbers import insertion_points
 from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task, TaskProgress
@@ -107,14 +107,14 @@ class EngineRequests:
     def propose(self, *, fit: bool = False) -> Task:
         """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
 
-        ``fit`` as of :func:`~MyoScarSegLib.scene.model_steps.apply_proposals`. Result: the number of boxes proposed.
+        ``fit`` as of :func:`~MyoScarSegLib.scene.prompt_steps.apply_proposals`. Result: the number of boxes proposed.
         """
         return self._begin("propose", lambda action: self._ask_for_boxes(action, fit))
 
     def suggest(self, k: int) -> Task:
         """Suggest boxes where the scar of slice ``k`` continues, which the reader has confirmed, and likewise beside all other
         slices that he has: see :attr:`StudyState.confirmed`. They are added as of
-        :func:`~MyoScarSegLib.scene.model_steps.apply_suggestions`.
+        :func:`~MyoScarSegLib.scene.prompt_steps.apply_suggestions`.
 
         Result: the slice of each box that was suggested.
         """
@@ -373,22 +373,13 @@ def burden_job(
     ``with_name`` has along what the scene says of the patient, ``dicom`` the paths of the volume's DICOM images, for a report
     with DICOM files; ``pseudonym`` as of :class:`~MyoScarSegLib.engine.burden_messages.BurdenJob`.
     """
-    state, shape = session.state, session.geometry.shape
-    patient = {}
-    if with_name:
-        exam = exam_of(session.volume_node)
-        patient = {name: getattr(exam, name) for name in ("name", "number", "birth_date", "study_date")}
     return BurdenJob(
         session.to_result(),
-        state.ventricle.ventricle(shape),
-        state.ventricle.no_reflow(shape),
-        insertion_points(session.geometry, state.ventricle.landmarks),
-        session.numbers.levels(state),
-        patient,
+        session.numbers.anatomy(session.state),
+        patient_of(session.volume_node) if with_name else None,
         session.nodes.record.reader_s,
         image_files(session.volume_node) if dicom else None,
         pseudonym,
-        state.ventricle.remote(shape),
     )
 
 

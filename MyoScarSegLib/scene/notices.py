@@ -26,6 +26,10 @@ class Change(str, Enum):
     ENGINE = "engine"
 
 
+MEASURED = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
+"""After these, what is measured may be another."""
+
+
 class Notices:
     """The callbacks, and the two sentences of the step in hand.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,22 +15,6 @@ from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
 ROLE_PROBABILITY = "probability"
-MOST_GROWTH_MM = 20.0
-
-
-def check_growth(growth_mm: float) -> float:
-    """``growth_mm`` if it is a sensible number of millimetres.
-
-    Raises:
-        SceneError: it is not.
-    """
-    if not math.isfinite(growth_mm) or abs(growth_mm) > MOST_GROWTH_MM:
-        raise SceneError(
-            _("Growing and shrinking are between {low} and {high} mm, not {value}.").format(
-                low=f"{-MOST_GROWTH_MM:g}", high=f"{MOST_GROWTH_MM:g}", value=f"{growth_mm:g}"
-            )
-        )
-    return float(growth_mm)
 
 
 class ProbabilityVolume:

@@ -1,7 +1,9 @@
-"""What a reader can do with a study's boxes and points: each is one undo entry, and its slice asks for a new mask."""
+"""What becomes of a study's boxes and points, by the reader or by what models propose. Each is one undo entry; after a reader's
+the slice asks for a new mask."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ from MyoScarSegLib.errors import PromptError, SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point, set_by_reader
 from MyoScarSegLib.scene.study_state import BoxRow, same_place
 from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.view_settings import current_view, fit_to_heart
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
@@ -77,3 +80,43 @@ def remove_point(session: StudySession, point: Point | None = None) -> Point:
             raise SceneError(_("There is no point to remove."))
         session.become(replace(session.state, points=tuple(p for p in session.state.points if p is not near[-1])))
     return near[-1]
+
+
+def apply_proposals(
+    session: StudySession,
+    boxes: Iterable[Box],
+    provenance: Mapping[str, str] | None = None,
+    *,
+    heart: tuple[float, float] | None = None,
+    fit: bool = False,
+) -> None:
+    """Put proposed boxes in place of earlier proposals; accepted, rejected and the user's own boxes stay.
+
+    With ``fit`` views and gray scale show the heart, of which ``heart`` is the middle ``(x, y)`` if it is known, if these are the
+    study's first proposals: later the reader may have chosen others. Undone with the proposals.
+    """
+    found = [check_box(box, session.geometry.shape) for box in boxes]
+    fit = fit and not session.state.proposals
+    if fit:
+        session.state = replace(session.state, view=current_view(session.volume_node))  # what undo goes back to
+    with session.step(_("Propose boxes"), segment=False):
+        proposed = session.state.with_proposals(found, session.nodes.boxes.next_id)
+        session.become(replace(proposed, proposals=dict(provenance or {})))
+        if fit:
+            view = fit_to_heart(session.volume_node, session.geometry, session.study.voxels, found, heart)
+            session.state = replace(session.state, view=view)
+
+
+def apply_suggestions(session: StudySession, boxes: Iterable[Box], provenance: Mapping[str, str]) -> list[int]:
+    """Add boxes that were suggested on neighbors, as an offer: nothing that exists changes, and none is segmented before it is
+    accepted, moved or resized (:attr:`Box.counts <MyoScarSegLib.prompts.Box.counts>`).
+
+    Returns:
+        The slice of each box that was added; those that overlap a box that is there were not.
+    """
+    found = [check_box(box, session.geometry.shape) for box in boxes]
+    with session.step(_("Suggest boxes"), segment=False):
+        before = len(session.state.boxes)
+        session.become(session.state.with_suggestions(found, provenance, session.nodes.boxes.next_id))
+        added = session.state.boxes[before:]
+    return sorted(row.box.slice for row in added)

@@ -16,7 +16,7 @@ from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import check_threshold
 from MyoScarSegLib.scene.export import export_scene
-from MyoScarSegLib.scene.probability_volume import check_growth
+from MyoScarSegLib.scene.mask_steps import check_growth
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.study_state import StudyState
 from MyoScarSegLib.scene.translation import _

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from MyoScarSegLib.quantification.aha import InsertionPoints
+from MyoScarSegLib.quantification.aha import InsertionPoints, known_levels
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.burden import ScarBurden, mass_of_pixels_g, scar_burden
 from MyoScarSegLib.quantification.mass_interval import MassInterval, mass_interval
 from MyoScarSegLib.result import mask_of
@@ -55,50 +56,52 @@ class StudyNumbers:
         uncertain_g = mass_of_pixels_g(state.uncertain_px(self._study.slices), self._study.geometry)
         return mass_interval(self.burden(state).mass_g, uncertain_g, state.mass_error)
 
+    def anatomy(self, state: StudyState) -> Anatomy:
+        """The ventricle as it is. Levels are those of the rules, with the reader's; None if he has set none."""
+
+        def known() -> Anatomy:
+            shape, of = self._geometry.shape, state.ventricle
+            wall, insertions = of.ventricle(shape), insertion_points(self._geometry, of.landmarks)
+            levels = known_levels(wall, self._study, of.levels)
+            return Anatomy(wall, of.no_reflow(shape), insertions, levels, of.remote(shape))
+
+        return self._once("anatomy", state.ventricle, known)
+
     def measurements(self, state: StudyState) -> Measurements:
         """All numbers of scar burden, those that need a wall as far as there is one."""
         from MyoScarSegLib.quantification.measurements import measure
 
-        shape, interval = self._geometry.shape, self.mass_interval(state)
+        interval = self.mass_interval(state)
 
         def measured() -> Measurements:
+            known = self.anatomy(state)
             return measure(
-                state.masks(shape),
-                self._study.geometry,
-                ventricle=state.ventricle.ventricle(shape),
-                no_reflow=state.ventricle.no_reflow(shape),
-                insertions=insertion_points(self._geometry, state.ventricle.landmarks),
-                levels=self.levels(state),
-                voxels=self._study.voxels,
-                interval=interval,
-            )
+                state.masks(self._geometry.shape), self._study.geometry, ventricle=known.ventricle, no_reflow=known.no_reflow,
+                insertions=known.insertions, levels=known.levels, voxels=self._study.voxels, interval=interval,
+            )  # fmt: skip
 
         return self._once("measurements", (_drawn(state), state.ventricle, interval), measured)
 
     def methods(self, state: StudyState, *, specks_px: int, fill_no_reflow: bool) -> dict[str, ReferenceMask]:
         """What the reference methods find in the wall; nothing without one. See
         :func:`~MyoScarSegLib.quantification.reference.reference_masks`."""
-        from MyoScarSegLib.quantification.reference import reference_masks
-
-        shape = self._geometry.shape
-        wall = state.ventricle.ventricle(shape)
-        if wall is None:
+        if not state.ventricle.has_wall:
             return {}
-        scar = state.masks(shape)
+        scar = state.masks(self._geometry.shape)
 
         def found() -> dict[str, ReferenceMask]:
-            return reference_masks(
-                self._study.voxels,
-                wall.myocardium,
-                wall.cavity,
-                state.ventricle.remote(shape),
-                scar=scar,
-                no_reflow=state.ventricle.no_reflow(shape),
-                specks_px=specks_px,
-                fill_no_reflow=fill_no_reflow,
-            )
+            return self._found(state, scar, specks_px=specks_px, fill_no_reflow=fill_no_reflow)
 
         return self._once("methods", (state.ventricle.slices, bool(scar.any()), specks_px, fill_no_reflow), found)
+
+    def _found(self, state: StudyState, scar: np.ndarray, **options: Any) -> dict[str, ReferenceMask]:
+        from MyoScarSegLib.quantification.reference import reference_masks
+
+        known = self.anatomy(state)
+        if (wall := known.ventricle) is None:
+            return {}
+        options |= {"scar": scar, "no_reflow": known.no_reflow}
+        return reference_masks(self._study.voxels, wall.myocardium, wall.cavity, known.remote, **options)
 
     def method_rows(self, state: StudyState, found: dict[str, ReferenceMask]) -> tuple[ReferenceRow, ...]:
         """The numbers of :meth:`methods`, compared with the scar as it is; with the model's where a method's was taken over."""
@@ -126,40 +129,25 @@ class StudyNumbers:
     def histogram(self, state: StudyState) -> WallHistogram | None:
         """Intensities of the wall, with the thresholds of some methods; None without a wall."""
         from MyoScarSegLib.outputs.figure_data import drawn_thresholds, study_histogram
-        from MyoScarSegLib.quantification.reference import reference_masks
 
-        shape, voxels = self._geometry.shape, self._study.voxels
-        wall, no_reflow, scar = state.ventricle.ventricle(shape), state.ventricle.no_reflow(shape), state.masks(shape)
+        known, scar = self.anatomy(state), state.masks(self._geometry.shape)
+        wall, no_reflow = known.ventricle, known.no_reflow
         if wall is None or not wall.myocardium.any():
             return None
-
-        def found() -> dict[str, float]:
-            remote = state.ventricle.remote(shape)
-            return drawn_thresholds(reference_masks(voxels, wall.myocardium, wall.cavity, remote, scar=scar, no_reflow=no_reflow))
-
-        thresholds = self._once("thresholds", (state.ventricle.slices, bool((scar & wall.myocardium).any())), found)
-        return study_histogram(voxels, wall, scar if no_reflow is None else scar | no_reflow, thresholds)
+        key = state.ventricle.slices, bool((scar & wall.myocardium).any())
+        thresholds = self._once("thresholds", key, lambda: drawn_thresholds(self._found(state, scar)))
+        return study_histogram(self._study.voxels, wall, scar if no_reflow is None else scar | no_reflow, thresholds)
 
     def rotation(self, state: StudyState) -> float | None:
         """By how many degrees the insertion points turn the septum from where the patient's axes have it; None without points,
         spacing, or a slice whose wall is whole."""
         from MyoScarSegLib.quantification.insertions import rotation_of
 
-        insertions = insertion_points(self._geometry, state.ventricle.landmarks)
-        wall = state.ventricle.ventricle(self._geometry.shape)
-        if insertions is None or wall is None or not wall.closed or self._study.geometry.spacing_mm is None:
+        known = self.anatomy(state)
+        points, wall = known.insertions, known.ventricle
+        if points is None or wall is None or not wall.closed or self._study.geometry.spacing_mm is None:
             return None
-        return self._once("rotation", state.ventricle, lambda: rotation_of(insertions, wall, self._study.geometry))
-
-    def levels(self, state: StudyState) -> dict[int, Any] | None:
-        """Levels of the slices by the rules, with those that the reader has set; None if he has set none."""
-        wall = state.ventricle.ventricle(self._geometry.shape)
-        if not state.ventricle.levels or wall is None or self._study.geometry.spacing_mm is None:
-            return None
-        from MyoScarSegLib.quantification.aha import levels_with
-        from MyoScarSegLib.quantification.planes import Planes
-
-        return levels_with(wall, Planes.of(self._study.geometry, self._study.slices), state.ventricle.levels)
+        return self._once("rotation", state.ventricle, lambda: rotation_of(points, wall, self._study.geometry))
 
     def _once(self, what: str, key: Any, measured: Callable[[], T]) -> T:
         if what not in self._latest or self._latest[what][0] != key:

@@ -17,14 +17,13 @@ from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.quantification.measurements import Measurements
-from MyoScarSegLib.result import Result, check_threshold
+from MyoScarSegLib.result import Result
 from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.engine_requests import EngineRequests
 from MyoScarSegLib.scene.history import History
 from MyoScarSegLib.scene.lge_volumes import content_hash, study_of
-from MyoScarSegLib.scene.notices import Change, Notices, kept_as_painted
+from MyoScarSegLib.scene.notices import Change, Notices
 from MyoScarSegLib.scene.observers import Writing, weakly
-from MyoScarSegLib.scene.probability_volume import check_growth
 from MyoScarSegLib.scene.saved_study import ROLE_STUDY
 from MyoScarSegLib.scene.slice_prompts import PendingMasks
 from MyoScarSegLib.scene.study_nodes import StudyNodes
@@ -52,9 +51,9 @@ class StudySession:
     point that is placed, painting in the Segment Editor, a deleted node) is read back when the nodes tell, at the latest before
     the next step, and becomes an undo entry of its own. Asking changes nothing, neither here nor in the scene.
 
-    Each method that changes something is one entry of :attr:`history`, and leaves everything as it was if it raises. The user's
-    edits win: a slice that was painted in by hand is not touched by the model, a threshold or a growth, unless
-    ``overwrite_edited`` says so.
+    What is done to it are functions: of boxes and points in ``prompt_steps``, of masks in ``mask_steps``, of the ventricle in
+    ``ventricle_steps``. Each is one entry of :attr:`history`, and leaves everything as it was if it raises. The user's edits win:
+    a slice that was painted in by hand is not touched by the model, a threshold or a growth, unless told so.
 
     With an engine (:meth:`attach`) a study is also proposed boxes for and segmented, see :attr:`requests`.
 
@@ -233,42 +232,6 @@ class StudySession:
             return "" if self.state.has_masks else _("There is nothing to export yet: segment a study first.")
         return ""
 
-    def set_threshold(self, threshold: float, *, dragging: bool = False) -> list[int]:
-        """Count pixels as scar from this probability on, in every slice of the model that was not edited by hand.
-
-        Args:
-            threshold: above 0 and below 1.
-            dragging: it is another value of the slider that gave the one before: both are one step, and the surface of the scar,
-                which takes long, is made when the slider rests.
-
-        Returns:
-            The slices with a mask of the model that keep theirs, because the user painted in them.
-        """
-        return self._set(_("Threshold"), "threshold", dragging, float(check_threshold(threshold)), self.state.growth_mm)
-
-    def set_growth_mm(self, growth_mm: float, *, dragging: bool = False) -> list[int]:
-        """Grow, or below 0 shrink, the model's masks by millimeters in the slice. As :meth:`set_threshold`."""
-        label = _("Grow") if growth_mm > self.state.growth_mm else _("Shrink")
-        return self._set(label, "growth", dragging, self.state.threshold, check_growth(growth_mm))
-
-    def _set(self, label: str, key: str, dragging: bool, threshold: float, growth_mm: float) -> list[int]:
-        with self.step(label, key=key, join=dragging):
-            if dragging:
-                self.segmentation.surface_rests = True
-            self.become(self.state.with_settings(threshold, growth_mm, self.study.geometry.pixel_spacing_mm))
-        if dragging:
-            self._slid_s = self._clock()
-        kept = [k for k in self.state.models if self.state.of(k).edited]
-        self.notices.say(note=kept_as_painted(kept))
-        return kept
-
-    def clear(self) -> list[int]:
-        """Take away boxes, points and the model's masks; slices that the user painted in stay, and are returned."""
-        with self.step(_("Clear"), segment=False):
-            self.become(self.state.cleared())
-        self.pending.forget()
-        return self.state.edited
-
     def use_segmentation(self, node: Any) -> Any:
         """Put the scar into this segmentation node from now on, and return it; its other segments stay.
 
@@ -373,6 +336,11 @@ class StudySession:
     def _wake(self) -> None:
         if self._requests is not None:
             self._requests.engine.wake()
+
+    def let_surface_rest(self) -> None:
+        """A slider is dragged: the surface of the scar, which takes long, is made anew when it rests."""
+        self.segmentation.surface_rests = True
+        self._slid_s = self._clock()
 
     def _make_surface(self) -> None:
         self._slid_s = None

@@ -1,12 +1,10 @@
-"""What can be done with a study's left ventricle, and with its scar by methods that need one: each is one undo entry."""
+"""What becomes of a study's left ventricle: wall, remote region, landmarks and levels. Each is one undo entry."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from MyoScarSegLib.errors import SceneError, StudyError
 from MyoScarSegLib.quantification.aha import BY_HAND, ReadersLevel
@@ -131,11 +129,6 @@ def draw_remote(session: StudySession) -> None:
         raise SceneError(_("The remote region is drawn already: correct its segment, or delete that for a new proposal."))
     remote = remote_myocardium(session.study.voxels, wall.myocardium, wall.cavity)
     session.change(_("Draw the remote region"), lambda state: replace(state, ventricle=state.ventricle.with_remote(remote)))
-
-
-def use_method(session: StudySession, mask: np.ndarray, method: str) -> None:
-    """Take a reference method's mask, bool ``[k, row, column]``, for the scar; it counts as drawn by the reader."""
-    session.change(_("Use {method}").format(method=method), lambda state: state.with_method(mask, method))
 
 
 def _with_landmarks(session: StudySession, ventricle: VentricleState) -> VentricleState:

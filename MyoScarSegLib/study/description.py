@@ -10,6 +10,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.reader import list_series, read_study
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.json_fields import to_json
 
 
 def describe(path: Path | str, series: str | None = None, axis: str = "auto") -> dict[str, Any]:
@@ -34,7 +35,7 @@ def describe(path: Path | str, series: str | None = None, axis: str = "auto") ->
     chosen = None if study is None else study.source.get("series", "1")
     return {
         "input": str(path),
-        "series": [{**entry.as_json(), "chosen": entry.key == chosen} for entry in found],
+        "series": [{**to_json(entry), "chosen": entry.key == chosen} for entry in found],
         "study": None if study is None else describe_study(study),
         "error": error,
     }

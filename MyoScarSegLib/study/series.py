@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,6 @@ class Series:
     rejected: str = ""
     unreadable: str = ""
     chosen: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields as JSON types."""
-        return {**asdict(self), "reasons": list(self.reasons)}
 
     def __str__(self) -> str:
         size = f"{self.slices} slices of {self.rows} x {self.columns}"

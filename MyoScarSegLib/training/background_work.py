@@ -16,11 +16,11 @@ import numpy as np
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.models import own
 from MyoScarSegLib.models.entry import Entry
+from MyoScarSegLib.study.handover import read_handover, write_handover
 from MyoScarSegLib.training.datasets.import_export import ImportReport, export_cases, import_cases
 from MyoScarSegLib.training.datasets.label_pictures import write_label_preview
 from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
 from MyoScarSegLib.training.datasets.library_state import LibraryState
-from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.model_import import import_model
 from MyoScarSegLib.training.runs import estimate as measuring
@@ -57,10 +57,10 @@ def carry_out(job: Mapping[str, Any], progress: Progress, cancel: CancelToken) -
 
 @task
 def library_add(*, library: str, study: str, progress: Progress, cancel: CancelToken, **record: Any) -> Told:
-    """:meth:`Library.add` of the study in the file ``study`` (:mod:`~.datasets.stored_stacks`): its record."""
+    """:meth:`Library.add` of the study in the file ``study``, which was handed over: its record."""
     opened, name = Library.open(library), record.get("case") or record["patient"]
     progress(0, 1, f"Adding {name}")
-    read_study, labels = read_handover(Path(study), name)
+    read_study, labels = read_handover(Path(study), name, "labels")
     added = opened.add(read_study, labels, **record, cancel=cancel)
     progress(1, 1, f"Added {added.case}")
     return added.to_json()
@@ -138,14 +138,14 @@ def split_write(*, library: str, split: Mapping[str, Sequence[str]], progress: P
 
 @task
 def library_read(*, library: str, case: str, out: str, progress: Progress, cancel: CancelToken) -> Told:
-    """Read a case as its files are now, and write it to ``out`` (:mod:`~.datasets.stored_stacks`): ``wall_known``, and the grey
-    values ``window`` between which a picture of it shows most.
+    """Read a case as its files are now, and write it to ``out`` (:mod:`~MyoScarSegLib.study.handover`): ``wall_known``, and the
+    grey values ``window`` between which a picture of it shows most.
     """
     opened = Library.open(library)
     progress(0, 1, f"Reading {case}")
     labeled = opened.load(opened.record(case), edited=True)
     cancel.raise_if_cancelled()
-    write_handover(Path(out), labeled.study, labeled.labels)
+    write_handover(Path(out), labeled.study, labels=labeled.labels)
     low, high = np.percentile(labeled.study.voxels, (1.0, 99.5))
     return {"wall_known": labeled.wall_known, "window": [float(low), float(high)]}
 

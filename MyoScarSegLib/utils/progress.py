@@ -24,6 +24,11 @@ def no_progress(done: int, total: int, message: str) -> None:
     """Report nothing."""
 
 
+def of_part(progress: Progress, part: str) -> Progress:
+    """The progress of a part of the work, whose messages begin with its name."""
+    return lambda done, total, message: progress(done, total, f"{part}: {message}")
+
+
 class CancelToken:
     """Asks a running job to stop. Safe to set from another thread or a signal handler; a token is not reused."""
 

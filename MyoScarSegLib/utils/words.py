@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
@@ -14,6 +15,22 @@ def listed(names: Iterable[object], most: int) -> str:
     """Names for a sentence, the first of many: ``a, b and 3 more``."""
     shown = [str(name) for name in names]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def numbers_in(text: str) -> list[int]:
+    """The numbers of a list with ranges, such as ``2-9, 11``, in its order.
+
+    Raises:
+        ValueError: it is no such list.
+    """
+    found: list[int] = []
+    for part in re.split(r"[,;\s]+", text.strip()):
+        match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
+        if match is None:
+            raise ValueError(f"{text!r} is no list of numbers, such as 2-9,11")
+        first, last = sorted((int(match[1]), int(match[2] or match[1])))
+        found += range(first, last + 1)
+    return found
 
 
 def first_line(error: Exception) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.aha import LEVELS, NO_LEVEL, ReadersLevel
-from MyoScarSegLib.scene.dicom_origin import database, exam_of, instance_uids
-from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.dicom_origin import database, exam_line, instance_uids
+from MyoScarSegLib.scene.notices import MEASURED, Change
 from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall, turn_septum
 from MyoScarSegLib.utils.task import DONE
 from MyoScarSegLib.widgets import style
@@ -26,13 +26,12 @@ _LEVELS: tuple[ReadersLevel | None, ...] = (None, *LEVELS, NO_LEVEL)
 _SAME_TURN_S = 1.0
 _REPORT = "report.pdf"
 """Of the files of a report the one that opens in one window everywhere; what writes it is not loaded in the application."""
-_NUMBERS = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 
 
 class BurdenSection(SegmentSection):
     """Wall, numbers, segments and report. Methods and pictures are sections of their own within it."""
 
-    watches = _NUMBERS | {Change.STATUS, Change.PROGRESS, Change.SLICE}
+    watches = MEASURED | {Change.STATUS, Change.PROGRESS, Change.SLICE}
 
     def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
@@ -103,15 +102,14 @@ class BurdenSection(SegmentSection):
         self._allow_dicom()
         for widget in (ui.takeWallButton, ui.takeCurvesButton, ui.wallSelector):
             widget.enabled = session is not None
-        if changes & (_NUMBERS | {Change.SLICE}):
+        if changes & (MEASURED | {Change.SLICE}):
             self._show_level()
         if changes & {Change.VOLUME, Change.VENTRICLE}:
             self._show_rotation()
         if Change.VOLUME in changes:
             show_text(ui.reportLabel, "")
-            exam = None if session is None else exam_of(session.volume_node)
-            show_text(ui.examLabel, "" if exam is None else exam.line)
-        if changes & _NUMBERS:
+            show_text(ui.examLabel, "" if session is None else exam_line(session.volume_node))
+        if changes & MEASURED:
             self._show_numbers()
 
     def _allow_dicom(self) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.mask_steps import use_method
+from MyoScarSegLib.scene.notices import MEASURED, Change
 from MyoScarSegLib.scene.plain_segments import add_outlines
-from MyoScarSegLib.scene.ventricle_steps import draw_remote, use_method
+from MyoScarSegLib.scene.ventricle_steps import draw_remote
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_words import percent
 from MyoScarSegLib.widgets.section import SegmentSection, show_text
@@ -23,7 +24,7 @@ _COLOR = (0.35, 0.95, 0.55)
 class MethodsSection(SegmentSection):
     """The box *Reference methods* of the section *Burden*. It measures only while it is open."""
 
-    watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
+    watches = MEASURED
 
     def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui

@@ -11,13 +11,11 @@ from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden, SliceBurden
 from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.scene.export import export_scene
-from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.notices import MEASURED, Change
 from MyoScarSegLib.widgets.burden_words import grams
 from MyoScarSegLib.widgets.section import SegmentSection, link, show_text
 from MyoScarSegLib.widgets.style import fill_table
 from MyoScarSegLib.widgets.text import _, number
-
-_NUMBERS = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 
 _SHOWN_G = 0.05
 """Less outside the wall would be shown as 0.0 g: a pixel or two where the outlines meet."""
@@ -26,7 +24,7 @@ _SHOWN_G = 0.05
 class NumbersSection(SegmentSection):
     """The section *Numbers*."""
 
-    watches = _NUMBERS | {Change.STATUS}
+    watches = MEASURED | {Change.STATUS}
 
     def bind(self) -> None:  # noqa: D102 (the base class describes it)
         self._slices: list[int] = []
@@ -39,7 +37,7 @@ class NumbersSection(SegmentSection):
         self.allow(ui.exportButton, "export")
         if Change.VOLUME in changes:
             show_text(ui.exportLabel, "")
-        if not changes & _NUMBERS:
+        if not changes & MEASURED:
             return
         # Before anything was segmented there is no number, and least of all zero.
         burden = self.session.burden if self.session is not None and self.session.state.has_masks else None

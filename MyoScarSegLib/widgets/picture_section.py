@@ -10,7 +10,7 @@ import qt
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.burden_plots import PLOTS, BurdenChart
 from MyoScarSegLib.scene.engine_requests import burden_job
-from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.notices import MEASURED, Change
 from MyoScarSegLib.utils.task import DONE, FAILED
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
@@ -29,7 +29,7 @@ class PictureSection(SegmentSection):
     A plot is there while it is shown, and of the picture that was chosen last of those for which Slicer has one.
     """
 
-    watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
+    watches = MEASURED
 
     def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui

@@ -6,13 +6,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import qt
-
-from MyoScarSegLib.batch.review_list import Entry
+from MyoScarSegLib.batch.review_list import GONE, Entry
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.widgets.review_session import GONE, ReviewSession
+from MyoScarSegLib.widgets.review_session import ReviewSession
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
-from MyoScarSegLib.widgets.style import fit_height
+from MyoScarSegLib.widgets.style import fill_table, fit_height
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
@@ -121,35 +119,17 @@ class ReviewSection(SegmentSection):
             (ui.rejectStudyButton, in_hand_too),
             (ui.studyToLibraryButton, in_hand_too),
         ):
-            tip = self._tips.setdefault(button.name, button.toolTip)
-            button.enabled = not why
-            button.toolTip = f"{tip}\n{why}" if why else tip
+            self.enable(button, why)
         ui.rejectReasonEdit.enabled = not in_hand_too
         ui.openCohortButton.enabled = not review.listing
 
     def _show_list(self) -> None:
-        """Write the rows that have changed: a cohort may have thousands."""
         table, entries = self.ui.cohortTable, list(self.review.entries.values())
         cells = [self._cells(entry) for entry in entries]
-        self._shown = [entry.case for entry in entries]
-        before, self._cells_shown = self._cells_shown, cells
-
-        def write() -> None:
-            if len(before) != len(cells):
-                table.setRowCount(len(cells))
-                fit_height(table, len(cells), _ROWS)
-            for row, (entry, texts) in enumerate(zip(entries, cells, strict=True)):
-                if row >= len(before) or before[row] != texts:
-                    tip = _tip(entry)
-                    for column, text in enumerate(texts):
-                        item = qt.QTableWidgetItem(text)
-                        item.setToolTip(tip)
-                        if column == _MASS:
-                            item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-                        table.setItem(row, column, item)
-
-        if before != cells:
-            quietly(table, write)
+        if cells != self._cells_shown:  # a cohort may have thousands
+            self._shown, self._cells_shown = [entry.case for entry in entries], cells
+            fill_table(table, cells, numbers=(_MASS,), tips=[_tip(entry) for entry in entries])
+            fit_height(table, len(cells), _ROWS)
         table.visible = bool(cells)
 
     def _sentence(self) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.batch.cohort import Cohort
-from MyoScarSegLib.batch.review_list import LEASE_S, Entry, Mode, ReviewList
+from MyoScarSegLib.batch.review_list import GONE, LEASE_S, Entry, Mode, ReviewList, next_waiting
 from MyoScarSegLib.batch.reviews import Verdict
-from MyoScarSegLib.engine.review_case import case_of, entries_of, forget, list_task, read_task
+from MyoScarSegLib.engine.review_case import case_of, entries_of, list_task, read_task
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.outputs.edited import Edited
 from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
@@ -21,9 +21,6 @@ from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.task import DONE
 from MyoScarSegLib.widgets.text import _
 
-GONE = "gone"
-"""State of a study whose folder is not there any more."""
-_NOTHING_TO_SEE = ("failed", "cancelled", GONE)
 _RENEWED_AFTER_S = LEASE_S / 3
 """A reader who works on a study keeps it; one who has gone home loses it."""
 
@@ -75,7 +72,7 @@ class ReviewSession:
     @property
     def waiting(self) -> int:
         """How many studies wait for this reader."""
-        return sum(self._waits(entry) for entry in self.entries.values())
+        return sum(entry.waits for entry in self.entries.values())
 
     @property
     def study(self) -> ReviewedStudy | None:
@@ -129,8 +126,8 @@ class ReviewSession:
         self._say()
         tried = self._at
         for _attempt in range(len(self.entries)):
-            following = self._following(tried, back)
-            if not following:
+            following = next_waiting(self.entries.values(), tried, back=back)
+            if following is None:
                 break
             if self._take(following):
                 return
@@ -294,7 +291,7 @@ class ReviewSession:
         self._workflow.select(study.volume_node)
         if before and before != self.case:
             self._leave(before)
-        following = self._following(self.case, False)
+        following = next_waiting(self.entries.values(), self.case)
         for case in [case for case in self._tasks if case != following]:
             self._forget(case)
         if following and following not in self._in_scene:
@@ -339,7 +336,7 @@ class ReviewSession:
         task, file = self._tasks.pop(case)
         if task.state != DONE:
             task.kill()
-        forget(file)
+        file.unlink(missing_ok=True)
 
     def _refresh_entry(self, case: str) -> None:
         if self._list is not None:
@@ -349,17 +346,6 @@ class ReviewSession:
                 if self._list.cohort.out.is_dir():
                     self.entries[case] = replace(self.entries[case], state=GONE)
                 self._say(error=str(error))
-
-    def _following(self, case: str, back: bool) -> str:
-        """The next case that waits, behind ``case`` and then from the start; empty if none does."""
-        names = list(self.entries)[:: -1 if back else 1]
-        start = names.index(case) + 1 if case in names else 0
-        turned = [*names[start:], *names[:start]]
-        return next((name for name in turned if name != case and self._waits(self.entries[name])), "")
-
-    @staticmethod
-    def _waits(entry: Entry) -> bool:
-        return not entry.verdict and not entry.open_by and entry.state not in _NOTHING_TO_SEE
 
     def _say(self, *, error: str = "", note: str = "") -> None:
         self.error, self.note = error, note

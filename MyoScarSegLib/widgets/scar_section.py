@@ -8,9 +8,9 @@ from typing import Any
 import slicer
 
 from MyoScarSegLib.prompts import Point
+from MyoScarSegLib.scene.mask_steps import clear_study, set_growth_mm, set_threshold
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.prompt_steps import add_point, remove_point
-from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.hand_editor import HandEditor
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
@@ -42,7 +42,7 @@ class ScarSection(SegmentSection):
         ui.removePointButton.connect("clicked()", lambda: self.workflow.attempt(remove_point))
         ui.thresholdSlider.connect("valueChanged(double)", lambda value: self._slide("threshold", float(value)))
         ui.growthSlider.connect("valueChanged(double)", lambda value: self._slide("growth", float(value)))
-        ui.clearButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.clear))
+        ui.clearButton.connect("clicked()", lambda: self.workflow.attempt(clear_study))
         ui.openEditorButton.connect("clicked()", self.editor.open_module)
 
     def enter(self) -> None:  # noqa: D102 (the base class describes it)
@@ -166,7 +166,7 @@ class ScarSection(SegmentSection):
         return False
 
     def _apply_slider(self, what: str, value: float) -> None:
-        verb = StudySession.set_threshold if what == "threshold" else StudySession.set_growth_mm
+        verb = set_threshold if what == "threshold" else set_growth_mm
         slider, applied_s = self._latest
         dragging = slider == what and time.monotonic() - applied_s <= _SAME_DRAG_S
         done = self.workflow.attempt(verb, value, dragging=dragging)

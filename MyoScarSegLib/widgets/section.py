@@ -66,10 +66,13 @@ class Section:
 
         ``tip`` is the tooltip when it can be pressed, that of the form if empty; ``also`` a reason of the panel's own against it.
         """
+        self.enable(widget, also or self.workflow.why_not(action), tip)
+
+    def enable(self, widget: Any, why_not: str, tip: str = "") -> None:
+        """Enable a widget if there is no reason why not; else its tooltip says the reason below ``tip``, or that of the form."""
         tip = tip or self._tips.setdefault(widget.name, widget.toolTip)
-        why = also or self.workflow.why_not(action)
-        widget.enabled = not why
-        widget.toolTip = f"{tip}\n{why}" if why else tip
+        widget.enabled = not why_not
+        widget.toolTip = f"{tip}\n{why_not}" if why_not else tip
 
     def ask_for_folder(self, title: str, kept: str) -> Path | None:
         """The folder that the user chooses, None if none. ``kept`` names the setting that has the one of the last time."""

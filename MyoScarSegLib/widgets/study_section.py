@@ -7,13 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import slicer
 
 from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.observers import Observers
-from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.study.handover import read_handover
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.task import DONE
 from MyoScarSegLib.widgets.section import SegmentSection, quietly, show_text
@@ -78,7 +77,7 @@ class StudySection(SegmentSection):
 
         def made(task: BackgroundTask) -> None:
             with folder:
-                study = _read(path) if task.state == DONE else None
+                study = read_handover(path, "phantom")[0] if task.state == DONE else None
             if self._sample is None:  # the panel goes
                 return
             self._sample = None
@@ -122,13 +121,3 @@ class StudySection(SegmentSection):
             ui.encodedBar.toolTip = _(
                 "{done} of {total} slices prepared in the background. A prepared slice answers at once."
             ).format(done=done, total=total)
-
-
-def _read(path: Path) -> Study:
-    with np.load(path, allow_pickle=False) as file:
-        return Study(
-            case="phantom",
-            voxels=file["voxels"],
-            geometry=Geometry(tuple(file["spacing_mm"].tolist()), tuple(file["origin_mm"].tolist()), file["direction"]),
-            reconstruction=Reconstruction.PSIR,
-        )

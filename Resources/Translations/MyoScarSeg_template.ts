@@ -1915,17 +1915,33 @@
     </message>
   </context>
   <context>
-    <name>scene.model_steps</name>
-    <message>
-      <source>Propose boxes</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Suggest boxes</source>
-      <translation type="unfinished" />
-    </message>
+    <name>scene.mask_steps</name>
     <message>
       <source>Segment scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Threshold</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Grow</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Shrink</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Growing and shrinking are between {low} and {high} mm, not {value}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Clear</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Use {method}</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -1949,10 +1965,6 @@
   </context>
   <context>
     <name>scene.probability_volume</name>
-    <message>
-      <source>Growing and shrinking are between {low} and {high} mm, not {value}.</source>
-      <translation type="unfinished" />
-    </message>
     <message>
       <source>{name} scar probability</source>
       <translation type="unfinished" />
@@ -2002,6 +2014,14 @@
     </message>
     <message>
       <source>There is no point to remove.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Propose boxes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Suggest boxes</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -2234,22 +2254,6 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Threshold</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Grow</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Shrink</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Clear</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>The volume was deleted. Choose another one.</source>
       <translation type="unfinished" />
     </message>
@@ -2379,10 +2383,6 @@
     </message>
     <message>
       <source>Draw the remote region</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Use {method}</source>
       <translation type="unfinished" />
     </message>
   </context>

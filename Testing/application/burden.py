@@ -98,7 +98,8 @@ def test_a_plot_beside_the_slices_follows_an_edit_and_leaves_nothing(slicer):
     measured = "[round(s.scar.mass_g, 3) for s in panel().workflow.session.measurements.slices]"
     before = slicer.ask(grams)
     assert before == slicer.ask(measured) and max(before) > 0
-    slicer.ask("panel().workflow.session.set_growth_mm(2.0)")
+    slicer.ask("from MyoScarSegLib.scene.mask_steps import set_growth_mm")
+    slicer.ask("set_growth_mm(panel().workflow.session, 2.0)")
     slicer.until(f"{grams} == {measured}")
     assert slicer.ask(grams) != before
     look(slicer, "22-plot-edited")

@@ -16,6 +16,7 @@ from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.utils import files
 from Testing.support.command import REPOSITORY, table
 from Testing.support.quick_pipeline import Quick, small_study
@@ -94,10 +95,9 @@ def test_another_spacing_of_the_same_voxels_is_a_change(studies, tmp_path):
 
 
 def test_a_report_is_made_where_it_is_missing_and_kept_where_it_is_not_asked_for(studies, tmp_path, monkeypatch):
-    from MyoScarSegLib.outputs.case_walls import Walls
 
     reports = []
-    monkeypatch.setattr(study_work.StudyWork, "_walls", lambda *_: (Walls(), ""))
+    monkeypatch.setattr(study_work.StudyWork, "_walls", lambda *_: (Anatomy(), ""))
     monkeypatch.setattr(study_work, "write_report", lambda folder, _report: reports.append(folder.name))
     out = tmp_path / "out"
     assert again(studies, out) == ALL and reports == []

@@ -17,6 +17,7 @@ import numpy as np
 from MyoScarSegLib.engine.burden_messages import BurdenJob
 from MyoScarSegLib.engine.burden_work import draw_picture
 from MyoScarSegLib.outputs.burden_pictures import PICTURES
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.measurements import measure as measure_burden
 from MyoScarSegLib.quantification.reference import reference_masks, reference_table
 from MyoScarSegLib.result import Result
@@ -52,7 +53,7 @@ def measure() -> dict[str, Any]:
         reference_table(reference_masks(study.voxels, wall, cavity, None, scar=scar), study.geometry, wall, scar)
         methods.append((time.perf_counter() - began) * 1000)
     result = Result(study, scar.astype(np.float32), 0.5)
-    job = BurdenJob(result, ventricle, None, insertions)
+    job = BurdenJob(result, Anatomy(ventricle, None, insertions))
     draw_picture(job, "bars", WIDTH_PX)  # imports what draws
     pictures = {}
     for name in PICTURES:

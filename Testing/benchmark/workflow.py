@@ -16,6 +16,7 @@ from typing import Any
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.prompts import Box, box_of_mask
+from MyoScarSegLib.scene.mask_steps import clear_study
 from MyoScarSegLib.scene.prompt_steps import add_box, nudge_box
 
 EDITS = 30
@@ -55,7 +56,7 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
             action = workflow.session.requests.propose()
             pump.until("propose", lambda: action.finished)
             assert action.state == "done", action.error
-            workflow.session.clear()
+            clear_study(workflow.session)
             ids = [add_box(workflow.session, box) for box in boxes]
 
             began = time.perf_counter()

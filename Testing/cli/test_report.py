@@ -13,15 +13,18 @@ from MyoScarSegLib.batch.reviews import write_review
 from MyoScarSegLib.batch.study_record import Basis, StudyRecord, write_study_record
 from MyoScarSegLib.outputs.case_files import write_case
 from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of
-from MyoScarSegLib.outputs.case_walls import Walls, read_case
+from MyoScarSegLib.outputs.case_walls import read_case
 from MyoScarSegLib.outputs.edited import Edited, Marks
 from MyoScarSegLib.outputs.landmarks import read_landmarks, write_landmarks
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_volume
 from Testing.support.command import array_of, table
 from Testing.support.dicom_factory import write_series
 from Testing.support.ventricle_factory import round_ventricle
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def case(tmp_path):
         study, scar * np.float32(0.9), 0.5, provenance={"segmenter": "m", "segmenter_sha256": "ab", "threshold": "0.5"}
     )
     with CaseFolders(tmp_path / "out").writing("round", None, content_of(study)) as folder:
-        write_case(folder, result, picture=False, walls=Walls(ventricle, None, insertions))
+        write_case(folder, result, picture=False, walls=Anatomy(ventricle, None, insertions))
     write_volume(tmp_path / "round.nrrd", study.voxels, study)
     return folder
 
@@ -41,7 +44,7 @@ def measured(folder) -> dict:
     return json.loads((folder / "measurements.json").read_text())
 
 
-def test_a_case_is_reported_from_its_folder_alone(case, command, tmp_path):
+def test_a_case_is_reported_from_its_folder_alone(case, command, drawn, tmp_path):
     _, ventricle, scar, _ = round_ventricle()
     ran = command("report", case, "-o", tmp_path / "reports")
     assert ran.status == 0, ran.err
@@ -156,7 +159,7 @@ def test_scar_outside_the_wall_does_not_become_wall_on_the_way_through_the_files
     study, ventricle, scar, insertions = round_ventricle()
     scar[4, :3, :3] = True
     folder = tmp_path / "case"
-    write_case(folder, Result(study, scar.astype(np.float32), 0.5), picture=False, walls=Walls(ventricle, None, insertions))
+    write_case(folder, Result(study, scar.astype(np.float32), 0.5), picture=False, walls=Anatomy(ventricle, None, insertions))
     for removed in ("", "scar.seg.nrrd"):
         if removed:
             (folder / removed).unlink()

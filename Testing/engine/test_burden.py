@@ -19,9 +19,11 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.burden_pictures import PICTURES
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.aha import InsertionPoints
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.measurements import measure
 from MyoScarSegLib.quantification.reference import reference_masks
 from MyoScarSegLib.result import ProposedVentricle, Result
+from MyoScarSegLib.study.patient import Patient
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.json_fields import to_json
@@ -49,7 +51,7 @@ def job() -> BurdenJob:
     )
     dark = np.zeros(SHAPE, dtype=bool)
     dark[2, 20, 36] = True
-    return BurdenJob(result, ring_wall(), dark, INSERTIONS, {1: "base", 2: "mid"}, {"name": "A^B"}, 90.0)
+    return BurdenJob(result, Anatomy(ring_wall(), dark, INSERTIONS, {1: "base", 2: "mid"}), Patient("A^B"), 90.0)
 
 
 def test_a_job_comes_out_as_it_went_in_on_the_workers_study(job):
@@ -65,15 +67,16 @@ def test_a_job_comes_out_as_it_went_in_on_the_workers_study(job):
     assert (after.study.case, after.study.notes) == ("case 7", ("a note",))
     assert (came.images, came.pseudonym, came.result.study.file_axes) == (("a.dcm", ""), "P-17", (2, 0, 1))
     assert burden_job_of(sent(burden_message(BurdenJob(job.result))), of_worker).images is None
-    assert (came.insertions, came.levels, came.patient, came.reader_s) == (
+    known, read = job.anatomy, came.anatomy
+    assert (read.insertions, read.levels, came.patient, came.reader_s) == (
         INSERTIONS,
         {1: "base", 2: "mid"},
-        {"name": "A^B"},
+        Patient("A^B"),
         90.0,
     )
-    more = {"insertions": INSERTIONS, "levels": job.levels, "no_reflow": job.no_reflow}
-    one = measure(before.mask, before.study.geometry, ventricle=job.ventricle, **more)
-    other = measure(after.mask, after.study.geometry, ventricle=came.ventricle, **{**more, "no_reflow": came.no_reflow})
+    more = {"insertions": INSERTIONS, "levels": known.levels}
+    one = measure(before.mask, before.study.geometry, ventricle=known.ventricle, no_reflow=known.no_reflow, **more)
+    other = measure(after.mask, after.study.geometry, ventricle=read.ventricle, no_reflow=read.no_reflow, **more)
     assert [s.burden_percent for s in one.segments] == [s.burden_percent for s in other.segments]
 
 
@@ -90,8 +93,9 @@ def test_every_picture_is_drawn_with_a_wall_and_without(job, name):
         assert draw_picture(one, name, 240).startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_report_is_written_beside_the_others_and_names_the_patient_only_where_asked(job, tmp_path):
-    place = write_report_of(replace(job, patient={}), tmp_path)
+    place = write_report_of(replace(job, patient=None), tmp_path)
     assert {"report.html", "report.pdf", "measurements.json"} <= {file.name for file in place.iterdir()}
     assert (tmp_path / "burden.csv").is_file()
     assert "A^B" not in (place / "report.html").read_text()
@@ -99,18 +103,20 @@ def test_a_report_is_written_beside_the_others_and_names_the_patient_only_where_
     assert "A^B" in (place / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_report_measures_by_the_remote_region_that_the_reader_drew_as_the_panel_does(job, tmp_path):
-    wall, cavity = job.ventricle.myocardium, job.ventricle.cavity
+    known = job.anatomy
+    wall, cavity = known.ventricle.myocardium, known.ventricle.cavity
     drawn = np.zeros(SHAPE, dtype=bool)
     drawn[2] = wall[2]
     drawn[2, :, 24:] = False
     job.result.study.voxels[drawn] += 100
-    job = replace(job, remote=drawn)
+    job = replace(job, anatomy=replace(known, remote=drawn))
     came = burden_job_of(sent(burden_message(job)), read_message(Study, sent(study_message("k", job.result.study))))
     place = write_report_of(came, tmp_path)
     told = {one["method"]: one for one in json.loads((place / "measurements.json").read_text())["methods"]}
-    found = reference_masks(job.result.study.voxels, wall, cavity, drawn, scar=job.result.mask, no_reflow=job.no_reflow)["2 SD"]
-    other = reference_masks(job.result.study.voxels, wall, cavity, scar=job.result.mask, no_reflow=job.no_reflow)["2 SD"]
+    found = reference_masks(job.result.study.voxels, wall, cavity, drawn, scar=job.result.mask, no_reflow=known.no_reflow)["2 SD"]
+    other = reference_masks(job.result.study.voxels, wall, cavity, scar=job.result.mask, no_reflow=known.no_reflow)["2 SD"]
     assert np.count_nonzero(found.mask) != np.count_nonzero(other.mask)
     assert told["2 SD"]["pixels"] == np.count_nonzero(found.mask)
 
@@ -123,7 +129,7 @@ def job_of_dicom(job, tmp_path) -> BurdenJob:
     read = read_study(series)
     study = replace(read, case="LGE", files=())
     images = tuple(str(file.path) for file in read.files)
-    return replace(job, result=replace(job.result, study=study), patient={}, images=images)
+    return replace(job, result=replace(job.result, study=study), patient=None, images=images)
 
 
 @pytest.mark.slow
@@ -137,8 +143,8 @@ def test_dicom_files_come_with_the_report_and_carry_the_sources_patient_or_the_c
     assert [item.SegmentAlgorithmType for item in masks.SegmentSequence] == ["SEMIAUTOMATIC", "MANUAL"] + ["SEMIAUTOMATIC"] * 2
     uids = [str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in job_of_dicom.images]
     drawn = highdicom.seg.segread(place / "segmentation.dcm").get_pixels_by_source_instance(uids).astype(bool)
-    walls = job_of_dicom.ventricle
-    shown = (job_of_dicom.result.mask | job_of_dicom.no_reflow, job_of_dicom.no_reflow, walls.myocardium, walls.cavity)
+    walls, no_reflow = job_of_dicom.anatomy.ventricle, job_of_dicom.anatomy.no_reflow
+    shown = (job_of_dicom.result.mask | no_reflow, no_reflow, walls.myocardium, walls.cavity)
     assert np.array_equal(drawn, np.stack(shown, axis=-1))
     assert write_report_of(replace(job_of_dicom, pseudonym=True), tmp_path / "out") == place
     for name in ("segmentation.dcm", "report.dcm"):

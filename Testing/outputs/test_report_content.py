@@ -13,13 +13,15 @@ import pytest
 
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.measurement_files import document_of, write_burden_tables
-from MyoScarSegLib.outputs.report_content import Patient, Report, make_report
+from MyoScarSegLib.outputs.report_content import Report, make_report
 from MyoScarSegLib.outputs.report_files import write_report
 from MyoScarSegLib.outputs.report_html import html_page
 from MyoScarSegLib.outputs.report_page import pdf_page
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import MASS_ERROR, Result
+from MyoScarSegLib.study.patient import Patient
 from MyoScarSegLib.study.study import Geometry
 from Testing.conftest import REPOSITORY
 from Testing.support.command import table
@@ -32,7 +34,7 @@ def made(*, scar: bool = True, wall: bool = True, **more) -> Report:
     study, ventricle, mask, insertions = round_ventricle()
     mask = mask if scar else np.zeros_like(mask)
     result = more.pop("result", None) or Result(study, mask * np.float32(0.9), 0.5, provenance=PROVENANCE)
-    return make_report(result, ventricle if wall else None, insertions=insertions if wall else None, **more)
+    return make_report(result, Anatomy(ventricle, insertions=insertions) if wall else None, **more)
 
 
 @pytest.fixture
@@ -129,18 +131,18 @@ def test_an_empty_segmentation_has_a_report_of_zeros_that_were_measured():
 def without_myocardium() -> Report:
     study, _, mask, _ = round_ventricle()
     nothing = Ventricle(np.zeros_like(mask), np.zeros_like(mask), "labels")
-    return make_report(Result(study, mask.astype(np.float32), 0.5), nothing)
+    return make_report(Result(study, mask.astype(np.float32), 0.5), Anatomy(nothing))
 
 
 def of_one_slice() -> Report:
     study, ventricle, mask, _ = round_ventricle()
     alone = Ventricle(ventricle.myocardium[4:5], ventricle.cavity[4:5], "labels")
-    return make_report(Result(replace(study, voxels=study.voxels[4:5]), mask[4:5].astype(np.float32), 0.5), alone)
+    return make_report(Result(replace(study, voxels=study.voxels[4:5]), mask[4:5].astype(np.float32), 0.5), Anatomy(alone))
 
 
 def without_spacing() -> Report:
     study, ventricle, mask, _ = round_ventricle()
-    return make_report(Result(replace(study, geometry=Geometry(None)), mask.astype(np.float32), 0.5), ventricle)
+    return make_report(Result(replace(study, geometry=Geometry(None)), mask.astype(np.float32), 0.5), Anatomy(ventricle))
 
 
 def test_an_empty_myocardium_is_none():
@@ -166,7 +168,7 @@ def test_both_pages_are_made_whatever_is_missing(odd):
 
 def test_missing_landmarks_are_proposed_and_that_is_said():
     study, ventricle, mask, _ = round_ventricle()
-    report = make_report(Result(study, mask.astype(np.float32), 0.5), ventricle)
+    report = make_report(Result(study, mask.astype(np.float32), 0.5), Anatomy(ventricle))
     assert report.measurements.segments is not None
     assert "proposed" in dict(report.method_lines)["Insertion points"]
 
@@ -186,7 +188,7 @@ def test_what_needs_a_look_stands_above_the_numbers():
     wall[0, :, 40:] = False
     faint = Box(3, 1, 1, 5, 5, source="map", confidence=0.1, state="rejected")
     result = Result(study, outside * np.float32(0.55), 0.5, boxes=(faint,), failed_slices={2: "too dark"}, provenance=PROVENANCE)
-    report = make_report(result, Ventricle(wall, ventricle.cavity, "edited"), insertions=insertions)
+    report = make_report(result, Anatomy(Ventricle(wall, ventricle.cavity, "edited"), insertions=insertions))
     said = " ".join(report.warnings)
     assert "outside the myocardium" in said
     assert "likely to be wrong" in said

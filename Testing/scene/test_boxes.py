@@ -15,10 +15,18 @@ from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.box_views import COLORS, BoxViews
 from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
 from MyoScarSegLib.scene.lge_volumes import study_of
-from MyoScarSegLib.scene.model_steps import apply_proposals, apply_suggestions
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.point_lists import PointLists
-from MyoScarSegLib.scene.prompt_steps import add_box, add_point, copy_box_to_next, nudge_box, remove_box, update_box
+from MyoScarSegLib.scene.prompt_steps import (
+    add_box,
+    add_point,
+    apply_proposals,
+    apply_suggestions,
+    copy_box_to_next,
+    nudge_box,
+    remove_box,
+    update_box,
+)
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from Testing.support.session_factory import reload, save_folder, save_mrb

@@ -9,7 +9,7 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.attributes import ROLE, node_of, nodes_by_class
 from MyoScarSegLib.scene.burden_plots import BARS, INTENSITIES, PLOTS, WALL, BurdenChart
-from MyoScarSegLib.scene.model_steps import apply_masks
+from MyoScarSegLib.scene.mask_steps import apply_masks, set_threshold
 from MyoScarSegLib.scene.prompt_steps import add_box
 from MyoScarSegLib.scene.result_tables import ROLE_BURDEN, ROLE_METHODS, ROLE_SEGMENTS
 from MyoScarSegLib.scene.study_session import StudySession, sessions
@@ -212,7 +212,7 @@ def test_the_mask_of_an_edit_does_not_wait_for_the_tables_of_burden_which_come_w
         seconds[0] += 0.2
         add_box(session, Box(k, 10, 8, 30, 30))
         apply_masks(session, masks(k, radius=3.0), with_latest=True)
-        session.set_threshold(0.4 + k / 100, dragging=True)
+        set_threshold(session, 0.4 + k / 100, dragging=True)
         assert session.pump(), "it is to be called again soon"
     assert measured == [] and table(session, ROLE_BURDEN) == before
     seconds[0] += 0.31

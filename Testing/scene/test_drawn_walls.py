@@ -8,7 +8,7 @@ import slicer
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.drawn_walls import CURVE
-from MyoScarSegLib.scene.model_steps import apply_masks
+from MyoScarSegLib.scene.mask_steps import apply_masks
 from MyoScarSegLib.scene.plain_segments import add_segment
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.ventricle_steps import take_curves, take_wall

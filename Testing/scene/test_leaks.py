@@ -11,7 +11,7 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene import attributes
-from MyoScarSegLib.scene.model_steps import apply_masks
+from MyoScarSegLib.scene.mask_steps import apply_masks, set_threshold
 from MyoScarSegLib.scene.prompt_steps import add_box, update_box
 from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.study_session import StudySession
@@ -181,10 +181,10 @@ def test_a_slider_writes_only_slices_whose_pixels_change_and_the_surface_follows
     shown = node.GetSegmentation().ContainsRepresentation
     write = TissueSegment.write_slices
     monkeypatch.setattr(TissueSegment, "write_slices", lambda self, masks: written.append(sorted(masks)) or write(self, masks))
-    workflow.session.set_threshold(0.75)
+    set_threshold(workflow.session, 0.75)
     assert written == [[2]] and shown(kind), "one value alone is shown at once"
     for threshold in (0.9, 0.96, 0.985):
-        workflow.session.set_threshold(threshold, dragging=True)
+        set_threshold(workflow.session, threshold, dragging=True)
         now[0] += 0.1
         assert workflow.pump() and not shown(kind)
     assert written == [[2]] * 4
@@ -193,7 +193,7 @@ def test_a_slider_writes_only_slices_whose_pixels_change_and_the_surface_follows
         pass
     assert shown(kind)
     assert workflow.session.undo() and shown(kind), "later edits show their surface at once again"
-    workflow.session.set_threshold(0.3)
+    set_threshold(workflow.session, 0.3)
     workflow.select(None)
     assert shown(kind), "also when the study is left meanwhile"
     workflow.close()

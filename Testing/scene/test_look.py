@@ -7,7 +7,7 @@ import pytest
 import slicer
 
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.scene.model_steps import apply_proposals
+from MyoScarSegLib.scene.prompt_steps import apply_proposals
 from MyoScarSegLib.scene.study_session import StudySession
 from Testing.support.volume_factory import add_volume, random_matrix
 

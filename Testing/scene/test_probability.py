@@ -9,7 +9,7 @@ import vtk
 from scipy import ndimage
 
 from MyoScarSegLib.result import SliceMasks, mask_of
-from MyoScarSegLib.scene.model_steps import apply_masks
+from MyoScarSegLib.scene.mask_steps import apply_masks
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from Testing.support.volume_factory import add_volume, random_matrix
 

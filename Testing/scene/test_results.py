@@ -12,7 +12,7 @@ from MyoScarSegLib.quantification.mass_interval import MassError, mass_interval,
 from MyoScarSegLib.result import MASS_ERROR, SliceMasks
 from MyoScarSegLib.scene.attributes import ROLE
 from MyoScarSegLib.scene.box_views import BoxViews
-from MyoScarSegLib.scene.model_steps import apply_masks
+from MyoScarSegLib.scene.mask_steps import apply_masks, set_growth_mm, set_threshold
 from MyoScarSegLib.scene.prompt_steps import add_box
 from MyoScarSegLib.scene.result_tables import COLUMNS, INTERVAL_COLUMNS
 from MyoScarSegLib.scene.study_session import StudySession
@@ -73,7 +73,7 @@ def test_table_shows_every_slice_and_the_sum_and_follows_every_change(scene):
     assert rows[1][5] == "0.75"
     assert rows[-1] == ["all", str(burden.pixels), f"{sum(s.area_mm2 for s in burden.slices):.1f}",
                         f"{burden.volume_ml:.3f}", f"{burden.mass_g:.3f}", "", ""]  # fmt: skip
-    session.set_threshold(0.1)
+    set_threshold(session, 0.1)
     assert cells(session.nodes.results.node)[-1][1] == str(session.burden.pixels) != rows[-1][1]
     session.undo()
     assert cells(session.nodes.results.node) == rows
@@ -146,7 +146,7 @@ def test_interval_of_the_mass_follows_each_edit_and_is_that_of_the_result(scene)
     apply_masks(session, by(ALONE, 1, 2, 3))
     first = session.mass_interval
     assert first == expected(session, ALONE) == session.to_result().mass_interval
-    session.set_growth_mm(2.0)
+    set_growth_mm(session, 2.0)
     assert session.mass_interval == expected(session, ALONE) == session.to_result().mass_interval
     assert session.mass_interval.high_g > first.high_g
     session.undo()

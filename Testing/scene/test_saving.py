@@ -11,8 +11,8 @@ import slicer
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
-from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals
-from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
+from MyoScarSegLib.scene.mask_steps import apply_masks, clear_study, set_growth_mm, set_threshold
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, apply_proposals, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import StudyState
 from Testing.support.session_factory import blob, everything, fresh_scene, paint, save_folder, save_mrb
@@ -33,8 +33,8 @@ def make_study(scene, name: str, seed: int, *, transform: bool = False, shape=SH
     add_point(session, Point(2, 20.5, 18.5, positive=False))
     probability = {k: blob(session.study.slice_shape, 24, 20, 6 + seed + 0.1 * k) for k in (1, 2, 3)}
     apply_masks(session, SliceMasks(probability, {1: 0.8, 2: 0.7}, {5: "no memory"}, PROVENANCE))
-    session.set_threshold(0.35)
-    session.set_growth_mm(2.1)
+    set_threshold(session, 0.35)
+    set_growth_mm(session, 2.1)
     paint(session, 3)
     session.refresh()
     return session
@@ -80,7 +80,7 @@ def test_work_goes_on_after_loading(scene, save, tmp_path, tmp_path_factory):
     with pytest.raises(SceneError, match="nothing to undo"):
         loaded.undo()  # what was done before is done
     before = everything(loaded)
-    assert loaded.set_threshold(0.2) == [3]
+    assert set_threshold(loaded, 0.2) == [3]
     assert np.array_equal(loaded.mask()[1], lower)
     ids = {row.id for row in loaded.state.boxes}
     assert add_box(loaded, Box(0, 1, 1, 9, 9)) not in ids
@@ -128,7 +128,7 @@ def test_scene_loaded_into_a_scene_with_a_study_keeps_both(scene, tmp_path):
     saved = everything(first)
     path = tmp_path / "study.mrb"
     assert scene.WriteToMRB(str(path))
-    first.set_threshold(0.6)
+    set_threshold(first, 0.6)
     present = everything(first)
     assert scene.ReadFromMRB(str(path), False, slicer.vtkMRMLMessageCollection())
     found = sessions(scene)
@@ -137,7 +137,7 @@ def test_scene_loaded_into_a_scene_with_a_study_keeps_both(scene, tmp_path):
     (second,) = (s for s in found if s is not first)
     same(everything(second), saved)
     second = StudySession.open(second.volume_node)
-    second.clear()
+    clear_study(second)
     same(everything(first), present)
 
 

@@ -15,8 +15,16 @@ from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError, Study
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
 from MyoScarSegLib.scene import study_numbers
-from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals
-from MyoScarSegLib.scene.prompt_steps import add_box, add_point, copy_box_to_next, remove_box, remove_point, update_box
+from MyoScarSegLib.scene.mask_steps import apply_masks, clear_study, set_growth_mm, set_threshold
+from MyoScarSegLib.scene.prompt_steps import (
+    add_box,
+    add_point,
+    apply_proposals,
+    copy_box_to_next,
+    remove_box,
+    remove_point,
+    update_box,
+)
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import BoxRow
 from Testing.support.session_factory import blob, everything, masks, paint, replace_segment
@@ -92,21 +100,21 @@ def test_threshold_and_growth_are_reversible_and_spare_edited_slices(session):
     apply_masks(session, masks(1, 2, 3))
     paint(session, 3)
     before = session.mask()
-    assert session.set_threshold(0.2) == [3]
-    assert session.set_growth_mm(4.0) == [3]
+    assert set_threshold(session, 0.2) == [3]
+    assert set_growth_mm(session, 4.0) == [3]
     grown = session.mask()
     assert grown[1].sum() > before[1].sum() + 50
     assert np.array_equal(grown[3], before[3])
-    session.set_growth_mm(-2.0)
+    set_growth_mm(session, -2.0)
     assert session.mask()[1].sum() < before[1].sum() + 20
-    session.set_growth_mm(0.0)
-    session.set_threshold(0.5)
+    set_growth_mm(session, 0.0)
+    set_threshold(session, 0.5)
     assert np.array_equal(session.mask(), before)
 
 
 def test_later_masks_have_the_threshold_and_growth_in_force(session):
-    session.set_threshold(0.9)
-    session.set_growth_mm(1.4)
+    set_threshold(session, 0.9)
+    set_growth_mm(session, 1.4)
     apply_masks(session, masks(1))
     expected = mask_of(session.state.models[1].probability, 0.9, 1.4, session.study.geometry.pixel_spacing_mm)
     assert np.array_equal(session.mask()[1], expected) and expected.any()
@@ -114,10 +122,10 @@ def test_later_masks_have_the_threshold_and_growth_in_force(session):
 
 def test_senseless_settings_are_refused(session):
     with pytest.raises(MyoScarSegError):
-        session.set_threshold(1.0)
+        set_threshold(session, 1.0)
     for growth_mm in (21, float("nan")):
         with pytest.raises(SceneError, match="between -20 and 20 mm"):
-            session.set_growth_mm(growth_mm)
+            set_growth_mm(session, growth_mm)
     assert (session.state.threshold, session.state.growth_mm) == (0.5, 0.0)
     assert not session.history.can_undo
 
@@ -128,7 +136,7 @@ def test_clear_keeps_what_the_user_painted(session):
     apply_masks(session, masks(1, 2))
     paint(session, 2)
     painted = session.mask()[2]
-    session.clear()
+    clear_study(session)
     assert session.state.boxes_and_points() == ([], [])
     assert session.state.segmented == []
     assert np.array_equal(session.mask()[2], painted)
@@ -144,14 +152,14 @@ def test_every_action_is_one_entry_and_undo_goes_back_through_all(session):
         lambda: add_box(session, replace(BOX, slice=5, source="user")),
         lambda: apply_masks(session, masks(0, 1, 2, 3)),
         lambda: add_point(session, Point(2, 20.5, 20.5, positive=False)),
-        lambda: session.set_threshold(0.3),
-        lambda: session.set_growth_mm(2.8),
+        lambda: set_threshold(session, 0.3),
+        lambda: set_growth_mm(session, 2.8),
         lambda: paint(session, 1),
         lambda: apply_masks(session, masks(0, 1, 2, radius=4.0)),
         lambda: copy_box_to_next(session, number),
         lambda: remove_box(session, number),
         lambda: remove_point(session),
-        lambda: session.clear(),
+        lambda: clear_study(session),
     ]
     states = [everything(session)]
     for step in steps:
@@ -183,9 +191,9 @@ def test_mask_of_an_edit_is_undone_together_with_it(session):
 def test_dragged_slider_is_one_entry(session):
     apply_masks(session, masks(1))
     before = everything(session)
-    session.set_threshold(0.4)
+    set_threshold(session, 0.4)
     for threshold in (0.35, 0.3, 0.25):
-        session.set_threshold(threshold, dragging=True)
+        set_threshold(session, threshold, dragging=True)
     session.undo()
     assert everything(session) == before
 
@@ -193,14 +201,14 @@ def test_dragged_slider_is_one_entry(session):
 def test_values_that_a_script_sets_one_after_the_other_are_entries_of_their_own(session):
     apply_masks(session, masks(1))
     count = len(session.history.labels)
-    session.set_threshold(0.4)
-    session.set_threshold(0.3)
-    session.set_growth_mm(2.0, dragging=True)  # another slider than the one before
+    set_threshold(session, 0.4)
+    set_threshold(session, 0.3)
+    set_growth_mm(session, 2.0, dragging=True)  # another slider than the one before
     assert len(session.history.labels) == count + 3
     session.undo()
     session.undo()
     assert session.state.threshold == 0.4
-    session.set_threshold(0.35, dragging=True)
+    set_threshold(session, 0.35, dragging=True)
     assert session.undo() and session.state.threshold == 0.4, "what follows an undo joins nothing"
 
 
@@ -211,7 +219,7 @@ def test_what_was_changed_elsewhere_is_an_entry_of_its_own(session):
     session.nodes.points.write([Point(2, 4.5, 4.5)])
     session.nodes.points.changed.emit()  # a point placed with the mouse
     paint(session, 3)
-    session.set_threshold(0.3)
+    set_threshold(session, 0.3)
     assert len(session.history.labels) == 5
     session.undo()
     session.undo()
@@ -238,7 +246,7 @@ def test_nothing_to_undo_is_said_plainly(session):
 def test_step_that_changes_nothing_is_no_entry(session):
     number = add_box(session, BOX)
     update_box(session, number, x1=BOX.x1)
-    session.set_threshold(0.5)
+    set_threshold(session, 0.5)
     apply_masks(session, SliceMasks())
     assert len(session.history.labels) == 1
 
@@ -283,12 +291,17 @@ def test_locked_segmentation_refuses_masks_and_settings_and_keeps_all(session):
     apply_masks(session, masks(2, 3))
     session.segmentation.node.SetHideFromEditors(True)
     before = everything(session)
-    for step in (lambda: apply_masks(session, masks(1, 2)), lambda: session.set_threshold(0.2), session.undo, session.clear):
+    for step in (
+        lambda: apply_masks(session, masks(1, 2)),
+        lambda: set_threshold(session, 0.2),
+        session.undo,
+        lambda: clear_study(session),
+    ):
         with pytest.raises(SceneError, match="locked"):
             step()
         assert everything(session) == before
     session.segmentation.node.SetHideFromEditors(False)
-    session.set_threshold(0.2)
+    set_threshold(session, 0.2)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +335,7 @@ def test_step_that_breaks_half_way_is_taken_back(session, monkeypatch, part, ste
         "masks": lambda: apply_masks(session, masks(1, 2, radius=9)),
         "undo": session.undo,
         "box": lambda: add_box(session, replace(BOX, slice=4)),
-        "threshold": lambda: session.set_threshold(0.2),
+        "threshold": lambda: set_threshold(session, 0.2),
     }
     with pytest.raises(SceneError, match="no memory"):
         steps[step]()
@@ -403,7 +416,7 @@ def test_other_nodes_that_were_deleted_lose_nothing(scene, session, part):
     if part == "boxes":
         assert session.state.boxes_and_points() == ([], [])
         session.undo()
-    session.set_threshold(0.3)
+    set_threshold(session, 0.3)
     session.undo()
     assert everything(session) == before
     assert session.nodes.results.node.GetScene() is scene and session.nodes.probability.node.GetScene() is scene
@@ -436,7 +449,7 @@ def test_two_studies_do_not_touch_each_other(scene, session):
     before = everything(session)
     add_box(other, Box(1, 3, 3, 9, 9))
     apply_masks(other, SliceMasks(probability={1: blob((30, 36), 10, 10, 4)}))
-    other.set_threshold(0.2)
+    set_threshold(other, 0.2)
     assert everything(session) == before
     assert {s.volume_node.GetName() for s in sessions(scene)} == {"LGE", "LGE 2"}
     other.undo()
@@ -467,7 +480,7 @@ def test_voxels_of_the_volume_are_never_changed(session, volume):
     before = slicer.util.arrayFromVolume(volume).copy()
     add_box(session, BOX)
     apply_masks(session, masks(1, 2))
-    session.set_growth_mm(3)
+    set_growth_mm(session, 3)
     assert np.array_equal(slicer.util.arrayFromVolume(volume), before)
     assert session.is_current()
 
@@ -484,7 +497,7 @@ def test_changed_volume_is_noticed(session, volume, scene):
 @pytest.mark.parametrize("hardened", [False, True])
 def test_scar_goes_with_a_volume_that_is_moved(session, volume, scene, hardened):
     apply_masks(session, masks(1, 2))
-    session.set_threshold(0.3)
+    set_threshold(session, 0.3)
     before = everything(session)
     transform = add_transform(scene, 4)
     volume.SetAndObserveTransformNodeID(transform.GetID())

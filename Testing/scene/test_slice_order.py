@@ -8,7 +8,7 @@ import slicer
 
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import SliceMasks
-from MyoScarSegLib.scene.model_steps import apply_masks
+from MyoScarSegLib.scene.mask_steps import apply_masks
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point
 from MyoScarSegLib.scene.slice_order import reversed_axis
 from MyoScarSegLib.scene.study_session import StudySession

@@ -51,6 +51,7 @@ def test_studies_are_added_and_found_by_the_command_line(console, scene, command
         console.addToLibrary(None)
 
 
+@pytest.mark.slow
 def test_a_folder_is_imported_and_each_case_accounted_for(console, filled, tmp_path):
     found = console.importToLibrary([filled], library=tmp_path / "library")
     assert {case["status"] for case in found} == {"added"}

@@ -11,13 +11,12 @@ import slicer
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.scene.attributes import nodes_by_class
-from MyoScarSegLib.scene.model_steps import apply_proposals
-from MyoScarSegLib.scene.prompt_steps import add_box, update_box
+from MyoScarSegLib.scene.prompt_steps import add_box, apply_proposals, update_box
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.training.compared_view import ComparedView
 from MyoScarSegLib.scene.training.training_curves import END_TO_END, LOSS, REFERENCE, CurveChart, CurveReader
-from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
+from MyoScarSegLib.study.handover import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from Testing.support.run_factory import write_library
 from Testing.support.training_workflow_factory import add_ring_study
@@ -55,8 +54,8 @@ def test_labels_go_with_their_voxels_whatever_the_angle(scene, tmp_path, flip):
     classes, wall_known = case_nodes.classes_of(session, node, None)
     assert not wall_known
     assert (classes == 3).sum() == 30
-    write_handover(tmp_path / "study.npz", session.study, classes)
-    study, labels = read_handover(tmp_path / "study.npz", "P001")
+    write_handover(tmp_path / "study.npz", session.study, labels=classes)
+    study, labels = read_handover(tmp_path / "study.npz", "P001", "labels")
     assert (study.voxels[labels == 3] == 1000.0).all()
     assert np.array_equal(study.geometry.direction, session.study.geometry.direction)
 
@@ -138,8 +137,8 @@ def library(tmp_path_factory):
 def read_case(library: Library, name: str, folder) -> case_nodes.ReadCase:
     case = next(case for case in library.scan()[0] if case.case == name)
     labeled = library.load(case)
-    write_handover(folder / "case.npz", labeled.study, labeled.labels)
-    study, labels = read_handover(folder / "case.npz", name)
+    write_handover(folder / "case.npz", labeled.study, labels=labeled.labels)
+    study, labels = read_handover(folder / "case.npz", name, "labels")
     return case_nodes.ReadCase(case, study, labels, labeled.wall_known, (0.0, 250.0))
 
 

@@ -12,13 +12,13 @@ from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.scene.attributes import node_of
 from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS
-from MyoScarSegLib.scene.model_steps import apply_masks
+from MyoScarSegLib.scene.mask_steps import apply_masks, clear_study, use_method
 from MyoScarSegLib.scene.saved_study import IDLE_S, StudyRecord
 from MyoScarSegLib.scene.study_numbers import insertion_points, landmarks_of
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
-from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_level, turn_septum, use_method
+from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_level, turn_septum
 from MyoScarSegLib.study.tissue import BLOOD_POOL, INFARCT, MVO, REMOTE, SCAR, WALL
 from Testing.support.scene_ventricle_factory import paint_segment, ring_wall, segment_mask, set_landmarks
 from Testing.support.session_factory import fresh_scene, masks, paint, save_folder, save_mrb
@@ -151,7 +151,7 @@ def test_clear_takes_the_proposed_wall_and_leaves_the_painted(session):
     painted = segment_mask(session, WALL.name)
     painted[2, 0:3, 0:3] = True
     paint_segment(session, WALL.name, painted)
-    session.clear()
+    clear_study(session)
     wall = segment_mask(session, WALL.name)
     assert np.array_equal(wall[2], painted[2]) and not np.delete(wall, 2, axis=0).any()
     assert session.state.ventricle.landmarks is None, "a proposal of the program"
@@ -233,7 +233,7 @@ def test_the_septum_is_turned_by_an_angle_as_one_entry_and_a_new_proposal_leaves
     assert np.allclose(places, [turned.anterior, turned.inferior]) and turned.source == "rotation"
     apply_ventricle(session, ring_wall(radius=12.0))
     assert session.state.ventricle.landmarks == turned, "the reader's"
-    session.clear()
+    clear_study(session)
     assert session.state.ventricle.landmarks == turned
     for _ in range(3):
         session.undo()

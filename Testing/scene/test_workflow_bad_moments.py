@@ -20,6 +20,7 @@ from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.scene.attributes import nodes_of
 from MyoScarSegLib.scene.export import export_scene
 from MyoScarSegLib.scene.lge_volumes import add_study
+from MyoScarSegLib.scene.mask_steps import set_threshold
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from MyoScarSegLib.scene.scene_console import Console
 from MyoScarSegLib.scene.study_session import StudySession
@@ -155,6 +156,7 @@ def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
         engine.stop()
 
 
+@pytest.mark.slow
 def test_model_file_that_is_missing(workflow, volume, scene, tiny_settings, tmp_path):
     workflow.configure(replace(tiny_settings, segmenter=tmp_path / "gone.safetensors"))
     workflow.select(volume)
@@ -215,13 +217,13 @@ def test_locked_segmentation_is_left_alone(workflow, volume, scene):
     before = fingerprint(scene)
     assert "locked" in fails(workflow, workflow.session.requests.segment())
     assert fingerprint(scene) == before
-    assert workflow.attempt(StudySession.set_threshold, 0.2) is None
+    assert workflow.attempt(set_threshold, 0.2) is None
     assert "locked" in sentence(workflow)
     assert fingerprint(scene) == before
     assert workflow.session.state.threshold == 0.5
     node.SetSelectable(True)
     finish(workflow, workflow.session.requests.segment())
-    workflow.session.set_threshold(0.2)
+    set_threshold(workflow.session, 0.2)
 
 
 ROLES = ["boxes", "points -", "points +", "segmentation", "probability", "results", "provenance", "study", "box view"]

@@ -19,6 +19,7 @@ from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.attributes import VOLUME, nodes_by_class
 from MyoScarSegLib.scene.demo_scene import bootstrap, write_demo_scene
 from MyoScarSegLib.scene.lge_volumes import add_study
+from MyoScarSegLib.scene.mask_steps import clear_study, set_growth_mm, set_threshold
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from MyoScarSegLib.scene.scene_console import Console
 from MyoScarSegLib.scene.study_session import StudySession
@@ -211,7 +212,7 @@ def test_two_studies_in_one_scene_keep_apart_and_keep_their_undo(workflow, scene
     assert workflow.session.state.boxes == ()
     finish(workflow, workflow.session.requests.process())
     assert workflow.session.segmentation.node is not node
-    workflow.session.clear()
+    clear_study(workflow.session)
     assert np.array_equal(scar_in_scene(first, node), before)
     workflow.select(first)
     assert workflow.session.undo()
@@ -354,8 +355,8 @@ def test_folder_has_threshold_and_growth_of_the_panel_unless_they_are_given(cons
     (tmp_path / "in" / "a.nrrd").write_bytes(b"")
     console.processFolder(tmp_path / "in", tmp_path / "out")
     console.workflow.select(add(scene))
-    console.workflow.session.set_threshold(0.7)
-    console.workflow.session.set_growth_mm(2.0)
+    set_threshold(console.workflow.session, 0.7)
+    set_growth_mm(console.workflow.session, 2.0)
     console.processFolder(tmp_path / "in", tmp_path / "out")
     console.processFolder(tmp_path / "in", tmp_path / "out", threshold=0.3, growthMm=-1.0)
     assert asked == [(0.5, 0.0), (0.7, 2.0), (0.3, -1.0)]

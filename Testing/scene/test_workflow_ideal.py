@@ -12,6 +12,7 @@ import slicer
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.lge_volumes import add_study
+from MyoScarSegLib.scene.mask_steps import set_threshold
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from MyoScarSegLib.study import read_study
 from Testing.support.session_factory import reload
@@ -78,7 +79,7 @@ def ideal_workflow(workflow, study, folder) -> None:
     assert [p.positive for p in session.state.points] == [False] and only_changed_on(middle, before)
 
     before_threshold = scar()
-    session.set_threshold(0.3)
+    set_threshold(session, 0.3)
     before_painting = scar()
     assert (before_painting | before_threshold == before_painting).all(), "a lower threshold can only add pixels"
     assert before_painting.sum() > before_threshold.sum()
@@ -117,7 +118,7 @@ def ideal_workflow(workflow, study, folder) -> None:
     catch_up(workflow)
     after = scar()
     assert only_changed_on(middle, before_threshold)
-    session.set_threshold(0.4)  # the probabilities came with the scene
+    set_threshold(session, 0.4)  # the probabilities came with the scene
     assert (scar() | after == scar()).all()
     assert session.undo() and session.undo()
     assert np.array_equal(scar(), before_threshold)

@@ -11,7 +11,7 @@ import pytest
 
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.attributes import nodes_by_class
-from MyoScarSegLib.scene.model_steps import apply_masks
+from MyoScarSegLib.scene.mask_steps import apply_masks, set_growth_mm
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, turn_septum
 from Testing.support.dicom_factory import write_series
 from Testing.support.panel_kit import add_volume
@@ -49,7 +49,7 @@ def test_numbers_and_segments_follow_scar_wall_and_undo(study):
     assert names[:3] == ["Scar", "Share of LV", "LV myocardium"] and "%" in before[1]
     assert cells(ui.segmentTable, 0) == [str(n) for n in range(1, 18)]
     assert "proposed by the model" in ui.wallLabel.text
-    study.session.set_growth_mm(2.0)
+    set_growth_mm(study.session, 2.0)
     study.settle()
     assert cells(ui.burdenTable, 1)[1] != before[1]
     study.session.undo()
@@ -117,18 +117,14 @@ def test_a_method_is_measured_when_its_box_is_open_shown_and_used(study):
     assert methods._outline is None
 
 
-def test_a_picture_is_drawn_by_the_worker_and_anew_after_an_edit(study):
-    picture = study.panel.segment.picture
+def test_a_picture_is_drawn_by_the_worker_and_anew_after_an_edit_and_goes_with_its_study(study):
+    """Without its study it would be taken for one of the next patient."""
+    picture, label = study.panel.segment.picture, unwrap(study.ui.pictureLabel)
     study.until(lambda: picture._shown is not None and picture._shown[1] is study.session.state.ventricle, what="picture")
     shown = picture._shown
-    study.session.set_growth_mm(2.0)
+    set_growth_mm(study.session, 2.0)
     study.until(lambda: picture._shown is not None and picture._shown is not shown, what="another picture")
-
-
-def test_a_picture_goes_with_its_study(study):
-    """It would be taken for one of the next patient."""
-    label = unwrap(study.ui.pictureLabel)
-    study.until(lambda: not label.pixmap().isNull(), what="picture")
+    assert not label.pixmap().isNull()
     study.workflow.select(None)
     study.until(lambda: label.pixmap().isNull(), what="no picture")
 
@@ -149,7 +145,7 @@ def test_a_slicer_plot_is_there_while_it_is_shown_follows_the_edits_and_gives_th
     grams = [float(bars.GetTable().GetValue(n, 1).ToString()) for n in range(4)]
     assert grams == pytest.approx([one.scar.mass_g for one in study.session.measurements.slices])
     fitted = manager.plotWidget(0).plotView()._fitted
-    study.session.set_growth_mm(2.0)
+    set_growth_mm(study.session, 2.0)
     study.until(lambda: float(bars.GetTable().GetValue(1, 1).ToString()) > grams[1], what="another plot")
     assert manager.plotWidget(0).plotView()._fitted > fitted, "axes do not follow by themselves"
     ui.pictureCombo.setCurrentIndex(3)

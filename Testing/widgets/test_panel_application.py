@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.result import Boxes
-from MyoScarSegLib.scene.model_steps import apply_proposals
+from MyoScarSegLib.scene.prompt_steps import apply_proposals
 from MyoScarSegLib.utils.task import Task
 from Testing.support.panel_kit import add_volume
 from Testing.support.standins.pythonqt import slot_errors, unwrap

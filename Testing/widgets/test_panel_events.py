@@ -14,8 +14,8 @@ from MyoScarSegLib.engine import process_folder
 from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.installation.requirements import wanted
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.scene.model_steps import apply_proposals
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.prompt_steps import apply_proposals
 from MyoScarSegLib.utils.files import EMBEDDINGS, cache_folder
 from Testing.support.panel_kit import add_volume
 from Testing.support.standins.pythonqt import slot_errors, unwrap

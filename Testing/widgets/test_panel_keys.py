@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
-from MyoScarSegLib.scene.model_steps import apply_proposals
+from MyoScarSegLib.scene.prompt_steps import apply_proposals
 from Testing.support.standins.pythonqt import unwrap
 
 

@@ -13,8 +13,8 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import MASS_ERROR, Boxes, SliceMasks
-from MyoScarSegLib.scene.model_steps import apply_masks, apply_proposals
-from MyoScarSegLib.scene.prompt_steps import nudge_box, update_box
+from MyoScarSegLib.scene.mask_steps import apply_masks
+from MyoScarSegLib.scene.prompt_steps import apply_proposals, nudge_box, update_box
 from Testing.support.standins.pythonqt import unwrap
 
 BOXES = [Box(k, 20, 22, 40, 44, confidence=0.5 + k / 10, source="yolo") for k in range(4)]

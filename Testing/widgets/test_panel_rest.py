@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.mask_steps import set_threshold
 from MyoScarSegLib.scene.training import library_watch
 from Testing.support.panel_kit import add_volume, open_module
 
@@ -98,13 +98,13 @@ def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_tur
     module.workflow.select(add_volume(module.scene))
     module.settle()
     applied = []
-    verb = StudySession.set_threshold
+    verb = set_threshold
 
     def counted(session, threshold, **named):
         applied.append(round(threshold, 2))
         return verb(session, threshold, **named)
 
-    monkeypatch.setattr(StudySession, "set_threshold", counted)
+    monkeypatch.setattr("MyoScarSegLib.widgets.scar_section.set_threshold", counted)
     for percent in range(51, 71):
         module.ui.thresholdSlider.value = percent / 100
     assert applied == [0.51]

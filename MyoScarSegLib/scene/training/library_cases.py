@@ -11,8 +11,8 @@ from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.training.case_nodes import CASE, ReadCase, add_labels, add_volume, classes_of, opened_volume, reviewed
 from MyoScarSegLib.scene.training.training_state import LabelQuestion
 from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.study.handover import read_handover, write_handover
 from MyoScarSegLib.training.datasets.case_record import Case, checked_code
-from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.splits import TRAINING, VALIDATION, Split
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class LibraryCases:
 
         def done(told: Any) -> None:
             try:
-                study, labels = read_handover(file, case.case)
+                study, labels = read_handover(file, case.case, "labels")
             except StudyError as error:
                 training.failed(error)
                 return
@@ -224,7 +224,7 @@ class LibraryCases:
         try:
             session.refresh()  # what was painted since the last turn belongs to it
             classes, wall_known = classes_of(session, segmentation_node, segment_ids)
-            write_handover(path, session.study, classes)
+            write_handover(path, session.study, labels=classes)
         finally:
             if other:
                 session.close()

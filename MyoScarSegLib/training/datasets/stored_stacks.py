@@ -1,32 +1,26 @@
-"""Labeled stacks in files of our own: volumes with k through the slices, what they cannot hold beside them; and one ``.npz`` from
-one process to another, quick to write and without pickle.
-"""
+"""Labeled stacks in files of our own: volumes with k through the slices, and beside them what they cannot hold."""
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.stack import study_from
-from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, NO_REFLOW, SCAR, WALL
 from MyoScarSegLib.study.volumes import read_volume
 from MyoScarSegLib.study.writer import write_layers, write_volume
-from MyoScarSegLib.utils.files import write_bytes, write_json
+from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import Index, load, to_json
 
 _SIDECAR = "myoscarseg.json"
 _VERSION = 1
-_GEOMETRY = ("spacing_mm", "origin_mm", "direction", "slice_positions_mm", "slice_origins_mm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,30 +142,3 @@ def write_label_segments(path: Path, labels: np.ndarray, wall_known: bool, study
 def straight(study: Study) -> Study:
     """The study as if its file had had k through the slices, evenly: where they really lie is kept beside the file."""
     return replace(study, file_axes=(0, 1, 2), geometry=replace(study.geometry, slice_positions_mm=None, slice_origins_mm=None))
-
-
-def write_handover(path: Path, study: Study, labels: np.ndarray) -> None:
-    """Write a study and its labels ``[k, j, i]``, bool (scar) or uint8 classes; names and texts of the study are left out.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    data, bad = io.BytesIO(), {str(k): reason for k, reason in study.bad_slices.items()}
-    known = {name: value for name in _GEOMETRY if (value := getattr(study.geometry, name)) is not None}
-    facts: dict[str, Any] = {"reconstruction": study.reconstruction.value, "bad_slices": json.dumps(bad)}
-    np.savez(data, voxels=study.voxels, labels=labels, **known, **facts)
-    write_bytes(path, data.getvalue())
-
-
-def read_handover(path: Path, case: str) -> tuple[Study, np.ndarray]:
-    """What :func:`write_handover` wrote, as the study ``case`` and its labels; StudyError if it is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            known: dict[str, Any] = {name: stored.get(name) for name in _GEOMETRY}
-            for name in ("spacing_mm", "origin_mm"):
-                known[name] = None if known[name] is None else tuple(known[name].tolist())
-            kind = Reconstruction(str(stored["reconstruction"]))
-            bad = {int(k): reason for k, reason in json.loads(str(stored["bad_slices"])).items()}
-            return Study(case, stored["voxels"], Geometry(**known), kind, bad_slices=bad), stored["labels"]
-    except (OSError, KeyError, ValueError, BadZipFile) as error:
-        raise StudyError(f"The study on its way to the library, {path}, cannot be read: {error}. Add it again.") from error

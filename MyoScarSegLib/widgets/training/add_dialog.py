@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from MyoScarSegLib.scene.training.case_nodes import (
     likely_segments,
     segments,
 )
+from MyoScarSegLib.utils.words import numbers_in
 from MyoScarSegLib.widgets.section import load_form, show_text
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training.dialogs import window
@@ -126,14 +126,10 @@ def _slices(text: str) -> tuple[int, ...]:
     Raises:
         ValueError: it names none, or is none; the message is for the user.
     """
-    found: set[int] = set()
-    for part in re.split(r"[,;\s]+", text.strip()):
-        match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
-        if match is None:
-            raise ValueError(_("Give the reviewed slices as numbers and ranges, such as 2-9, 11."))
-        first, last = int(match[1]), int(match[2] or match[1])
-        found.update(range(min(first, last), max(first, last) + 1))
-    return tuple(sorted(found))
+    try:
+        return tuple(sorted(set(numbers_in(text))))
+    except ValueError:
+        raise ValueError(_("Give the reviewed slices as numbers and ranges, such as 2-9, 11.")) from None
 
 
 def _text(slices: Iterable[int]) -> str:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
+from MyoScarSegLib.study.handover import write_handover
 from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.background_work import library_add, library_import, library_remove
 from MyoScarSegLib.training.datasets.import_export import ImportReport, export_cases, import_cases
 from MyoScarSegLib.training.datasets.library_state import LibraryState, check_library, signature
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
-from MyoScarSegLib.training.datasets.stored_stacks import write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
@@ -49,7 +49,7 @@ def done(task: BackgroundTask) -> BackgroundTask:
 def test_library_that_was_taken_away_stays_away(library, tmp_path):
     state = LibraryState(library)
     state.rows()
-    write_handover(tmp_path / "a.npz", study(1), labels(1))
+    write_handover(tmp_path / "a.npz", study(1), labels=labels(1))
     shutil.rmtree(library.folder)
     told = {"library": str(library.folder)}
     for change in (
@@ -105,7 +105,7 @@ runpy.run_module("MyoScarSegLib.training.background_work", run_name="__main__", 
 @pytest.mark.parametrize(("limit", "replace"), [(1000, False), (20_000, True)])
 def test_full_disk_while_adding_leaves_the_library_as_it_was(library, tmp_path, monkeypatch, limit, replace):
     before = snapshot(library.folder)
-    write_handover(tmp_path / "a.npz", study(5, (8, 96, 96)), labels(5, (8, 96, 96)))
+    write_handover(tmp_path / "a.npz", study(5, (8, 96, 96)), labels=labels(5, (8, 96, 96)))
     interpreter = tmp_path / "python"
     interpreter.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} {tmp_path}/full.py {limit} "$@"\n')
     (tmp_path / "full.py").write_text(FULL)
@@ -142,7 +142,7 @@ def test_export_to_a_full_disk_leaves_whole_cases_only(library, tmp_path, monkey
 
 
 def test_killed_while_adding_nothing_is_there_and_it_is_swept_away_later(library, tmp_path, monkeypatch):
-    write_handover(tmp_path / "a.npz", study(5, (12, 256, 256)), labels(5, (12, 256, 256)))
+    write_handover(tmp_path / "a.npz", study(5, (12, 256, 256)), labels=labels(5, (12, 256, 256)))
     before = snapshot(library.folder)
     task = begin("library_add", library=str(library.folder), study=str(tmp_path / "a.npz"), patient="P002")
     until(lambda: task.poll() or list(library.folder.glob(".adding-*")))

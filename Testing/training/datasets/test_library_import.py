@@ -18,7 +18,6 @@ from MyoScarSegLib.training.datasets.case_record import Case
 from MyoScarSegLib.training.datasets.import_export import export_cases, import_cases, next_code
 from MyoScarSegLib.training.datasets.library_state import LibraryState, signature
 from MyoScarSegLib.training.datasets.scenes import opened_scene
-from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.progress import no_progress
@@ -164,17 +163,6 @@ def test_export_is_a_library_that_can_be_imported(library, tmp_path):
     assert other.cases()[0].content_sha256 == library.cases()[1].content_sha256
     with pytest.raises(StudyError, match="already"):
         export_cases(library, ["P001"], tmp_path / "out", no_progress, None)
-
-
-def test_handover_keeps_all_that_matters(tmp_path):
-    one = study(4)
-    write_handover(tmp_path / "a.npz", one, labels(4))
-    found, drawn = read_handover(tmp_path / "a.npz", "P007")
-    assert np.array_equal(found.voxels, one.voxels) and np.array_equal(drawn, labels(4)) and found.case == "P007"
-    assert found.geometry.spacing_mm == one.geometry.spacing_mm and found.reconstruction == one.reconstruction
-    (tmp_path / "a.npz").write_bytes(b"PK")
-    with pytest.raises(StudyError, match="Add it again"):
-        read_handover(tmp_path / "a.npz", "P007")
 
 
 def test_unreviewed_slices_are_kept_and_not_used(library):
