@@ -225,7 +225,7 @@ def flags_of(record: StudyRecord) -> list[str]:
     flags = [record.state] if record.state in ("failed", "incomplete", "cancelled") else []
     if results.get("likely_wrong"):
         flags.append("likely wrong")
-    if any("faint place" in note for note in results.get("notes", ())):
+    if results.get("faint_places"):
         flags.append("faint places")
     return flags
 
