@@ -229,7 +229,7 @@ class Console:
             raise MyoScarSegError(_("Another folder is being processed. Wait for it, or cancel it."))
         if workers < 1:
             raise MyoScarSegError(_("workers must be 1 or more."))
-        inputs = study_inputs(Path(inputDir))
+        inputs = [Path(inputDir)] if resume else study_inputs(Path(inputDir))
         shown = StudyState() if self.workflow.session is None else self.workflow.session.state
         run = self._folder_run = folder_task(
             inputs,
