@@ -165,10 +165,10 @@ def _distribution(title: str, values: Sequence[float]) -> str:
 def _readers(cohort: Cohort) -> str:
     lines = []
     for pair in reader_agreements(cohort):
-        names = html.escape(" and ".join(pair.readers))
+        a, b = map(html.escape, pair.readers)
         same = "" if pair.same_verdict is None else f", the same verdict on {pair.same_verdict:.0%}"
-        bias = "" if pair.mass is None else f", mass differs by {pair.mass.bland_altman.bias:.2f} g on average"
-        lines.append(f"<li>{names}: {pair.cases} studies both{same}{bias}</li>")
+        bias = "" if pair.mass is None else f", mass of {b} less that of {a} {pair.mass.bland_altman.bias:.2f} g on average"
+        lines.append(f"<li>{a} and {b}: {counted(pair.cases, 'study', 'studies')} by both{same}{bias}</li>")
     return f"<h2>Readers</h2><ul>{''.join(lines)}</ul>" if lines else ""
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.reviews import (
@@ -81,10 +81,12 @@ class ReviewList:
     def __init__(self, cohort: Cohort, reader: str, mode: Mode = "shared") -> None:
         """
         Raises:
-            OutputError: no good name of a reader.
+            OutputError: no good name of a reader, or no such mode.
         """
         if not READER.allow(reader):
             raise OutputError(f"{reader!r} is no name for a reader: it must be {READER.words}, at most 40.")
+        if mode not in get_args(Mode):
+            raise OutputError(f"The mode must be {' or '.join(get_args(Mode))}, not {mode!r}.")
         self.cohort, self.reader, self.mode = cohort, reader, mode
 
     def entries(self) -> list[Entry]:
