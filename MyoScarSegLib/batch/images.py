@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from typing import Any
 
 from MyoScarSegLib.batch.cohort import INPUTS, Cohort
 from MyoScarSegLib.batch.study_record import StudyRecord, image_sha256
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.outputs.case_files import read_table
 from MyoScarSegLib.outputs.case_walls import IMAGE
 from MyoScarSegLib.study import read_study
 from MyoScarSegLib.study.study import Study
@@ -26,7 +26,8 @@ def images_of(cohort: Cohort, record: StudyRecord) -> Study | None:
     Raises:
         StudyError: they are neither there nor in the case folder, cannot be read, or are not those of the record any more.
     """
-    path = _input_of(cohort, record)
+    rows = read_table(cohort.out / INPUTS)
+    path = next((row.get("input") for row in rows if row.get("place_sha256") == record.place_sha256), None)
     settings = record.basis.settings
     asked: dict[str, Any] = {n: settings[n] for n in ("series", "axis", "spacing_mm") if settings.get(n) is not None}
     try:
@@ -40,12 +41,3 @@ def images_of(cohort: Cohort, record: StudyRecord) -> Study | None:
     if image_sha256(study) != record.basis.image_sha256:
         raise StudyError(f"The images of {record.case} were changed since it was segmented. Run the cohort again with --resume.")
     return study
-
-
-def _input_of(cohort: Cohort, record: StudyRecord) -> str | None:
-    try:
-        with (cohort.out / INPUTS).open(encoding="utf-8-sig", newline="") as file:
-            found = [row.get("input") for row in csv.DictReader(file) if row.get("place_sha256") == record.place_sha256]
-    except (OSError, csv.Error, UnicodeDecodeError):
-        return None
-    return found[0] if found else None

@@ -42,7 +42,7 @@ def folder_task(
         threshold: probability from which on a pixel counts as scar.
         growth_mm: by which masks are grown, or below 0 shrunk, in the slice.
         workers: processes on this computer; more than one need Dask.
-        resume: keep a record of each study and the list of inputs, as a cohort's, and run only what has no record or has changed.
+        resume: keep records and the list of inputs, as of a cohort, and run only what has none or has changed since.
 
     Returns:
         The task. Its result is a list with ``{"case", "status", "message"}`` of each study's

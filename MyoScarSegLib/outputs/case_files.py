@@ -225,7 +225,7 @@ def write_tables(
     known = {} if known is None else known
     results = {file.parent.name: file for file in root.glob(f"*/{RESULT}")}
     cases: dict[str, tuple[str, str] | None] = {}
-    for row in _read_table(root / "results.csv"):
+    for row in read_table(root / "results.csv"):
         name, status = row.get("case") or "", row.get("status") or ""
         if status in _WITHOUT_RESULT and name not in written:
             cases[name] = status, row.get("message") or ""
@@ -285,8 +285,8 @@ def _rows(case: str, file: Path | None) -> _Rows:
         return {"case": case, "status": "failed", "message": f"{file} is damaged. Segment the study again."}, []
 
 
-def _read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of an earlier table; none if there is none, or none that can be read."""
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a table; none if there is none, or none that can be read."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return list(csv.DictReader(file))

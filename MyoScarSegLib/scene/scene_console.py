@@ -214,7 +214,8 @@ class Console:
             threshold: probability from which on a pixel counts as scar; that of the study in the panel if None.
             growthMm: by which masks are grown, or below 0 shrunk, in the slice; that of the study in the panel if None.
             workers: processes on this computer; more than one need the package ``distributed`` in Slicer's Python.
-            resume: keep a record of each study in ``outputDir``, and segment only what has none there or has changed since.
+            resume: keep a record of each study in ``outputDir``, so that *Review* can open it, and segment only what has none
+                there or has changed since.
 
         Returns:
             ``{"case", "status", "message"}`` per study; a failure of one costs the others nothing. After a cancel the later ones

@@ -14,6 +14,7 @@ import pytest
 
 from MyoScarSegLib.batch import study_work
 from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.images import images_of
 from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.errors import OutputError
@@ -184,6 +185,19 @@ def test_an_examination_in_the_current_folder_has_whole_sentences_in_record_and_
     run(Path(), tmp_path / "out")
     record = Cohort(tmp_path / "out").records()[0]
     assert record.message == "lge: every pixel has the same value (0); this is no image. Check the export."
+
+
+def test_the_images_of_all_runs_are_found_again_from_any_folder(studies, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    run(Path("in/P0"), out)
+    run(Path("in/P1"), out)
+    (studies / "P0/study0.nrrd").rename(studies / "P2/moved.nrrd")
+    run(Path("in/P2"), out)
+    monkeypatch.chdir(studies)
+    cohort = Cohort(out)
+    assert [record.case for record in cohort.records() if images_of(cohort, record)] == ALL
+    assert [Path(row["input"]).name for row in table(out / "inputs.csv")] == ["study1.nrrd", "moved.nrrd", "study2.nrrd"]
 
 
 def test_an_earlier_run_is_not_written_over_without_resume(studies, tmp_path):
