@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from pathlib import Path
 
 import pytest
@@ -97,10 +97,24 @@ def test_a_damaged_dicom_folder_is_taken_so_that_its_failure_is_told(tmp_path):
     assert taken(tmp_path) == ["exam"]
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs folders that may not be read")
-def test_a_folder_that_may_not_be_read_is_named(tmp_path):
-    (tmp_path / "closed").mkdir(mode=0)
-    assert "cannot be read" in found(tmp_path)["closed"].why
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    """Also where the tests may read everything: the system's answer to others is played."""
+    small_study(tmp_path / "closed/lge.nrrd")
+    small_study(tmp_path / "open/lge.nrrd")
+
+    def closed(real):
+        def call(path, *arguments, **options):
+            if "closed" in (path.parent.name, path.name if real is iterdir else ""):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path, *arguments, **options)
+
+        return call
+
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "stat", closed(Path.stat))
+    monkeypatch.setattr(Path, "iterdir", closed(iterdir))
+    looked_at = found(tmp_path)
+    assert "cannot be read (Permission denied)" in looked_at["closed"].why and looked_at["open/lge.nrrd"].taken
 
 
 def test_a_missing_root_is_an_error(tmp_path):
