@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,8 @@ def _over(one: Box, other: Box) -> bool:
 
 
 def _check_slice(index: int, slices: int, where: str) -> None:
+    if not isinstance(index, Integral):
+        raise PromptError(f"{where}: the slice must be a whole number, not {index!r}.")
     if not 0 <= index < slices:
         raise PromptError(f"{where}: the study has slices 0 to {slices - 1}.")
 

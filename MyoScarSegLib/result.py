@@ -159,14 +159,18 @@ class Result:
         return " ".join([*self.study.problems, *failures])
 
     @property
-    def faint_places(self) -> str:
-        """How many places the program itself rejected as too faint, and on which slices; empty if there are none."""
-        faint = [box for box in self.boxes if box.faint]
-        if not faint:
+    def faint_places(self) -> int:
+        """How many places the program itself rejected as too faint."""
+        return len(places_of([box for box in self.boxes if box.faint]))
+
+    @property
+    def faint_note(self) -> str:
+        """How many they are, and on which slices; empty if there are none."""
+        slices = sorted({box.slice for box in self.boxes if box.faint})
+        if not slices:
             return ""
-        slices = sorted({box.slice for box in faint})
         where = f"{'slice' if len(slices) == 1 else 'slices'} {', '.join(str(k) for k in slices)}"
-        return f"{counted(len(places_of(faint)), 'faint place')} not counted: {where}."
+        return f"{counted(self.faint_places, 'faint place')} not counted: {where}."
 
     def grown(self, growth_mm: float) -> Result:
         """The same result with its mask grown, or below 0 shrunk, by millimeters in the slice."""
@@ -188,6 +192,7 @@ class Result:
             "complete": self.complete,
             "cancelled": self.cancelled,
             "boxes": len(self.boxes),
+            "faint_places": self.faint_places,
             "scar_pixels": self.burden.pixels,
             "scar_area_mm2": None if area_mm2 is None else self.burden.pixels * area_mm2,
             "scar_volume_ml": self.burden.volume_ml,
@@ -214,7 +219,7 @@ class Result:
                 }
                 for s in self.burden.slices
             ],
-            "notes": [*self.study.notes, *([self.faint_places] if self.faint_places else [])],
+            "notes": [*self.study.notes, *([self.faint_note] if self.faint_note else [])],
             "problems": [*self.study.problems, *(f"Slice {k}: {why}" for k, why in failures.items())],
             "provenance": dict(self.provenance),
         }

@@ -228,6 +228,7 @@ def test_a_box_that_reaches_beyond_the_image_is_clipped_and_keeps_what_else_is_k
     [
         (Box(3, 1, 1, 2, 2), "the study has slices 0 to 2"),
         (Box(-1, 1, 1, 2, 2), "the study has slices 0 to 2"),
+        (Box(1.0, 1, 1, 2, 2), "the slice must be a whole number, not 1.0"),
         (Box(0, math.nan, 1, 2, 2), "not a finite number"),
         (Box(0, 1, 1, math.inf, 2), "not a finite number"),
         (Box(0, 2, 1, 2, 2), "has no area"),
@@ -251,6 +252,7 @@ def test_a_point_in_the_image_or_on_its_edge_is_accepted(point):
     ("point", "message"),
     [
         (Point(3, 1, 1), "the study has slices 0 to 2"),
+        (Point(1.0, 1, 1), "the slice must be a whole number, not 1.0"),
         (Point(0, math.nan, 1), "not a finite number"),
         (Point(0, 60.1, 1), "lies outside the image"),
         (Point(0, 1, -0.1), "lies outside the image"),

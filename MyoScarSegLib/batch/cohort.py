@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from MyoScarSegLib.batch.finding import RESULTS, Found, find_studies
-from MyoScarSegLib.batch.job import Job, Outcome
+from MyoScarSegLib.batch.job import LEFT, Job, Outcome
 from MyoScarSegLib.batch.study_record import STUDY_RECORD, StudyRecord, read_study_record
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
-from MyoScarSegLib.outputs.case_files import write_table
+from MyoScarSegLib.outputs.case_files import read_table, write_table
 from MyoScarSegLib.outputs.case_folders import place_of
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.utils.files import write_bytes
@@ -78,7 +78,8 @@ class Cohort:
     def list_inputs(self, found: Sequence[Found], outcomes: Mapping[Path, Outcome]) -> None:
         """Write ``inputs.csv``: each file and folder that was looked at, why it was taken or left, and which case it became.
 
-        It alone names paths, which may hold patients' names.
+        It alone names paths, which may hold patients' names. What it says of studies of other runs, which were not looked at now,
+        stays.
 
         Raises:
             OutputError: it cannot be written.
@@ -86,14 +87,20 @@ class Cohort:
         rows = []
         for one in found:
             outcome = outcomes.get(one.path)
-            row: dict[str, str] = {"input": str(one.path), "taken": "yes" if one.taken else "no", "why": one.why}
+            row: dict[str, str] = {"input": str(one.path.absolute()), "taken": "yes" if one.taken else "no", "why": one.why}
             if one.taken:
                 row["place_sha256"] = place_of(one.path)
             if outcome is not None:
                 row |= {"case": outcome.case, "status": outcome.status, "message": outcome.message}
                 row["why"] += f"; {outcome.why}" if outcome.why else ""
             rows.append(row)
-        write_table(self.out / INPUTS, INPUT_COLUMNS, rows)
+        places, cases = {row.get("place_sha256", "") for row in rows}, {outcome.case for outcome in outcomes.values()}
+        earlier = [
+            row
+            for row in read_table(self.out / INPUTS)
+            if row.get("place_sha256", "") not in {*places, ""} and row.get("case") not in cases and row.get("status") != LEFT
+        ]
+        write_table(self.out / INPUTS, INPUT_COLUMNS, [*earlier, *rows])
 
     def run(
         self,

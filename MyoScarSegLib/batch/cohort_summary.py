@@ -20,13 +20,15 @@ from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.review_list import reader_agreements
 from MyoScarSegLib.batch.table import cohort_rows
 from MyoScarSegLib.utils.files import write_bytes
-from MyoScarSegLib.utils.words import counted
+from MyoScarSegLib.utils.words import counted, listed
 
 SUMMARY = "cohort.html"
 PICTURES = 20
 _OUTLYING = 3.5
 """Modified z-score from which on a value is an outlier, as its authors propose."""
 _BINS = 12
+_NAMED = 5
+"""Of the copies of a study: more are a number."""
 _MEASURES = {
     "scar_mass_g": "scar, g",
     "slices": "slices",
@@ -60,9 +62,15 @@ def strangest(rows: Sequence[Mapping[str, Any]]) -> list[Strange]:
     masses = _scores(rows, lambda row: None if row["scar_mass_g"] is None else np.sqrt(row["scar_mass_g"]))
     differences = _scores(rows, _from_references)
     qualities = _scores(rows, lambda row: np.log(row["signal_to_noise"]) if row["signal_to_noise"] else None)
+    alike: dict[str, list[str]] = {}
+    for row in rows:
+        if row["content_sha256"]:
+            alike.setdefault(row["content_sha256"], []).append(row["case"])
     found = []
     for row in rows:
         reasons: list[tuple[float, str]] = []
+        if copies := [case for case in alike.get(row["content_sha256"], ()) if case != row["case"]]:
+            reasons.append((5.0, f"the same image as {listed(copies, _NAMED)}"))
         z = masses.get(row["case"], 0.0)
         if abs(z) > _OUTLYING:
             what = "more" if z > 0 else "less"
@@ -98,11 +106,12 @@ def write_summary(cohort: Cohort) -> Path:
     """
     rows = cohort_rows(cohort)
     counts = Counter(row["state"] for row in rows)
+    measured = [row for row in rows if row["scar_pixels"] is not None]
     parts = [
         f"<h1>{counted(len(rows), 'study', 'studies')}</h1>"
         f"<p>{', '.join(f'{n} {html.escape(state)}' for state, n in counts.most_common())}. "
         "Research use only.</p>",
-        *(_distribution(title, [row[name] for row in rows if row[name] is not None]) for name, title in _MEASURES.items()),
+        *(_distribution(title, [row[name] for row in measured if row[name] is not None]) for name, title in _MEASURES.items()),
         _readers(cohort),
         _failures(rows),
         _strange(cohort, strangest(rows)),
@@ -138,7 +147,7 @@ def _modified_z(values: np.ndarray) -> np.ndarray:
 def _distribution(title: str, values: Sequence[float]) -> str:
     if not values:
         return ""
-    if min(values) == max(values):
+    if f"{min(values):.3g}" == f"{max(values):.3g}":
         return f"<h2>{title}</h2><p>{values[0]:.3g} in all ({counted(len(values), 'study', 'studies')})</p>"
     counts, edges = np.histogram(values, _BINS)
     bars = "".join(
@@ -156,10 +165,10 @@ def _distribution(title: str, values: Sequence[float]) -> str:
 def _readers(cohort: Cohort) -> str:
     lines = []
     for pair in reader_agreements(cohort):
-        names = html.escape(" and ".join(pair.readers))
+        a, b = map(html.escape, pair.readers)
         same = "" if pair.same_verdict is None else f", the same verdict on {pair.same_verdict:.0%}"
-        bias = "" if pair.mass is None else f", mass differs by {pair.mass.bland_altman.bias:.2f} g on average"
-        lines.append(f"<li>{names}: {pair.cases} studies both{same}{bias}</li>")
+        bias = "" if pair.mass is None else f", mass of {b} less that of {a} {pair.mass.bland_altman.bias:.2f} g on average"
+        lines.append(f"<li>{a} and {b}: {counted(pair.cases, 'study', 'studies')} by both{same}{bias}</li>")
     return f"<h2>Readers</h2><ul>{''.join(lines)}</ul>" if lines else ""
 
 

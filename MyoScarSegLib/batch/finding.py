@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -102,17 +103,18 @@ class _Look:
 
     def into(self, folder: Path) -> None:
         """Look at a folder and all below it."""
-        if is_case_folder(folder) or (folder / RESULTS).exists() or folder.resolve() == self._out:
-            if folder.resolve() != self._out or not is_case_folder(folder):
-                self._leave(folder, "results of this program")
-            return
         try:
             entries = sorted((e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda e: natural_order(e.name))
+            case, ours = is_case_folder(folder), (folder / RESULTS).exists()
         except OSError as error:
             self._leave(folder, f"it cannot be read ({error.strerror})")
             return
+        if case or ours or folder.resolve() == self._out:
+            if folder.resolve() != self._out or not case:
+                self._leave(folder, "results of this program")
+            return
         before = len(self._found) + len(self._exams)
-        files = [entry for entry in entries if entry.is_file()]
+        files = [e for e in entries if os.path.isfile(e)]  # noqa: PTH113 (of a link into a locked folder Path.is_file() raises)
         pictures = [file for file in files if has_extension(file, PICTURE_EXTENSIONS)]
         volumes = [file for file in files if has_extension(file, VOLUME_EXTENSIONS)]
         others = [file for file in files if file not in {*pictures, *volumes}]
@@ -127,7 +129,7 @@ class _Look:
                 self._leave(folder, f"its {len(pictures)} PNG or JPEG pictures lie beside volume files")
             else:
                 self._found.append(Found(folder, True, f"{len(pictures)} PNG or JPEG pictures"))
-        below = [entry for entry in entries if entry.is_dir()]
+        below = [entry for entry in entries if os.path.isdir(entry)]  # noqa: PTH112 (likewise)
         for entry in below:
             if entry.is_symlink():
                 self._leave(entry, "a link to a folder, which is not followed")

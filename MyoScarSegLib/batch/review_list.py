@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.reviews import (
@@ -96,10 +96,12 @@ class ReviewList:
     def __init__(self, cohort: Cohort, reader: str, mode: Mode = "shared") -> None:
         """
         Raises:
-            OutputError: no good name of a reader.
+            OutputError: no good name of a reader, or no such mode.
         """
         if not READER.allow(reader):
             raise OutputError(f"{reader!r} is no name for a reader: it must be {READER.words}, at most 40.")
+        if mode not in get_args(Mode):
+            raise OutputError(f"The mode must be {' or '.join(get_args(Mode))}, not {mode!r}.")
         self.cohort, self.reader, self.mode = cohort, reader, mode
 
     def entries(self) -> list[Entry]:
@@ -235,7 +237,7 @@ def flags_of(record: StudyRecord) -> list[str]:
     flags = [record.state] if record.state in ("failed", "incomplete", "cancelled") else []
     if results.get("likely_wrong"):
         flags.append("likely wrong")
-    if any("faint place" in note for note in results.get("notes", ())):
+    if results.get("faint_places"):
         flags.append("faint places")
     return flags
 

@@ -16,7 +16,7 @@ from MyoScarSegLib.outputs.edited import Edited, Marks, read_edited, replace_edi
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import atomic_path, write_json
-from MyoScarSegLib.utils.json_fields import Limits, load, to_json
+from MyoScarSegLib.utils.json_fields import Limits, check, load, to_json
 
 REVIEW = "review-"
 """With this begin the names of a reader's files in a case folder."""
@@ -86,7 +86,8 @@ def write_review(
         edited: with ``edit``: what the reader left.
 
     Raises:
-        OutputError: no good name of a reader, ``edit`` without a mask or another verdict with one, or it cannot be written.
+        OutputError: no good name of a reader or no such verdict, ``edit`` without a mask or another verdict with one, or it
+            cannot be written.
     """
     if not READER.allow(reader):
         raise OutputError(f"{reader!r} is no name for a reader: it must be {READER.words}, at most 40.")
@@ -97,6 +98,7 @@ def write_review(
     if edited is not None:
         mass_g, marks = scar_burden(edited.infarct, edited.study.geometry).mass_g, edited.marks
     review = Review(reader, verdict, mass_g, comment, time.time(), basis_sha256(record), marks)
+    check(review, OutputError, "The review")
     with atomic_path(_review_file(folder, reader)) as temporary:  # it takes its place after the masks
         write_json(temporary, to_json(review, version=_VERSION))
         replace_edited(folder, REVIEW + reader, edited)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 from MyoScarSegLib.batch.job import Job, Outcome
 from MyoScarSegLib.batch.study_work import Read, StudyWork
@@ -12,6 +13,7 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.case_files import CaseTables
 from MyoScarSegLib.outputs.case_folders import CaseFolders
 from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.study.names import without_folders
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, of_part
 
 __all__ = ["Job", "Outcome", "collected", "detect_all", "segment_all"]
@@ -76,20 +78,21 @@ def collected(job: Job, outcomes: Iterable[Outcome], ended: Ended = ignore_outco
         folders.check()
         with_tables = outcome
         if not outcome.before:
-            with_tables = _in_tables(tables, folders, outcome)
+            with_tables = _in_tables(tables, folders, job, outcome)
         done.append(with_tables)
         ended(with_tables)
     if done:
-        done[-1] = _in_tables(tables, folders, done[-1], last=True)
+        done[-1] = _in_tables(tables, folders, job, done[-1], last=True)
     return sorted(done, key=lambda outcome: outcome.number)
 
 
-def _in_tables(tables: CaseTables, folders: CaseFolders, outcome: Outcome, *, last: bool = False) -> Outcome:
+def _in_tables(tables: CaseTables, folders: CaseFolders, job: Job, outcome: Outcome, *, last: bool = False) -> Outcome:
     try:
         if last:
             tables.write_rest(folders.locked)
         else:
-            tables.add(outcome.case, outcome.status, outcome.message, written=outcome.written, alone=folders.locked)
+            said = without_folders(outcome.message, Path(job.inputs[outcome.number]))
+            tables.add(outcome.case, outcome.status, said, written=outcome.written, alone=folders.locked)
     except OutputError as error:
         # The disk may have room for the next, smaller case, and then for the tables with all rows.
         return replace(outcome, status="failed", message=" ".join(part for part in (outcome.message, str(error)) if part))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from MyoScarSegLib.study.names import without_folders
 from MyoScarSegLib.utils.files import write_bytes
 
 STUDY_LOG = "log.txt"
@@ -26,7 +27,7 @@ class StudyLog:
     @contextmanager
     def listening(self, path: Path) -> Iterator[None]:
         """Keep what is logged in the block; ``path``, which may hold a patient's name, is left out of it."""
-        handler = _Handler(self._lines, str(path), path.name)
+        handler = _Handler(self._lines, path)
         _listen(handler)
         try:
             yield
@@ -60,11 +61,11 @@ def _listen(handler: logging.Handler, *, ends: bool = False) -> None:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, lines: list[str], hidden: str, name: str) -> None:
+    def __init__(self, lines: list[str], path: Path) -> None:
         super().__init__(logging.INFO)
-        self._lines, self._hidden, self._shown, self._thread = lines, hidden, name, threading.get_ident()
+        self._lines, self._path, self._thread = lines, path, threading.get_ident()
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread:
-            self._lines.append(self.format(record).replace(self._hidden, self._shown))
+            self._lines.append(without_folders(self.format(record), self._path))

@@ -47,6 +47,7 @@ from MyoScarSegLib.result import NUMBERS_VERSION, Result
 from MyoScarSegLib.study import read_study
 from MyoScarSegLib.study.checks import looks_like_labels
 from MyoScarSegLib.study.image_quality import signal_to_noise
+from MyoScarSegLib.study.names import without_folders
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
@@ -268,11 +269,10 @@ class StudyWork:
             STUDY_RECORD,
             *PROMPTS,
         }
-        hidden = str(read.item.path)
         record = StudyRecord(
             case=read.item.wanted_name if state == LEFT else folder.name,
             state=state,
-            message=message.replace(hidden, read.item.path.name),
+            message=without_folders(message, read.item.path),
             cause=cause,
             place_sha256=place_of(read.item.path),
             input_sha256=read.input_sha256,

@@ -74,7 +74,6 @@ def _row(cohort: Cohort, record: StudyRecord) -> dict[str, Any]:
     if results:
         row["slices"], row["slices_with_scar"] = len(slices), sum(one["scar_pixels"] > 0 for one in slices)
         row["reference_mass_g"], row["reference_methods"] = _reference_mass(cohort.out / record.case)
-        row["faint_places"] = sum(note.count("faint place") for note in results.get("notes", ()))
     return row
 
 

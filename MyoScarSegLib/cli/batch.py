@@ -120,11 +120,13 @@ def _work(args: argparse.Namespace, cancel: CancelToken) -> Callable[[Job, Calla
 
 
 class CohortProgress:
-    """A line per study on standard error, with the rate and the time left; of what was done before, or cancelled, neither."""
+    """A line per study on standard error, and from the first on that was segmented the rate and the time left; of what was done
+    before, or cancelled, none.
+    """
 
     def __init__(self, total: int) -> None:
-        self._total, self._done, self._run = total, 0, 0
-        self._began = self._first = time.monotonic()
+        self._total, self._done, self._run, self._segmented = total, 0, 0, False
+        self._began = time.monotonic()
 
     def __call__(self, outcome: Outcome) -> None:
         """A study ended."""
@@ -132,15 +134,11 @@ class CohortProgress:
         if outcome.before or outcome.status == "cancelled":
             return
         self._run += 1
-        now = time.monotonic()
-        seconds = now - self._began
-        # Loading the networks goes into the first study, and says nothing of the others.
-        per_study = (now - self._first) / (self._run - 1) if self._run > 1 else seconds
-        self._first = now if self._run == 1 else self._first
-        rate = f"{60 / per_study:.3g} studies/min" if per_study else ""
-        left = self._total - self._done
-        sys.stderr.write(f"[{self._done}/{self._total}] {outcome.case}: {outcome.status}; {rate}, ")
-        sys.stderr.write(f"{duration(left * per_study)} left\n" if left else f"done in {duration(seconds)}\n")
+        self._segmented |= outcome.written
+        seconds, left = time.monotonic() - self._began, self._total - self._done
+        ends = f"{duration(left * seconds / self._run)} left" if left else f"done in {duration(seconds)}"
+        rate = f"; {60 * self._run / seconds:.3g} studies/min, {ends}" if self._segmented else ""
+        sys.stderr.write(f"[{self._done}/{self._total}] {outcome.case}: {outcome.status}{rate}\n")
         sys.stderr.flush()
 
 

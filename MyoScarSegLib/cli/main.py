@@ -15,15 +15,10 @@ from MyoScarSegLib.errors import MyoScarSegError, UnnamedLabelsError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (the process's own if None). Returns the exit status."""
     parser = _parser()
-    args = parser.parse_args(arguments)
-    args.parser = parser
-    # What a user can act on is said by the commands themselves; the log is for whoever looks for a defect.
-    shown = logging.StreamHandler()
-    # The handler's level, too: a study's own log may have the library say more than is shown here.
-    shown.setLevel(logging.DEBUG if args.verbose else logging.CRITICAL)
-    logging.basicConfig(level=shown.level, format="%(name)s: %(message)s", handlers=[shown])
     try:
-        return int(args.run(args))
+        args = parser.parse_args(arguments)
+        args.parser = parser
+        return _run(args)
     except MyoScarSegError as error:
         sys.stderr.write(f"myoscarseg: {error}\n")
         return 2 if isinstance(error, UnnamedLabelsError) else 1
@@ -34,6 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone (`myoscarseg info ... | head`); that is no failure of ours.
         sys.stderr.close()
         return 0
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"myoscarseg: {error.filename} cannot be reached: {error.strerror}.\n")
+        return 1
+
+
+def _run(args: argparse.Namespace) -> int:
+    # What a user can act on is said by the commands themselves; the log is for whoever looks for a defect.
+    shown = logging.StreamHandler()
+    # The handler's level, too: a study's own log may have the library say more than is shown here.
+    shown.setLevel(logging.DEBUG if args.verbose else logging.CRITICAL)
+    logging.basicConfig(level=shown.level, format="%(name)s: %(message)s", handlers=[shown])
+    return int(args.run(args))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 def read_message(cls: type[_T], message: Any) -> _T:
-    """The dataclass ``cls``, or another type that a field can have, of what :func:`~MyoScarSegLib.utils.json_fields.to_json` made.
+    """The dataclass ``cls``, or another type of a field, of what :func:`~MyoScarSegLib.utils.json_fields.to_json` made.
 
     Raises:
         ProtocolError: it is none.

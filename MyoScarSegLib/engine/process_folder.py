@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from MyoScarSegLib.batch.cluster import ClusterChoice, segment_on_cluster
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.finding import study_inputs
 from MyoScarSegLib.batch.job import Job, Outcome
-from MyoScarSegLib.batch.runner import segment_all
+from MyoScarSegLib.batch.runner import Ended, ignore_outcome, segment_all
 from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.result import DEFAULT_THRESHOLD
@@ -41,13 +40,13 @@ def folder_task(
     """A task that segments every input; it is not started yet.
 
     Args:
-        inputs: files or folders, one study each.
+        inputs: files or folders, one study each; with ``resume`` also folders to look through.
         out: folder for the results.
         settings: of the networks.
         threshold: probability from which on a pixel counts as scar.
         growth_mm: by which masks are grown, or below 0 shrunk, in the slice.
         workers: processes on this computer; more than one need Dask.
-        resume: keep a record of each study, and run only what has none or has changed since.
+        resume: keep records and the list of inputs, as of a cohort, and run only what has none or has changed since.
 
     Returns:
         The task. Its result is a list with ``{"case", "status", "message"}`` of each study's
@@ -59,13 +58,19 @@ def folder_task(
 
 
 def _segment_folder(job: dict[str, Any], progress: Progress, cancel: CancelToken) -> list[dict[str, str]]:
-
     settings, todo = EngineSettings.from_json(job["settings"]), read(Job, job["job"], EngineError, "The job")
-    with Cohort(todo.out).alone() if todo.resume else nullcontext():
+
+    def work(todo: Job, _ended: Ended = ignore_outcome) -> list[Outcome]:
         if job["workers"] == 1:
-            outcomes = segment_all(todo, settings.pipeline(), progress=progress, cancel=cancel)
-        else:
-            outcomes = _by_workers(todo, settings, job["workers"], progress, cancel)
+            return segment_all(todo, settings.pipeline(), progress=progress, cancel=cancel)
+        return _by_workers(todo, settings, job["workers"], progress, cancel)
+
+    if todo.resume:
+        cohort = Cohort(todo.out)
+        with cohort.alone():
+            outcomes = cohort.run(cohort.find(todo.inputs, resume=True), todo, work, ignore_outcome)
+    else:
+        outcomes = work(todo)
     return [{"case": o.case, "status": o.status, "message": o.message} for o in outcomes]
 
 

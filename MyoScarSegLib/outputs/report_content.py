@@ -269,8 +269,8 @@ class Report:
             said.append("The outlines are likely to be wrong: the model is unsure of much of the scar. Look at them first.")
         if not result.complete:
             said.append(f"Incomplete. {result.message}")
-        if result.faint_places:
-            said.append(result.faint_places)
+        if result.faint_note:
+            said.append(result.faint_note)
         said += [note for note in (*m.notes, *result.study.notes) if note not in said]
         return said
 

@@ -214,7 +214,8 @@ class Console:
             threshold: probability from which on a pixel counts as scar; that of the study in the panel if None.
             growthMm: by which masks are grown, or below 0 shrunk, in the slice; that of the study in the panel if None.
             workers: processes on this computer; more than one need the package ``distributed`` in Slicer's Python.
-            resume: keep a record of each study in ``outputDir``, and segment only what has none there or has changed since.
+            resume: keep a record of each study in ``outputDir``, so that *Review* can open it, and segment only what has none
+                there or has changed since.
 
         Returns:
             ``{"case", "status", "message"}`` per study; a failure of one costs the others nothing. After a cancel the later ones
@@ -229,7 +230,7 @@ class Console:
             raise MyoScarSegError(_("Another folder is being processed. Wait for it, or cancel it."))
         if workers < 1:
             raise MyoScarSegError(_("workers must be 1 or more."))
-        inputs = study_inputs(Path(inputDir))
+        inputs = [Path(inputDir)] if resume else study_inputs(Path(inputDir))
         shown = StudyState() if self.workflow.session is None else self.workflow.session.state
         run = self._folder_run = folder_task(
             inputs,

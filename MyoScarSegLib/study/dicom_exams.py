@@ -27,22 +27,32 @@ def exam_of(files: Iterable[Path]) -> str | None:
 def exam_folders(exams: Mapping[Path, str], root: Path) -> dict[Path, str]:
     """The folders to read as a study each, and why they are one.
 
-    The folders of one examination's series are joined to the folder above them that holds all of them and nothing of another
-    examination; where there is none, each is a study by itself.
+    The folders of one examination's series are joined to the folder above them that holds nothing of another examination; where
+    there is none, each is a study by itself. Copies of an examination in different places are a study each.
 
     Args:
         exams: folders that directly hold DICOM files, to the UID of the examination.
         root: no folder above this is taken.
     """
-    taken: dict[Path, str] = {}
-    for uid in dict.fromkeys(exams.values()):
-        folders = [folder for folder, of in exams.items() if of == uid]
-        above = Path(os.path.commonpath(folders))
-        alone = uid and all(of == uid for folder, of in exams.items() if folder.is_relative_to(above))
-        if alone and above.is_relative_to(root):
+    within: dict[Path, set[str]] = {}
+    for folder, uid in exams.items():
+        for place in (folder, *folder.parents):
+            if not place.is_relative_to(root):
+                break
+            within.setdefault(place, set()).add(uid)
+    together: dict[tuple[str, Path], list[Path]] = {}
+    for folder, uid in exams.items():
+        highest = folder
+        while highest != root and within.get(highest.parent) == {uid}:
+            highest = highest.parent
+        together.setdefault((uid, highest), []).append(folder)
+    taken: dict[Path, tuple[str, str]] = {}
+    for (uid, highest), folders in together.items():
+        if within[highest] == {uid}:
             series = "1 folder" if len(folders) == 1 else f"{len(folders)} folders"
-            taken[above] = f"DICOM files of one examination, in {series}"
+            taken[Path(os.path.commonpath(folders))] = uid, f"DICOM files of one examination, in {series}"
         else:
-            inside = [f for f in folders if not any(f != other and f.is_relative_to(other) for other in folders)]
-            taken |= dict.fromkeys(inside, "DICOM files, beside those of other examinations")
-    return taken
+            taken[highest] = uid, "DICOM files, above those of other examinations"
+    return {
+        place: why for place, (uid, why) in taken.items() if not any(taken.get(above, ("",))[0] == uid for above in place.parents)
+    }

@@ -43,6 +43,11 @@ def case_name(path: Path | str) -> str:
     return name or "case"
 
 
+def without_folders(text: str, path: Path) -> str:
+    """A text with the name of an input in the place of its path, whose folders may have patients' names."""
+    return text.replace(str(path), path.name) if path.name else text  # "." has none, and is in every text
+
+
 def case_names(inputs: Sequence[Path]) -> list[str]:
     """The folder name that each input would have in an empty results folder, in order: :func:`free_name` of each."""
     taken: set[str] = set()

@@ -9,16 +9,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from MyoScarSegLib.batch import study_work
 from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.images import images_of
 from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.utils import files
-from Testing.support.command import REPOSITORY, table
+from Testing.support.command import REPOSITORY, table, write_pictures
 from Testing.support.quick_pipeline import Quick, small_study
 from Testing.support.until import until
 
@@ -168,12 +170,34 @@ def test_the_label_map_beside_an_image_does_not_take_its_name(tmp_path):
     assert [row["case"] for row in table(tmp_path / "out/results.csv")] == ["P1"]
 
 
-def test_no_record_and_no_log_tells_the_path_of_an_input(tmp_path):
+def test_only_the_list_of_inputs_tells_the_path_of_an_input(tmp_path):
     small_study(tmp_path / "in/Mueller_Hans/lge.nrrd")
     (tmp_path / "in/Mueller_Hans/bad.nrrd").write_bytes(HEADER)
     run(tmp_path / "in", tmp_path / "out")
-    for case in ("lge", "bad"):
-        assert not [file for file in (tmp_path / "out" / case).iterdir() if b"Mueller" in file.read_bytes()]
+    telling = [file.name for file in (tmp_path / "out").rglob("*") if file.is_file() and b"Mueller" in file.read_bytes()]
+    assert telling == ["inputs.csv"]
+    assert [row["message"].split()[0] for row in table(tmp_path / "out/results.csv") if row["message"]] == ["bad.nrrd:"]
+
+
+def test_an_examination_in_the_current_folder_has_whole_sentences_in_record_and_log(tmp_path, monkeypatch):
+    write_pictures(tmp_path / "lge", np.zeros((2, 12, 10), np.uint8))
+    monkeypatch.chdir(tmp_path / "lge")
+    run(Path(), tmp_path / "out")
+    record = Cohort(tmp_path / "out").records()[0]
+    assert record.message == "lge: every pixel has the same value (0); this is no image. Check the export."
+
+
+def test_the_images_of_all_runs_are_found_again_from_any_folder(studies, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    run(Path("in/P0"), out)
+    run(Path("in/P1"), out)
+    (studies / "P0/study0.nrrd").rename(studies / "P2/moved.nrrd")
+    run(Path("in/P2"), out)
+    monkeypatch.chdir(studies)
+    cohort = Cohort(out)
+    assert [record.case for record in cohort.records() if images_of(cohort, record)] == ALL
+    assert [Path(row["input"]).name for row in table(out / "inputs.csv")] == ["study1.nrrd", "moved.nrrd", "study2.nrrd"]
 
 
 def test_an_earlier_run_is_not_written_over_without_resume(studies, tmp_path):

@@ -46,6 +46,14 @@ def test_a_usual_cohort_has_nothing_strange():
     assert strangest(usual()) == [] == strangest([]) == strangest([row("a", None)])
 
 
+def test_an_image_that_is_there_twice_is_told_of_both():
+    found = strangest([row(case, 20.0, content_sha256=sha256) for case, sha256 in (("scan", "a"), ("P1", "b"), ("copy", "a"))])
+    assert {one.case: list(one.reasons) for one in found} == {
+        "scan": ["the same image as copy"],
+        "copy": ["the same image as scan"],
+    }
+
+
 def test_a_heart_with_scar_is_strange_where_most_have_none():
     found = strangest([*(row(f"P{n}", 0.0 if n else 1.0) for n in range(30)), row("odd", 40.0)])
     assert [one.case for one in found] == ["odd"]
@@ -57,5 +65,7 @@ def test_the_page_has_counts_distributions_failures_and_escapes_names(tmp_path, 
     inputs[-1].write_bytes(b"NRRD0004\nbroken")
     segment_all(Job(inputs, tmp_path / "out", cohort=True), Quick())
     page = write_summary(Cohort(tmp_path / "out")).read_text()
+    assert "<h2>between slices, mm</h2><p>10 in all (3 studies)" in page and "<h2>seconds a study</h2>" in page
+    assert page.count("(3 studies)") == 5, "what failed has no numbers"
     assert "4 studies" in page and "3 done" in page and "scar, g" in page and "<svg" in page and "Failed" in page
     assert "a<b" not in page

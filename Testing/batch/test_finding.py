@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,22 @@ def test_series_of_several_examinations_side_by_side_are_read_one_by_one(tmp_pat
     assert taken(tmp_path) == ["a", "b", "c"]
 
 
+def test_copies_of_an_examination_are_a_study_each_with_all_its_series(tmp_path):
+    for place in ("exams/P1", "backup/old/P1"):
+        for series in ("slice1", "slice2"):
+            write_series(tmp_path / f"{place}/{series}", voxels(0, SHAPE), StudyInstanceUID="1.2.1")
+    for place in ("exams/P2", "backup/P3"):
+        write_series(tmp_path / f"{place}/lge", voxels(0, SHAPE), StudyInstanceUID=f"1.2.{place[-1]}")
+    assert taken(tmp_path) == ["backup/old/P1", "backup/P3/lge", "exams/P1", "exams/P2/lge"]
+    assert "2 folders" in found(tmp_path)["exams/P1"].why
+
+
+def test_a_folder_above_another_examination_is_read_once(tmp_path):
+    for place, number in (("P1", 1), ("P1/more/a", 1), ("P1/more/b", 1), ("P1/other", 2)):
+        write_series(tmp_path / place, voxels(0, SHAPE), StudyInstanceUID=f"1.2.{number}")
+    assert taken(tmp_path) == ["P1", "P1/other"]
+
+
 def test_what_is_left_is_named_with_the_reason(tmp_path):
     small_study(tmp_path / "lge.nrrd")
     (tmp_path / ".hidden.nrrd").write_bytes(b"")
@@ -81,10 +97,24 @@ def test_a_damaged_dicom_folder_is_taken_so_that_its_failure_is_told(tmp_path):
     assert taken(tmp_path) == ["exam"]
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs folders that may not be read")
-def test_a_folder_that_may_not_be_read_is_named(tmp_path):
-    (tmp_path / "closed").mkdir(mode=0)
-    assert "cannot be read" in found(tmp_path)["closed"].why
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    """Also where the tests may read everything: the system's answer to others is played."""
+    small_study(tmp_path / "closed/lge.nrrd")
+    small_study(tmp_path / "open/lge.nrrd")
+
+    def closed(real):
+        def call(path, *arguments, **options):
+            if "closed" in (path.parent.name, path.name if real is iterdir else ""):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path, *arguments, **options)
+
+        return call
+
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "stat", closed(Path.stat))
+    monkeypatch.setattr(Path, "iterdir", closed(iterdir))
+    looked_at = found(tmp_path)
+    assert "cannot be read (Permission denied)" in looked_at["closed"].why and looked_at["open/lge.nrrd"].taken
 
 
 def test_a_missing_root_is_an_error(tmp_path):

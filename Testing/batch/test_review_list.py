@@ -207,6 +207,17 @@ def test_names_of_readers_are_fit_for_files(cohort, name):
         ReviewList(cohort, name)
 
 
+def test_a_verdict_or_mode_that_is_none_is_refused_and_an_edit_stays(cohort, inputs):
+    ann = ReviewList(cohort, "ann", "double")
+    study = read_study(inputs[0])
+    ann.give("P0", "edit", edited=Edited(study, read_mask(cohort.out / "P0/scar.nii.gz", study)))
+    with pytest.raises(OutputError, match="verdict must be one of accept, edit, reject, not 'accepted'"):
+        ann.give("P0", "accepted")
+    assert ann.left_of("P0", study) is not None and verdicts(ann)[0] == "edit"
+    with pytest.raises(OutputError, match="mode must be shared or double, not 'Double'"):
+        ReviewList(cohort, "ann", "Double")
+
+
 def test_a_word_on_a_result_that_was_replaced_meanwhile_is_refused(cohort, inputs):
     ann = ReviewList(cohort, "ann")
     looked_at = basis_sha256(ann.open("P0"))

@@ -13,7 +13,9 @@ from MyoScarSegLib.batch.reviews import write_review
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.batch.table import COLUMNS, cohort_rows, write_cohort_table
 from MyoScarSegLib.errors import MyoScarSegError
-from Testing.support.command import table
+from MyoScarSegLib.prompts import FAINT, Box, BoxState
+from MyoScarSegLib.result import Boxes
+from Testing.support.command import table, voxels, write_image
 from Testing.support.quick_pipeline import Quick, small_study
 
 
@@ -50,6 +52,14 @@ def test_reviews_are_in_the_table(cohort):
     write_review(cohort.out / "P2", cohort.records()[1], "ann", "accept")
     row = cohort_rows(cohort)[1]
     assert row["reviewed"] == "ann:accept" and row["review_mass_g"] == row["scar_mass_g"]
+
+
+def test_faint_places_are_counted_and_not_the_sentence_on_them(tmp_path, monkeypatch):
+    boxes = [Box(k, 2, 3, 6, 8, source=f"quick{FAINT}", state=BoxState.REJECTED) for k in (0, 2)]
+    monkeypatch.setattr(Quick, "propose", lambda _self, _study, **_options: Boxes(boxes))
+    write_image(tmp_path / "P.nrrd", voxels(0, (3, 12, 10)))
+    segment_all(Job([tmp_path / "P.nrrd"], tmp_path / "out", cohort=True), Quick())
+    assert cohort_rows(Cohort(tmp_path / "out"))[0]["faint_places"] == 2
 
 
 def test_parquet_without_pyarrow_says_what_to_install(cohort, monkeypatch):

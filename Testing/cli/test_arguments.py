@@ -51,6 +51,11 @@ def test_output_folder_and_input_are_required(command, image, tmp_path, name):
     assert ran.status == 2 and "INPUT" in ran.err
 
 
+def test_a_path_that_the_system_refuses_is_a_sentence(command, tmp_path):
+    ran = command("info", tmp_path / ("x" * 300))
+    assert ran.status == 1 and ran.err.startswith("myoscarseg: ") and "xxx cannot be reached: " in ran.err
+
+
 @pytest.mark.parametrize("option", ["--boxes", "--points"])
 def test_one_file_of_prompts_for_two_inputs_is_refused(command, image, tmp_path, option):
     file = write_prompts(tmp_path / "prompts.json", option[2:], [BOX])

@@ -37,6 +37,7 @@ def test_a_tree_is_found_segmented_listed_and_resumed(batch, tree, tmp_path):
     ran = batch(tree)
     assert ran.status == 1, "one has failed"
     assert "5 studies found; 1 other" in ran.err and "studies/min" in ran.err and "left" in ran.err
+    assert "[1/5] bad: failed\n" in ran.err, "a failure says nothing of the time that others take"
     assert "5 studies: 4 done" in ran.out and "1 failed" in ran.out and "bad" in ran.out
     rows = {row["input"].rsplit("/", 1)[-1]: row for row in table(tmp_path / "out/inputs.csv")}
     assert (rows["more.zip"]["taken"], rows["lge1.nii.gz"]["case"], rows["lge1.nii.gz"]["status"]) == ("no", "lge1", "done")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from MyoScarSegLib.cli.main import _parser
+from MyoScarSegLib.models import registry
 from MyoScarSegLib.scene.scene_console import Console
 from MyoScarSegLib.scene.training.training_console import TrainingConsole
 from Testing.conftest import REPOSITORY
@@ -137,6 +138,9 @@ def test_commands_are_what_the_programs_take(block):
     for words in _commands(block.text):
         if words[0] == "myoscarseg":
             assert _parses(words[1:]) == "", " ".join(words)
+            if words[1:3] in (["models", "fetch"], ["models", "import"]):
+                names = [word for word in words[3:] if "." not in word and word != "NAME"]
+                assert set(names) <= {entry.name for entry in registry().entries()}, " ".join(words)
         elif "MyoScarSegLib" in words and "-m" in words:  # accelerate, torchrun, python
             assert _parses(words[words.index("MyoScarSegLib") + 1 :]) == "", " ".join(words)
         elif words[0] == "make":

@@ -56,7 +56,7 @@ def test_a_folder_is_imported_and_each_case_accounted_for(console, filled, tmp_p
     found = console.importToLibrary([filled], library=tmp_path / "library")
     assert {case["status"] for case in found} == {"added"}
     assert len(found) == 5
-    assert {case["status"] for case in console.importToLibrary([filled])} == {"same"}
+    assert {case["status"] for case in console.importToLibrary(str(filled))} == {"same"}, "one folder need not be in a list"
     (nothing,) = console.importToLibrary([tmp_path / "nothing"])
     assert (nothing["status"], nothing["case"]) == ("problem", "")
     assert nothing["message"]

@@ -76,20 +76,22 @@ class TrainingConsole:
 
     def importToLibrary(
         self,
-        paths: Sequence[Path | str],
+        paths: Path | str | Sequence[Path | str],
         library: Path | str | None = None,
         patientPattern: str | None = None,
         labels: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Add the cases of folders and saved scenes. Returns what became of each: ``source``, ``status``, ``case``, ``message``.
+        """Add the cases of a folder or saved scene, or of several.
+
+        Returns:
+            What became of each: ``source``, ``status``, ``case``, ``message``.
 
         Raises:
             MyoScarSegError: a sentence on what is wrong.
         """
         self._open(library, create=True)
-        return list(
-            self._result(self.training.cases.import_cases([Path(path) for path in paths], patientPattern, labels=labels))["cases"]
-        )
+        given = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+        return list(self._result(self.training.cases.import_cases(given, patientPattern, labels=labels))["cases"])
 
     def train(
         self,

@@ -90,10 +90,9 @@ def is_segmentation(path: Path) -> bool:
 
 def _of_case_folder(case: Path) -> Pairs:
     image_folder, label_folder = subfolder(case, IMAGE_FOLDERS), subfolder(case, LABEL_FOLDERS)
-    if image_folder is not None and label_folder is not None:
-        images, labels = _images(image_folder), _labels_in(label_folder)
-    else:
-        images, labels = _told_apart(volumes_in(case))
+    images, labels = _told_apart(volumes_in(case))
+    images = images if image_folder is None else _images(image_folder)
+    labels = labels if label_folder is None else _labels_in(label_folder)
     if len(images) == len(labels) == 1:
         return [Pair(case.name, images[0], labels[0])], {}
     several = _by_name(images, labels)[0]

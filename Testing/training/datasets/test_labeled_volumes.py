@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +44,17 @@ def test_every_usual_layout_is_understood(tmp_path, layout):
         assert np.array_equal([s.image for s in slices], original.voxels)
         assert np.array_equal([s.labels for s in slices], labels(n))
         assert all(s.wall_known for s in slices)
+
+
+@pytest.mark.parametrize("missing", ["Contours", "Images"])
+def test_a_case_of_emidecs_layout_without_labels_or_image_is_named(tmp_path, missing):
+    for n in (1, 2):
+        write_pair(tmp_path / f"Case_P{n}/Images/Case_P{n}.nii.gz", tmp_path / f"Case_P{n}/Contours/Case_P{n}.nii.gz", n)
+    shutil.rmtree(tmp_path / f"Case_P2/{missing}")
+    data = read_dataset(tmp_path)
+    assert data.patients == ("P1",) and list(data.skipped) == ["Case_P2"]
+    holds = "1 images and 0 label files" if missing == "Contours" else "0 images and 1 label files"
+    assert holds in data.skipped["Case_P2"]
 
 
 def test_slices_run_through_the_plane_with_their_spacing(tmp_path):
