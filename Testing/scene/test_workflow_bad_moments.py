@@ -36,13 +36,6 @@ def volume(scene):
     return add_study(scene, make_phantom(3, settings=SMALL).study, "LGE")
 
 
-@pytest.fixture(autouse=True)
-def no_error_in_an_observer(capfd):
-    """An error within one of MRML's callbacks is printed and lost: no test may leave one."""
-    yield
-    assert "Traceback" not in capfd.readouterr().err
-
-
 def sentence(workflow) -> str:
     """The error, which must be fit to show to a user."""
     assert workflow.error[:1].isupper(), workflow.error
