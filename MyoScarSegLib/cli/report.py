@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.cli.console import add_options, folder
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
-from MyoScarSegLib.utils.words import counted
+from MyoScarSegLib.utils.words import counted, person
 
 if TYPE_CHECKING:
     import numpy as np
@@ -291,7 +291,7 @@ def _patient(study: Study) -> Patient:
         return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdecimal() else text
 
     return Patient(
-        str(header.get("PatientName", "") or "").replace("^", " ").strip(),
+        person(str(header.get("PatientName", "") or "")),
         str(header.get("PatientID", "") or ""),
         date("PatientBirthDate"),
         date("StudyDate"),

@@ -7,6 +7,8 @@ from typing import Any
 
 import slicer
 
+from MyoScarSegLib.utils.words import person
+
 _PARTS = {
     "name": "GetDICOMPatientNameAttributeName",
     "number": "GetDICOMPatientIDAttributeName",
@@ -52,6 +54,7 @@ def exam_of(volume_node: Any) -> Exam:
     date = found.get("study_date", "")
     if len(date) == 8 and date.isdecimal():
         found["study_date"] = f"{date[:4]}-{date[4:6]}-{date[6:]}"
+    found["name"] = person(found.get("name", ""))
     return Exam(**found, series=str(volume_node.GetName()))
 
 

@@ -16,6 +16,11 @@ def listed(names: Iterable[object], most: int) -> str:
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
 
 
+def person(dicom_name: str) -> str:
+    """A person's name as DICOM writes it (``Doe^Jane^^Dr.``), to be read; of several spellings the first."""
+    return " ".join(dicom_name.split("=")[0].replace("^", " ").split())
+
+
 def first_line(error: Exception) -> str:
     """What an error says, in a line of at most 100 characters; its kind if it says nothing."""
     return (str(error).split("\n")[0] or type(error).__name__)[:100]
