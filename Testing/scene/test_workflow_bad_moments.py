@@ -16,10 +16,11 @@ from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
-from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.prompts import FAINT, Box, BoxState, Point
 from MyoScarSegLib.scene.attributes import nodes_of
 from MyoScarSegLib.scene.export import export_scene
 from MyoScarSegLib.scene.lge_volumes import add_study
+from MyoScarSegLib.scene.model_steps import apply_proposals
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from MyoScarSegLib.scene.scene_console import Console
 from MyoScarSegLib.scene.study_session import StudySession
@@ -59,6 +60,21 @@ def test_without_a_volume_nothing_can_be_done_and_everything_says_so(workflow, s
     assert not workflow.select(None)
     assert "Choose" in workflow.status
     assert fingerprint(scene) == before
+
+
+def test_a_study_without_scar_is_segmented_to_a_result_of_zero_and_undone(workflow, volume):
+    workflow.select(volume)
+    session = workflow.session
+    rejected = replace(BOX, state=BoxState.REJECTED, source="net" + FAINT)
+    apply_proposals(session, [rejected], {"detector": "net"})
+    assert workflow.why_not("segment") == ""
+    assert "no box that counts and no + point on slice 2" in fails(workflow, session.requests.segment([2]))
+    finish(workflow, session.requests.segment())
+    assert session.state.segmented == [0, 1, 2, 3] and session.burden.mass_g == 0
+    assert "No scar was found on the 4 slices" in workflow.status
+    assert workflow.why_not("export") == "" and workflow.why_not("report") == ""
+    session.undo()
+    assert not session.state.has_masks
 
 
 def test_segmenting_without_any_prompt_says_what_to_do(workflow, volume, scene):
