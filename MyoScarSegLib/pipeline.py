@@ -249,7 +249,7 @@ class Pipeline:
         # What a cancelled study shows so far says little of the whole.
         found.extend([p.box for p in proposals] if found.cancelled else boxes)
         if faint and not found.cancelled:
-            places = "; ".join(f"{place.slices_in_words}, {place.mass_g:.1f} g" for place in faint)
+            places = "; ".join(f"{place.mass_g:.1f} g on {place.slices_in_words}" for place in faint)
             found.provenance["remark_on_proposals"] = (
                 f"Faint, look here ({places}): too small or too faint for an expert to outline, so proposed as rejected. Accept "
                 "what you take for scar."

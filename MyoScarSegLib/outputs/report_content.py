@@ -332,7 +332,8 @@ class Report:
             return "not known: the mask comes from elsewhere"
         done = []
         if self.result.painted:
-            done.append(f"scar in slice {', '.join(str(k) for k in self.result.painted)}")
+            slices = "slice" if len(self.result.painted) == 1 else "slices"
+            done.append(f"scar in {slices} {', '.join(str(k) for k in self.result.painted)}")
         boxes = sum(box.by_reader for box in self.result.boxes)
         if boxes:
             done.append(f"{counted(boxes, 'box', 'boxes')}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 
-from MyoScarSegLib.study.patient import Patient, shown_date
+from MyoScarSegLib.study.patient import Patient, shown_date, shown_name
 
 _PARTS = {
     "name": "GetDICOMPatientNameAttributeName",
@@ -32,7 +32,8 @@ def patient_of(volume_node: Any) -> Patient:
             if tree.GetItemLevel(item) == _PATIENT:
                 found["name"] = found.get("name", "") or str(tree.GetItemName(item))
             item = tree.GetItemParent(item)
-    return Patient(**{part: shown_date(text) if part.endswith("date") else text for part, text in found.items()})
+    shown = {"name": shown_name, "birth_date": shown_date, "study_date": shown_date}
+    return Patient(**{part: shown.get(part, str)(text) for part, text in found.items()})
 
 
 def exam_line(volume_node: Any) -> str:

@@ -95,7 +95,7 @@ def curves_of_scene(scene: Any, geometry: VolumeGeometry) -> tuple[dict[int, np.
                 borders[k] = named[word][0]
     alone = sorted(set(endo) - set(epi))
     if alone:
-        raise SceneError(_("Slices {slices} have an endocardium and no epicardium. Draw it.").format(slices=slice_list(alone)))
+        raise SceneError(_("There is an endocardium and no epicardium on {slices}. Draw it.").format(slices=slice_list(alone)))
     return endo, epi
 
 

@@ -94,7 +94,7 @@ class EngineRequests:
             return _("Wait until the running step has ended, or cancel it.")
         if verb == "report" and not state.has_masks and not state.ventricle.has_wall:
             return _("There is nothing to report yet: segment the study first.")
-        if verb == "segment" and not (state.models or any(prompts.ask for prompts in state.prompts.values())):
+        if verb == "segment" and not (state.models or state.proposals or _ask(state.prompts)):
             return _("There is no box and no + point yet: propose boxes, or draw one.")
         if verb == "suggest" and (k not in state.confirmed or not state.of(k).drawn):
             return _("Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.")
@@ -201,10 +201,14 @@ class EngineRequests:
         wanted = set(range(self.session.study.slices)) if slices is None else {int(k) for k in slices}
         outside = [k for k in wanted if not 0 <= k < self.session.study.slices]
         if outside:
-            sentence = _("The study has slices 0 to {last}; there is no slice {slices}.")
+            sentence = _("The study has slices 0 to {last}; there is no {slices}.")
             self._end(action, PromptError(sentence.format(last=self.session.study.slices - 1, slices=slice_list(outside))))
             return
         prompts = {k: self.session.state.prompts_on(k) for k in wanted}
+        if not (self._is_all(prompts) or prompts.keys() & self.session.state.models.keys() or _ask(prompts)):
+            sentence = _("There is no box that counts and no + point on {slices}: accept or draw one first.")
+            self._end(action, PromptError(sentence.format(slices=slice_list(prompts))))
+            return
         request = self._segment_with(prompts)
         self._send(action, request, lambda request: self._on_masks(action, request, prompts, overwrite_edited))
 
@@ -221,6 +225,10 @@ class EngineRequests:
     def _ask_for_report(self, action: Task, folder: Path, with_name: bool, dicom: bool, pseudonym: str | bool) -> None:
         job = burden_job(self.session, with_name=with_name, dicom=dicom, pseudonym=pseudonym)
         self._send(action, self.engine.report(job, folder), lambda request: self._end(action, result=request.result))
+
+    def _is_all(self, prompts: Mapping[int, SlicePrompts]) -> bool:
+        """Whether they are those of all slices."""
+        return len(prompts) == self.session.study.slices
 
     def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
         asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)
@@ -282,8 +290,7 @@ class EngineRequests:
         before = self.session.notices.note if both else ""
         self.session.notices.note = _sentences(before, _remarks(request, kept))
         # The map of tissues that the wall is made of has been looked at for boxes and masks: it comes with them.
-        whole = len(prompts) == self.session.study.slices
-        if whole and self.engine.status().knows_tissue and not self.session.state.ventricle.has_wall:
+        if self._is_all(prompts) and self.engine.status().knows_tissue and not self.session.state.ventricle.has_wall:
             self._ask_for_wall(action, kept)
         else:
             self._end(action, result=kept)
@@ -321,12 +328,14 @@ class EngineRequests:
         with_latest: bool = False,
     ) -> Sequence[int]:
         """Write masks into the scene where the prompts are still those they were made with; a slice that has none left gets an
-        empty mask, if it has one of the model at all. Returns the slices that were kept because the user painted in them."""
+        empty mask, if it has one of the model at all. Where nothing in the whole study asks for scar every slice gets one: that
+        there is no scar is a result, too. Returns the slices that were kept because the user painted in them."""
         with self.session.step(_("Segment scar"), segment=False, with_latest=with_latest):  # reads the scene before it begins
             current = {k for k, of_slice in prompts.items() if self.session.state.prompts_on(k) == of_slice}
             wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}
             nothing = np.zeros(self.session.study.slice_shape, dtype=np.float32)
-            wanted |= {k: nothing for k in sorted(current & self.session.state.models.keys()) if not prompts[k].ask}
+            known = current if self._is_all(prompts) and not _ask(prompts) else current & self.session.state.models.keys()
+            wanted |= {k: nothing for k in sorted(known) if not prompts[k].ask}
             kept: Sequence[int] = ()
             if wanted:
                 # The threshold is the scene's: the probabilities are what is written.
@@ -383,6 +392,11 @@ def burden_job(
     )
 
 
+def _ask(prompts: Mapping[int, SlicePrompts]) -> bool:
+    """Whether any of them asks for scar."""
+    return any(of_slice.ask for of_slice in prompts.values())
+
+
 def _sentences(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
@@ -404,8 +418,8 @@ def _suggested(slices: Sequence[int]) -> str:
     if not slices:
         return ""
     if len(slices) == 1:
-        return _("1 box suggested, on slice {slice}. It counts once you accept it.").format(slice=slices[0])
-    return _("{boxes} boxes suggested, on slices {slices}. They count once you accept them.").format(
+        return _("1 box suggested, on {slices}. It counts once you accept it.").format(slices=slice_list(slices))
+    return _("{boxes} boxes suggested, on {slices}. They count once you accept them.").format(
         boxes=len(slices), slices=slice_list(set(slices))
     )
 

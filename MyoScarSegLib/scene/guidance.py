@@ -31,7 +31,7 @@ def next_step(session: StudySession | None, *, engine: str = "ready", doing: str
         return doing
     state = session.state
     if session.stale_slices:
-        return _("Boxes or points changed on slices {slices}: press Segment all to bring their masks up to date.").format(
+        return _("Boxes or points changed on {slices}: press Segment all to bring the masks up to date.").format(
             slices=slice_list(session.stale_slices)
         )
     if state.segmented:
@@ -45,10 +45,11 @@ def next_step(session: StudySession | None, *, engine: str = "ready", doing: str
             then = _("Press Segment all.")
         return _boxes(len(boxes), len({box.slice for box in boxes})) + " " + then
     if faint := _faint(state):
-        return faint + " " + _("Look at them, and accept those that you take for scar.")
+        return faint + " " + _("Look at them, and accept those that you take for scar; then press Segment all.")
     if state.proposals:
         return _(
-            "All {slices} slices were looked at, and no scar was proposed. If you see some, draw a box around it in a slice view."
+            "All {slices} slices were looked at, and no scar was proposed. If you see some, draw a box around it in a slice "
+            "view; then press Segment all."
         ).format(slices=session.study.slices)
     return _("Press Propose boxes, or draw a box around scar in a slice view.")
 
@@ -67,12 +68,7 @@ def _faint(state: StudyState) -> str:
     if not faint:
         return ""
     places, slices = len(places_of(faint)), {box.slice for box in faint}
-    if places > 1:
-        said = _("{n} faint places are not counted: slices {slices}.")
-    elif len(slices) > 1:
-        said = _("1 faint place is not counted: slices {slices}.")
-    else:
-        said = _("1 faint place is not counted: slice {slices}.")
+    said = _("1 faint place is not counted: {slices}.") if places == 1 else _("{n} faint places are not counted: {slices}.")
     return said.format(n=places, slices=slice_list(slices))
 
 

@@ -70,4 +70,4 @@ def kept_as_painted(slices: Sequence[int]) -> str:
     """That these slices were left alone because the user painted in them; empty if there are none."""
     if not slices:
         return ""
-    return _("Slices {slices} were kept as you painted them.").format(slices=slice_list(slices))
+    return _("Kept as you painted: {slices}.").format(slices=slice_list(slices))

@@ -192,7 +192,7 @@ class StudyNodes:
             changes = {k: replace(state.of(k), drawn=bits) for k, bits in drawn.items() if bits != state.of(k).drawn}
             if changes:
                 state = state.with_slices(changes)
-                yield _("Edit slices {slices} by hand").format(slices=slice_list(changes)), state
+                yield _("Edit {slices} by hand").format(slices=slice_list(changes)), state
         elif state.slices:
             # The segment is gone as a whole. That is no hand edit, which a later run should spare.
             self.probability.write({}, state.models)
@@ -208,7 +208,7 @@ class StudyNodes:
             if after != known:
                 self.ventricle.write(replace(known, slices=found), after, shape)  # where wall and blood pool overlapped
                 edited = [k for k in after.slices.keys() | known.slices.keys() if after.of(k) is not known.of(k)]
-                yield _("Edit the wall on slices {slices}").format(slices=slice_list(edited)), replace(state, ventricle=after)
+                yield _("Edit the wall on {slices}").format(slices=slice_list(edited)), replace(state, ventricle=after)
         elif known.slices:
             yield _("Delete the wall"), replace(state, ventricle=replace(known, slices={}, source="", provenance={}))
 

@@ -85,7 +85,8 @@ class StudySession:
         self._slid_s: float | None = None  # when a slider was moved whose surface is still to be made
         self._edited_s: float | None = None  # when something changed that the tables of burden do not say yet
         self._more_to_come = False  # the step in hand is of a drag, an edit or its mask, which a reader waits for
-        self.nodes = StudyNodes(volume_node, self.study, follow=watch, touched=weakly(self._on_touched))
+        with self._writing:  # what it puts where the volume is now is no news
+            self.nodes = StudyNodes(volume_node, self.study, follow=watch, touched=weakly(self._on_touched))
         self.geometry = self.nodes.geometry
         self.state = self.nodes.load()
         self.history: History[StudyState] = History(size=bytes_between)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 Probability = Annotated[float, Limits(above=0, below=1)]
 _SAME_IOU = 0.7
 """A proposal that overlaps a box of the reader more than this is that box."""
-_ANOTHER_IOU = 0.5
-"""A suggestion is offered only where no box is: it may overlap none more than this."""
+_ANOTHER_SHARE = 0.5
+"""A suggestion is offered only where no box is: no more than this of it may lie in one."""
 
 
 @dataclass(frozen=True)
@@ -269,15 +269,15 @@ class StudyState:
         were proposed as rejected are proposals still, and so are suggestions that nobody has judged.
         """
         kept = [row for row in self.boxes if not _is_proposal(row.box)]
-        new = [box for box in boxes if not any(_overlap(box, row.box) > _SAME_IOU for row in kept)]
+        new = [box for box in boxes if not any(_iou(box, row.box) > _SAME_IOU for row in kept)]
         return replace(self, boxes=(*kept, *(BoxRow(first_id + n, box) for n, box in enumerate(new))))
 
     def with_suggestions(self, boxes: Iterable[Box], provenance: Mapping[str, str], first_id: int) -> StudyState:
         """The state with suggested boxes beside all that is there, numbered from ``first_id`` on; the same if none is added.
 
-        One that overlaps a box of its slice (IoU above 0.5), also a rejected one, is left out.
+        One that lies for the most part in a box of its slice, also in a rejected one, is left out.
         """
-        new = [box for box in boxes if not any(_overlap(box, row.box) > _ANOTHER_IOU for row in self.boxes)]
+        new = [box for box in boxes if not any(_common_px(box, row.box) > _ANOTHER_SHARE * box.area_px for row in self.boxes)]
         if not new:
             return self
         rows = (*self.boxes, *(BoxRow(first_id + n, box) for n, box in enumerate(new)))
@@ -367,13 +367,18 @@ def _is_proposal(box: Box) -> bool:
     return box.faint or (box.state is BoxState.PROPOSED and not box.by_reader)
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """IoU of two boxes; 0 if they are on two slices or of two labels."""
+def _iou(one: Box, other: Box) -> float:
+    common = _common_px(one, other)
+    return common / (one.area_px + other.area_px - common)
+
+
+def _common_px(one: Box, other: Box) -> float:
+    """The area in both boxes, in pixels; 0 if they are on two slices or of two labels."""
     if one.slice != other.slice or one.label != other.label:
         return 0.0
     width = max(min(one.x1, other.x1) - max(one.x0, other.x0), 0.0)
     height = max(min(one.y1, other.y1) - max(one.y0, other.y0), 0.0)
-    return width * height / (one.area_px + other.area_px - width * height)
+    return width * height
 
 
 def same_place(one: Point, other: Point) -> bool:

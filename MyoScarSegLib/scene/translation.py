@@ -23,8 +23,9 @@ def _(text: str) -> str:
 
 
 def slice_list(slices: Iterable[int]) -> str:
-    """Slice indices for a sentence, counted from 0 as in every table and file: ``2, 5, 6``, shortened after six."""
+    """Slices for a sentence, counted from 0 as in every table and file: ``slice 2``, ``slices 2, 5, 6``, shortened after six."""
     numbers = [str(k) for k in sorted(slices)]
-    if len(numbers) <= _MOST_LISTED:
-        return ", ".join(numbers)
-    return _("{first} and {more} more").format(first=", ".join(numbers[:_MOST_LISTED]), more=len(numbers) - _MOST_LISTED)
+    listed = ", ".join(numbers[:_MOST_LISTED])
+    if len(numbers) > _MOST_LISTED:
+        listed = _("{first} and {more} more").format(first=listed, more=len(numbers) - _MOST_LISTED)
+    return (_("slice {numbers}") if len(numbers) == 1 else _("slices {numbers}")).format(numbers=listed)

@@ -26,7 +26,12 @@ def patient_of(study: Study) -> Patient:
     """Who the headers of the images of a study from DICOM name."""
     header = import_pydicom().dcmread(study.files[0].path, stop_before_pixels=True)
     name, *rest = (str(header.get(tag, "") or "") for tag in ("PatientName", "PatientID", "PatientBirthDate", "StudyDate"))
-    return Patient(name.replace("^", " ").strip(), rest[0], shown_date(rest[1]), shown_date(rest[2]))
+    return Patient(shown_name(name), rest[0], shown_date(rest[1]), shown_date(rest[2]))
+
+
+def shown_name(text: str) -> str:
+    """A name as DICOM writes it (``Doe^Jane^^Dr.``), to be read; of several spellings the first."""
+    return " ".join(text.split("=")[0].replace("^", " ").split())
 
 
 def shown_date(text: str) -> str:

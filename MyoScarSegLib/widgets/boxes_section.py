@@ -203,7 +203,7 @@ class BoxesSection(SegmentSection):
         cells: tuple[Any, ...] = (
             box.slice,
             "" if box.confidence is None else f"{box.confidence:.2f}",
-            _("faint, look here") if box.faint else _state_in_words(box),
+            _("faint") if box.faint else _state_in_words(box),
             _("you") if box.by_reader else _("model"),
         )
         for column, value in enumerate(cells):

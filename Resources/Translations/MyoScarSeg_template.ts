@@ -1632,7 +1632,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Slices {slices} have an endocardium and no epicardium. Draw it.</source>
+      <source>There is an endocardium and no epicardium on {slices}. Draw it.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1675,7 +1675,11 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>The study has slices 0 to {last}; there is no slice {slices}.</source>
+      <source>The study has slices 0 to {last}; there is no {slices}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is no box that counts and no + point on {slices}: accept or draw one first.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1691,11 +1695,11 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>1 box suggested, on slice {slice}. It counts once you accept it.</source>
+      <source>1 box suggested, on {slices}. It counts once you accept it.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>{boxes} boxes suggested, on slices {slices}. They count once you accept them.</source>
+      <source>{boxes} boxes suggested, on {slices}. They count once you accept them.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1725,7 +1729,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Boxes or points changed on slices {slices}: press Segment all to bring their masks up to date.</source>
+      <source>Boxes or points changed on {slices}: press Segment all to bring the masks up to date.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1741,11 +1745,11 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Look at them, and accept those that you take for scar.</source>
+      <source>Look at them, and accept those that you take for scar; then press Segment all.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>All {slices} slices were looked at, and no scar was proposed. If you see some, draw a box around it in a slice view.</source>
+      <source>All {slices} slices were looked at, and no scar was proposed. If you see some, draw a box around it in a slice view; then press Segment all.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1765,15 +1769,11 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>{n} faint places are not counted: slices {slices}.</source>
+      <source>1 faint place is not counted: {slices}.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>1 faint place is not counted: slices {slices}.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>1 faint place is not counted: slice {slices}.</source>
+      <source>{n} faint places are not counted: {slices}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1948,7 +1948,7 @@
   <context>
     <name>scene.notices</name>
     <message>
-      <source>Slices {slices} were kept as you painted them.</source>
+      <source>Kept as you painted: {slices}.</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -2215,7 +2215,7 @@
   <context>
     <name>scene.study_nodes</name>
     <message>
-      <source>Edit slices {slices} by hand</source>
+      <source>Edit {slices} by hand</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2223,7 +2223,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Edit the wall on slices {slices}</source>
+      <source>Edit the wall on {slices}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2332,6 +2332,14 @@
     <name>scene.translation</name>
     <message>
       <source>{first} and {more} more</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>slice {numbers}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>slices {numbers}</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -3419,7 +3427,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>faint, look here</source>
+      <source>faint</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -194,7 +194,7 @@ def test_walls_are_proposed_again_and_a_painted_one_stays(slicer):
     slicer.press("proposeWallButton")
     slicer.until(FINISHED, NETWORK_S)
     assert slicer.ask(f"len({STATE}.ventricle.edited)") == 1
-    assert "kept as you painted" in slicer.ask(f"{SEGMENT}.noteLabel.text")
+    assert "Kept as you painted" in slicer.ask(f"{SEGMENT}.noteLabel.text")
     slicer.press("undoButton")
     slicer.rest()
 

@@ -202,7 +202,7 @@ def test_hand_edits_are_listed():
     study, _, mask, _ = round_ventricle()
     boxes = (Box(3, 1, 1, 5, 5), Box(4, 1, 1, 5, 5, source="detector", confidence=0.9))
     result = Result(study, mask.astype(np.float32), 0.5, boxes=boxes, drawn=mask, painted=(3, 4))
-    assert made(result=result).edits == "scar in slice 3, 4, 1 box, insertion points"
+    assert made(result=result).edits == "scar in slices 3, 4, 1 box, insertion points"
     assert "not known" in made(mask_source="read from mask.nii.gz").edits
 
 

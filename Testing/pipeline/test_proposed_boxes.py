@@ -94,7 +94,7 @@ def test_what_is_too_little_is_shown_and_not_segmented(pipeline, study, monkeypa
     boxes = pipeline.propose(study)
     assert [(box.slice, box.state) for box in boxes] == [(4, state)]
     remark = boxes.provenance.get("remark_on_proposals", "")
-    assert ("Faint, look here (slice 4, " in remark) == (state is BoxState.REJECTED)
+    assert (" g on slice 4)" in remark) == (state is BoxState.REJECTED)
     assert bool(pipeline.segment(study, boxes).scores) == (state is BoxState.PROPOSED)
 
 

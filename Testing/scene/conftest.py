@@ -16,6 +16,13 @@ from Testing.support.run_factory import environment, write_library
 from Testing.support.training_workflow_factory import Pumped, idle_workflow
 
 
+@pytest.fixture(autouse=True)
+def no_error_in_an_observer(capfd):
+    """An error within one of MRML's callbacks is printed and lost: no test may leave one."""
+    yield
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.fixture
 def session(volume):
     """The study of a test file's ``volume``."""

@@ -130,8 +130,10 @@ def test_suggestions_come_beside_what_is_there_and_nothing_else_changes(session)
     accepted = add_box(session, replace(PROPOSED, state=BoxState.ACCEPTED))
     rejected = add_box(session, replace(PROPOSED, slice=1, state=BoxState.REJECTED))
     before, entries, pending = session.state, len(session.history.labels), session.pending.slices
-    half = replace(PROPOSED, x1=PROPOSED.x0 + 0.4 * (PROPOSED.x1 - PROPOSED.x0))
-    suggested = [replace(box, source="sam" + BESIDE) for box in (half, replace(half, slice=3), replace(PROPOSED, slice=1, x0=6))]
+    part = replace(PROPOSED, x1=PROPOSED.x0 + 0.4 * (PROPOSED.x1 - PROPOSED.x0))  # an offer there says nothing new
+    beside = replace(PROPOSED, x0=PROPOSED.x0 + 8, x1=PROPOSED.x1 + 8)
+    offers = (beside, replace(part, slice=3), part, replace(PROPOSED, slice=1, x0=6))
+    suggested = [replace(box, source="sam" + BESIDE) for box in offers]
     assert apply_suggestions(session, suggested, {"suggestions": "sam"}) == [2, 3]
     assert [row.id for row in session.state.boxes[:2]] == [accepted, rejected]
     assert [row.box for row in session.state.boxes[2:]] == suggested[:2]

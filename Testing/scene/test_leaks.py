@@ -125,7 +125,7 @@ def test_painting_and_a_deleted_box_ask_for_a_turn_which_takes_them_in(workflow,
     assert woken
     while workflow.pump():
         pass
-    assert session.history.undo_label.startswith("Edit slices 1")
+    assert session.history.undo_label.startswith("Edit slice 1")
     woken.clear()
     scene.RemoveNode(workflow.views.node(session.state.boxes[0].id))
     assert woken

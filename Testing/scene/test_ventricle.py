@@ -78,7 +78,7 @@ def test_a_painted_wall_is_one_entry_and_wins_over_a_new_proposal(session):
     painted = segment_mask(session, WALL.name)
     painted[2, 0:3, 0:3] = True
     paint_segment(session, WALL.name, painted)
-    assert session.history.undo_label == "Edit the wall on slices 2"
+    assert session.history.undo_label == "Edit the wall on slice 2"
     assert session.state.ventricle.edited == [2]
     wider = ring_wall(radius=12.0)
     assert apply_ventricle(session, wider) == [2]

@@ -132,7 +132,7 @@ FAINT_BOXES = [replace(FAINT_BOX, slice=k) for k in (5, 3)]
         (None, {"others": 2}, "Choose an LGE volume: no volume of the scene (2) looks like one"),
         (study(), {}, "Propose boxes"),
         (study(), {"doing": "Proposing boxes: slice 3"}, "slice 3"),
-        (study(proposed=True), {}, "All 12 slices were looked at, and no scar was proposed"),
+        (study(proposed=True), {}, "All 12 slices were looked at, and no scar was proposed. If you see"),
         (study(*FAINT_BOXES, proposed=True), {}, "2 faint places are not counted: slices 3, 5. Look at them"),
         (study(*FAINT_BOXES, replace(FAINT_BOX, slice=4), proposed=True), {}, "1 faint place is not counted: slices 3, 4, 5."),
         (study(replace(FAINT_BOX, slice=5), masks=3), {}, "1 faint place is not counted: slice 5. Look through"),
@@ -158,5 +158,6 @@ def test_sentences_are_shown_in_the_users_language():
 
 
 def test_many_slices_are_shortened():
-    assert slice_list(range(4)) == "0, 1, 2, 3"
-    assert slice_list(range(10)) == "0, 1, 2, 3, 4, 5 and 4 more"
+    assert slice_list(range(4)) == "slices 0, 1, 2, 3"
+    assert slice_list(range(10)) == "slices 0, 1, 2, 3, 4, 5 and 4 more"
+    assert slice_list({7}) == "slice 7"

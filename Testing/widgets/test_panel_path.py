@@ -150,7 +150,7 @@ def test_faint_places_are_listed_with_place_and_size_and_accepted_by_a_click(stu
     apply_proposals(study.session, places)
     study.settle()
     first, second = (row.id for row in study.session.state.boxes)
-    assert texts(study, second) == ["3", "0.40", "faint, look here", "model"]
+    assert texts(study, second) == ["3", "0.40", "faint", "model"]
     tip = study.ui.boxTable.item(row_of(study, second), 0).toolTip()
     assert "not clearly brighter than healthy wall" in tip and tip.endswith("Proposed by net. The box has 90 mm²")
     assert "2 faint boxes, look here" in study.ui.reviewLabel.text

@@ -423,6 +423,9 @@ def test_training_that_rests_can_be_resumed(running, state):
     assert "It rests." in running.tab.ui.runDetailLabel.text
     running.click("pauseButton")
     assert running.training.asked == [("resume",)]
+    running.training.set(status=RunStatus(state=RunState(state)))
+    running.settle()
+    assert running.tab.ui.runBar.maximum > 0, "a bar that moves would say that it works"
 
 
 @pytest.fixture

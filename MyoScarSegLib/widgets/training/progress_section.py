@@ -169,11 +169,12 @@ class ProgressSection(TrainingSection):
 
 
 def _fraction(status: RunStatus) -> tuple[int, int]:
-    """How far a training is, for a bar: whole epochs, and what the stage adds to them; total 0 if that is not known."""
+    """How far a training is, for a bar: whole epochs, and what the stage adds to them. Total 0, with which the bar moves, if
+    that is not known while it runs."""
     if status.epochs:
         inside = status.done / status.total if status.total and status.stage == "steps" else 0.0
         return round(100 * (max(status.epoch - 1, 0) + min(inside, 1.0))), 100 * status.epochs
-    return (status.done, status.total) if status.total else (0, 0)
+    return (status.done, status.total) if status.total else (0, int(status.state is not RunState.RUNNING))
 
 
 def _details(status: RunStatus) -> list[str]:
