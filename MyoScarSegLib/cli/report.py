@@ -143,10 +143,12 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
 
     source, case = "", path
     if is_case_folder(path):
-        if args.mask is not None or args.dicom or args.with_patient_name:
+        options = {"--mask": args.mask, "--labels": args.labels, "--series": args.series, "--axis": args.axis != "auto"}
+        options |= {"--spacing": args.spacing_mm, "--dicom": args.dicom, "--with-patient-name": args.with_patient_name}
+        if given := [option for option, value in options.items() if value]:
             raise StudyError(
-                f"{path} is a case folder, without the DICOM files. Give the study, and the case as --mask {path}, for "
-                "--dicom and --with-patient-name; a case has its mask."
+                f"{path} is a case folder, which has its own image and mask and no DICOM files, so {', '.join(given)} cannot be "
+                f"heeded. Give the study, and the case as --mask {path}."
             )
         result, walls = read_case(path)
     else:

@@ -20,7 +20,7 @@ from MyoScarSegLib.result import Result, mask_of
 from MyoScarSegLib.study import read_study, write_volume
 from MyoScarSegLib.study.masks import StoredLabels, read_labels, read_mask
 from MyoScarSegLib.study.study import Reconstruction, Study
-from MyoScarSegLib.study.tissue import BLOOD_POOL, CAVITY, INFARCT, MVO, MYOCARDIUM, NO_REFLOW, SCAR, WALL
+from MyoScarSegLib.study.tissue import BACKGROUND, BLOOD_POOL, CAVITY, INFARCT, MVO, MYOCARDIUM, NO_REFLOW, SCAR, WALL
 from MyoScarSegLib.study.writer import write_layers
 from MyoScarSegLib.utils.files import read_json
 
@@ -79,14 +79,12 @@ def walls_of(labels: StoredLabels, scar: np.ndarray) -> Anatomy:
     """The ventricle that named segments show.
 
     Segments of several layers may overlap: then myocardium is what its segment says. In a file of one layer, where nothing
-    overlaps, the scar's pixels are missing in it, and belong to it.
+    overlaps, the scar's pixels are missing in it, and belong to it
+    (:func:`~MyoScarSegLib.quantification.ventricle.ventricle_of_labels`).
 
     Args:
         labels: of a file with segments.
         scar: bool ``[k, j, i]``.
-
-    Raises:
-        StudyError: myocardium and cavity share pixels.
     """
     by_class: dict[int, np.ndarray] = {}
     for segment in labels.segments:
@@ -96,9 +94,10 @@ def walls_of(labels: StoredLabels, scar: np.ndarray) -> Anatomy:
     wall = by_class.get(MYOCARDIUM)
     if wall is None or not wall.any():
         return Anatomy(None, no_reflow)
+    classes = np.where(wall, MYOCARDIUM, np.where(by_class.get(CAVITY, False), CAVITY, BACKGROUND)).astype(np.uint8)
     if labels.values is not None or not (wall & scar).any():
-        wall = wall | scar
-    return Anatomy(Ventricle(wall, by_class.get(CAVITY, np.zeros_like(wall)) & ~wall, "labels"), no_reflow)
+        classes[scar & ~wall] = INFARCT
+    return Anatomy(ventricle_of_labels(classes), no_reflow)
 
 
 def read_case(folder: Path, study: Study | None = None) -> tuple[Result, Anatomy]:

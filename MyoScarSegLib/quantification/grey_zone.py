@@ -20,7 +20,7 @@ class GreyZone:
     Attributes:
         definition: in words.
         core, grey: amounts; no-reflow is core.
-        core_percent, grey_percent: of the myocardium; None without it.
+        core_percent, grey_percent: of the myocardium.
         lower, upper: intensities between which a pixel is grey; ``lower`` is None where the scar's own border is it.
     """
 
@@ -34,23 +34,24 @@ class GreyZone:
 
 
 def grey_zone(
-    voxels: np.ndarray, scar: np.ndarray, no_reflow: np.ndarray, myocardium: np.ndarray | None, voxel_ml: np.ndarray | None
+    voxels: np.ndarray, scar: np.ndarray, no_reflow: np.ndarray, myocardium: np.ndarray, voxel_ml: np.ndarray | None
 ) -> GreyZone:
     """Core from half of the scar's maximum on, grey zone from the scar's own border up to that.
 
     The outer border is the mask's, by whatever method it was made; at half of the maximum also Schmidt et al. (Circulation 2007)
     part core and grey zone. The maximum is the 99.5th percentile of the scar's pixels, so that one noisy pixel does not set it.
-    Half of a maximum means something where zero means no signal, and not in a picture that was rescaled.
+    Half of a maximum means something where zero means no signal, and not in a picture that was rescaled: there it may lie below
+    normal myocardium, and all scar would be core.
 
     Args:
         voxels: ``[k, j, i]``, raw.
         scar: bool ``[k, j, i]``, scar within the wall, with or without no-reflow.
         no_reflow: bool ``[k, j, i]``, dark and dead: it is core, and not in the maximum.
-        myocardium: bool ``[k, j, i]``, for the percentages.
+        myocardium: bool ``[k, j, i]``, with the scar in it.
         voxel_ml: ``[k]``, of :func:`~MyoScarSegLib.quantification.burden.voxel_volumes_ml`.
 
     Raises:
-        StudyError: there is no scar, or its maximum is not above zero.
+        StudyError: there is no scar, its maximum is not above zero, or half of it is no more than the rest of the myocardium.
     """
     bright = scar & ~no_reflow
     if not bright.any():
@@ -59,9 +60,15 @@ def grey_zone(
     half = float(np.percentile(values, 99.5)) / 2
     if half <= 0:
         raise StudyError("The scar's maximum is not above zero, so half of it is no threshold.")
+    rest = myocardium & ~scar & ~no_reflow
+    if rest.any() and half <= float(np.median(voxels[rest])):
+        raise StudyError(
+            "Half of the scar's maximum is no more than normal myocardium, so it parts no core from grey: the scar is hardly "
+            "brighter, or this picture's zero is not where there is no signal."
+        )
     core = bright & (voxels >= half)
     first, second = (Extent.of_mask(mask, voxel_ml) for mask in (core | (no_reflow & scar), bright & ~core))
-    wall = None if myocardium is None else Extent.of_mask(myocardium, voxel_ml)
+    wall = Extent.of_mask(myocardium, voxel_ml)
     return GreyZone(
         "core from half of the scar's maximum on; grey zone from the scar's border up to that",
         first,

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification.aha import LEVELS, InsertionPoints, Level, angles_of, angles_of_axes, levels_of, map_of
+from MyoScarSegLib.quantification.aha import (
+    LEVELS,
+    InsertionPoints,
+    Level,
+    angles_of,
+    angles_of_axes,
+    is_short_axis,
+    levels_of,
+    map_of,
+)
 from MyoScarSegLib.quantification.burden import Extent, check_mask, voxel_volumes_ml
 from MyoScarSegLib.quantification.grey_zone import GreyZone, grey_zone
 from MyoScarSegLib.quantification.mass_interval import MassInterval, percent_interval
@@ -68,7 +77,7 @@ class Measurements:
         segments: 17, in order of their numbers.
         transmurality: of the whole ventricle.
         chords: what it was measured on, for profiles and pictures.
-        grey_zone: core and grey zone; needs the image.
+        grey_zone: core and grey zone; needs the image and the wall.
         segment_map: uint8 ``[k, j, i]``, segment of each pixel of the wall, 0 elsewhere.
         levels: slice index to level, of the slices that have a part in the segments.
         insertions: that were used.
@@ -171,6 +180,8 @@ def measure(
         frame = axes if insertions is None else angles_of(insertions, ventricle, planes)
         if frame.turn != axes.turn:
             notes.append(EXCHANGED)
+        if insertions is not None and insertions.source != "reader" and not is_short_axis(planes):
+            notes.append(NO_AXES)
         left_out = [k for k in ventricle.walls if k not in levels]
         if left_out:
             notes.append(
@@ -189,7 +200,14 @@ def measure(
         else:
             numbers = map_of(ventricle, planes, frame, levels)
             segments = segment_values(numbers, inside, found, voxel_ml, planes.extents_mm)
-    grey = _grey_zone(voxels, inside, no_reflow, ventricle, voxel_ml, missing)
+    grey = None
+    if voxels is None or ventricle is None or not walled:
+        missing["grey_zone"] = NO_WALL if voxels is not None else "Core and grey zone need the image."
+    else:
+        try:
+            grey = grey_zone(voxels, inside, no_reflow, ventricle.myocardium, voxel_ml)
+        except StudyError as error:
+            missing["grey_zone"] = str(error)
     low, high = percent_interval(interval, outside, wall)
     return Measurements(
         scar=whole["scar"],
@@ -222,24 +240,10 @@ EXCHANGED = (
     "The insertion points contradict the patient's axes: the anterior and the inferior one are exchanged, or the file has lost "
     "or mirrored the patient's orientation. Segments follow the points; check the bullseye against the image."
 )
-
-
-def _grey_zone(
-    voxels: np.ndarray | None,
-    inside: np.ndarray,
-    no_reflow: np.ndarray,
-    ventricle: Ventricle | None,
-    voxel_ml: np.ndarray | None,
-    missing: dict[str, str],
-) -> GreyZone | None:
-    if voxels is None:
-        missing["grey_zone"] = "Core and grey zone need the image."
-        return None
-    try:
-        return grey_zone(voxels, inside, no_reflow, None if ventricle is None else ventricle.myocardium, voxel_ml)
-    except StudyError as error:
-        missing["grey_zone"] = str(error)
-        return None
+NO_AXES = (
+    "The file does not say how the patient lay, so the picture is taken for upright: right ventricle on the left, anterior wall "
+    "up. If it is turned or mirrored, the segments are wrong: check the bullseye against the image, or set the insertion points."
+)
 
 
 def _checked(

@@ -47,7 +47,7 @@ class Remote:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader ought to know of it."""
-        slices = [str(k + 1) for k in np.flatnonzero(self.of_study)]
+        slices = [str(k) for k in np.flatnonzero(self.of_study)]
         if not slices or self.missing:
             return ()
         which = f"Slice {slices[0]} has" if len(slices) == 1 else f"Slices {', '.join(slices)} have"

@@ -11,7 +11,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.lesions import USUAL_SPACING_MM
 from MyoScarSegLib.study.study import Geometry
-from MyoScarSegLib.study.tissue import CAVITY, MYOCARDIUM
+from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, MYOCARDIUM
 from MyoScarSegLib.utils.windows import window_of
 
 Source = Literal["model", "labels", "contours", "edited"]
@@ -119,9 +119,14 @@ def ventricle_of_labels(labels: np.ndarray) -> Ventricle:
     """The ventricle that a label map shows, as it is.
 
     Args:
-        labels: integers ``[k, j, i]`` by the numbers of :mod:`~MyoScarSegLib.study.tissue`: scar and no-reflow are wall.
+        labels: integers ``[k, j, i]`` by the numbers of :mod:`~MyoScarSegLib.study.tissue`: scar and no-reflow are wall, unless
+            they touch neither wall nor cavity, be it over other scar, in their slices and the next ones.
     """
-    return Ventricle(labels >= MYOCARDIUM, labels == CAVITY, "labels")
+    from scipy import ndimage
+
+    parts, _ = ndimage.label(labels > BACKGROUND, np.ones((3, 3, 3)))
+    heart = np.isin(parts, np.unique(parts[(labels == CAVITY) | (labels == MYOCARDIUM)]))
+    return Ventricle((labels >= MYOCARDIUM) & heart, labels == CAVITY, "labels")
 
 
 def ventricle_of_tissue(tissue: np.ndarray, geometry: Geometry) -> Ventricle:

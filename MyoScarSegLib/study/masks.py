@@ -71,7 +71,7 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
     """
     path = Path(path)
     if not path.is_file():
-        raise StudyError(f"There is no mask file {path}.")
+        raise StudyError(f"{path} is a folder: give the mask file in it." if path.is_dir() else f"There is no mask file {path}.")
     if is_dicom_mask(path):
         return StoredLabels(None, tuple(_of_dicom(path, study)))
     if not has_extension(path, VOLUME_EXTENSIONS):

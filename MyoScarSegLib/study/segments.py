@@ -40,10 +40,11 @@ def scar_of(segments: Sequence[Segment], where: str) -> np.ndarray:
     check_names(segments, where)
     scar = [segment.mask for segment in segments if segment.number in (INFARCT, NO_REFLOW)]
     if not scar:
-        names = ", ".join(segment.name for segment in segments)
+        names = ", ".join(s.name if s.number is not None else f"{s.name} ({s.value})" for s in segments)
+        numbered = next((f", or say which it is with --labels 'scar={s.value}'" for s in segments if s.number is None), "")
         raise StudyError(
-            f"{where} has no segment that is called scar (it has {names}). Name the scar's segment {SCAR.name}; in an exam "
-            "without scar leave it empty."
+            f"{where} has no segment that is called scar (it has {names}). Name the scar's segment {SCAR.name}{numbered}; in an "
+            "exam without scar leave it empty."
         )
     return np.asarray(np.any(scar, axis=0))
 

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from MyoScarSegLib.outputs.case_files import write_case
+from MyoScarSegLib.outputs.case_walls import Walls
+from MyoScarSegLib.result import Result
+from MyoScarSegLib.study import write_volume
 from Testing.support.command import table, write_image
+from Testing.support.ventricle_factory import round_ventricle
 
 SHAPE = (3, 40, 40)
 
@@ -66,6 +71,22 @@ def test_two_files_are_a_pair_and_too_few_for_limits(command, readers):
     ran = command("agree", readers[0] / "p03.nii.gz", readers[1] / "p04.nii.gz")
     assert ran.status == 0, ran.err
     assert "1 case, of which" in ran.out and "limits of agreement need 10" in ran.out and "ICC" not in ran.out
+
+
+def test_a_case_folder_is_compared_with_a_readers_mask_or_another_case_folder(command, readers, tmp_path):
+    study, ventricle, scar, _ = round_ventricle()
+    for name in ("one", "two"):
+        write_case(tmp_path / name, Result(study, scar.astype(np.float32), 0.5), picture=False, walls=Walls(ventricle))
+    write_volume(tmp_path / "drawn_scar.nii.gz", scar, study)
+    for other in ("two", "drawn_scar.nii.gz"):
+        ran = command("agree", tmp_path / "one", tmp_path / other, "--json")
+        assert ran.status == 0, ran.err
+        assert ran.json["dice"]["mean"] == 1 and ran.json["cases"] == 1
+    (tmp_path / "both" / "p").mkdir(parents=True)
+    for name in ("a_scar.nii.gz", "b_scar.nii.gz"):
+        write_volume(tmp_path / "both" / "p" / name, scar, study)
+    ran = command("agree", readers[0], tmp_path / "both")
+    assert ran.status == 1 and "the one has none" in ran.err and "p has several masks" in ran.err
 
 
 def test_a_case_that_one_reader_lacks_is_told(command, readers):

@@ -214,6 +214,9 @@ def test_what_does_not_fit_fails_with_a_reason_and_the_others_are_written(case, 
     write_volume(tmp_path / "noise.nrrd", study.voxels + 1, study)
     ran = command("report", tmp_path / "noise.nrrd", "--mask", case, "-o", tmp_path / "reports")
     assert ran.status == 1 and "another image" in ran.err
+    for option in (("--spacing", "1,1,8"), ("--labels", "emidec"), ("--axis", "i"), ("--dicom",)):
+        ran = command("report", case, *option, "-o", tmp_path / "reports")
+        assert ran.status == 1 and f"so {option[0]} cannot be heeded" in ran.err
     (case / "image.nrrd").unlink()
     ran = command("report", case, "-o", tmp_path / "reports")
     assert ran.status == 1 and "--mask" in ran.err and "--report" in ran.err

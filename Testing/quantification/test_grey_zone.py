@@ -62,3 +62,13 @@ def test_where_there_is_no_grey_zone_a_sentence_says_why(value, depth, words):
     image = None if value is None else np.full(made.scar.shape, value)
     numbers = measure(made.scar, made.geometry, ventricle=made.ventricle, voxels=image)
     assert numbers.grey_zone is None and words in numbers.missing["grey_zone"]
+
+
+def test_a_picture_whose_zero_is_not_no_signal_has_no_grey_zone():
+    """Shifted up, half of the maximum lies below normal wall: all scar would be core, and none of it grey."""
+    made = rings()
+    image = image_of(made, (40.0, 100.0))
+    shifted = measure(made.scar, made.geometry, ventricle=made.ventricle, voxels=image + 200)
+    assert shifted.grey_zone is None and "zero is not where there is no signal" in shifted.missing["grey_zone"]
+    without_wall = measure(made.scar, made.geometry, voxels=image)
+    assert without_wall.grey_zone is None and "not segmented" in without_wall.missing["grey_zone"]

@@ -112,7 +112,7 @@ def test_a_slice_without_remote_myocardium_of_its_own_takes_the_studys_and_says_
     remote = found["5 SD"].remote
     assert list(remote.of_study) == [False, True]
     assert remote.mean[1] == remote.study_mean and remote.mean[0] != remote.study_mean
-    assert "Slice 2 has less remote myocardium than 50 pixels" in found["5 SD"].warnings[0]
+    assert "Slice 1 has less remote myocardium than 50 pixels" in found["5 SD"].warnings[0]
     assert found["FWHM from remote"].warnings == found["5 SD"].warnings
     assert not found["FWHM"].warnings and not found["Otsu"].warnings  # which need none
 

@@ -34,6 +34,18 @@ def test_labels_give_the_wall_with_scar_and_no_reflow():
     assert found.cavity.tolist() == [[[False, True, False, False, False]]]
 
 
+def test_scar_that_touches_neither_wall_nor_cavity_is_no_wall():
+    """A stray stroke, or a label on the chest; scar over scar of the next slice is the tip."""
+    labels = np.zeros((3, 8, 8), dtype=np.uint8)
+    labels[0, 1:5, 1:5], labels[0, 2:4, 2:4] = 2, 1
+    labels[1, 2:4, 2:4] = labels[2, 3, 3] = 3
+    labels[1, 7, 7] = 3
+    found = ventricle_of_labels(labels).myocardium
+    assert found[1, 2:4, 2:4].all() and found[2, 3, 3] and not found[1, 7, 7]
+    numbers = measure(labels == 3, GEOMETRY, ventricle=ventricle_of_labels(labels))
+    assert numbers.scar_outside_wall.pixels == 1 and numbers.percent_of_myocardium == pytest.approx(100 * 5 / 17)
+
+
 def test_slices_are_closed_open_or_solid():
     made = rings(slices=4, gap=(0.0, 40.0), opened=(0,), solid=1)
     found = made.ventricle

@@ -271,6 +271,10 @@ def test_contours_that_cannot_be_used_are_told(study, tmp_path):
         read_mask(structure_set(path, [("Scar", closed(scar))], frame="1.2.3.4"), study)
     with pytest.raises(StudyError, match="without any contour"):
         read_mask(structure_set(path, []), study)
+    named = [*borders(study), ("Enhanced Area", closed(scar))]  # a name that another program gave, where nobody can change it
+    with pytest.raises(StudyError, match=r"Enhanced Area \(1\).* --labels 'scar=1'"):
+        read_mask(structure_set(path, named), study)
+    assert classes_on(study, path, {0: 0, 1: INFARCT}, None)[0].max() == INFARCT
     # What says nothing to us is no reason to refuse the rest.
     other = [("localizer line", [("OPEN_PLANAR", scar)]), ("RV insertion", [("POINT", scar[:1])])]
     assert read_mask(structure_set(path, [("Scar", closed(scar)), *other]), study).any()

@@ -36,6 +36,9 @@ EXAMPLE = "--labels 'cavity=1 myocardium=2 scar=3,4'"
 #: Beside the labels of a result of ``segment``.
 _RESULT = "result.json"
 
+#: Label maps of a whole body have about 120 values; an image of 8 bits has more.
+_MOST_VALUES = 128
+
 #: So many values are named in a message.
 _MOST_SHOWN = 12
 
@@ -168,7 +171,7 @@ def whole_numbers(labels: StoredLabels, where: str) -> np.ndarray:
     if not whole:
         raise StudyError(f"{where} has values that are not whole numbers, so they are no labels; is it an image?")
     found = np.unique(values)
-    if len(found) > 256:
+    if len(found) > _MOST_VALUES:
         raise StudyError(f"{where} has {len(found)} different values, so they are no labels; is it an image?")
     smallest = np.min_scalar_type(int(found.max())) if found.min() >= 0 else np.dtype(np.int64)
     return values.astype(smallest)

@@ -12,6 +12,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.outputs.case_files import RESULT
+from MyoScarSegLib.outputs.case_walls import scar_in
 from MyoScarSegLib.study.masks import read_labels
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.segments import check_cover
@@ -64,6 +65,8 @@ def compare_masks(
 ) -> Evaluation:
     """Compare predicted masks with reference masks, matched by name; see :func:`find_masks` for what files and folders may be.
 
+    Two files, or the folders of two cases that ``segment`` wrote, are a pair whatever their names.
+
     The scores are those of the setting :data:`MASKS`. Cases that cannot be compared, and references without a prediction, are
     among the failures; predictions without a reference are noted.
 
@@ -78,15 +81,18 @@ def compare_masks(
         UnnamedLabelsError: nothing says what values mean.
         StudyError: a path is missing or holds no mask, or no case is on both sides.
     """
+    predicted, truth = (scar_in(path) if (path / RESULT).is_file() else path for path in (predicted, truth))
     (predictions, failures), (references, skipped) = find_masks(predicted), find_masks(truth)
     failures |= skipped
-    if predicted.is_file() and truth.is_file():  # two files that were given as such are a pair whatever their names
+    if predicted.is_file() and truth.is_file():
         predictions = dict(zip(references, predictions.values(), strict=True))
     matched = match(predictions, references)
     if not matched:
+        there = [listed(names, 3) or "none" for names in (predictions, references)]
+        reasons = "".join(f" {why}" for why in failures.values())
         raise StudyError(
-            f"No case is in both {predicted} and {truth}: the one has {listed(predictions, 3)}, the other "
-            f"{listed(references, 3)}. Cases are matched by name."
+            f"No case is in both {predicted} and {truth}: the one has {there[0]}, the other {there[1]}. Cases are matched by "
+            f"name.{reasons}"
         )
     if predicted.is_dir():
         lacking = [case for case in references if case not in matched]

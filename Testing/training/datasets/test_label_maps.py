@@ -11,7 +11,7 @@ import pytest
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study import write_segmentation, write_volume
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
-from MyoScarSegLib.training.datasets.labelmaps import BINARY, EMIDEC, named_by_place, parse_label_map, unnamed
+from MyoScarSegLib.training.datasets.labelmaps import BINARY, EMIDEC, classes_on, named_by_place, parse_label_map, unnamed
 from MyoScarSegLib.training.datasets.training_library import Library
 from Testing.support.labeled_factory import labels, study, write_pair
 from Testing.support.nrrd_factory import write_seg
@@ -192,3 +192,10 @@ def test_import_for_the_panel_tells_the_values_and_draws_them(place, tmp_path):
     assert (picture.max(axis=-1) - picture.min(axis=-1)).max() > 50, "the labels are in color"
     again = library_import(**wanted, labels="background=1 myocardium=2 scar=3", progress=no_progress, cancel=CancelToken())
     assert again["unnamed_labels"] is None and again["added"] == 1
+
+
+def test_an_image_in_the_place_of_labels_is_told_and_its_values_are_not_asked_for(place):
+    gray = np.arange(MADE.voxels.size, dtype=np.uint8).reshape(MADE.voxels.shape)
+    write_volume(place / "x.nii.gz", gray, MADE)
+    with pytest.raises(StudyError, match="256 different values, so they are no labels; is it an image"):
+        classes_on(MADE, place / "x.nii.gz", None, None)
