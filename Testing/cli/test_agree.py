@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from MyoScarSegLib.outputs.case_files import write_case
-from MyoScarSegLib.outputs.case_walls import Walls
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_volume
 from Testing.support.command import table, write_image
@@ -76,7 +76,7 @@ def test_two_files_are_a_pair_and_too_few_for_limits(command, readers):
 def test_a_case_folder_is_compared_with_a_readers_mask_or_another_case_folder(command, readers, tmp_path):
     study, ventricle, scar, _ = round_ventricle()
     for name in ("one", "two"):
-        write_case(tmp_path / name, Result(study, scar.astype(np.float32), 0.5), picture=False, walls=Walls(ventricle))
+        write_case(tmp_path / name, Result(study, scar.astype(np.float32), 0.5), picture=False, walls=Anatomy(ventricle))
     write_volume(tmp_path / "drawn_scar.nii.gz", scar, study)
     for other in ("two", "drawn_scar.nii.gz"):
         ran = command("agree", tmp_path / "one", tmp_path / other, "--json")

@@ -17,10 +17,10 @@ from Testing.support.training_workflow_factory import Pumped, idle_workflow
 
 
 @pytest.fixture(autouse=True)
-def no_error_in_an_observer(capfd):
+def no_error_in_an_observer(capsys):
     """An error within one of MRML's callbacks is printed and lost: no test may leave one."""
     yield
-    assert "Traceback" not in capfd.readouterr().err
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.fixture
