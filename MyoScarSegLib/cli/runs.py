@@ -168,7 +168,6 @@ def _split(args: argparse.Namespace) -> Split:
 
 
 def _start(args: argparse.Namespace) -> int:
-
     run = open_run(args.library, args.name)
     run.start(processes=args.processes)
     sys.stdout.write(f"{run.name} is started. `myoscarseg runs show {args.library} {run.name}` says where it stands.\n")

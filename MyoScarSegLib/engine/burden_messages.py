@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.engine.messages import masks_of, read_message, with_masks
+from MyoScarSegLib.engine.protocol import ProtocolError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.result import Result, SliceMasks
 from MyoScarSegLib.study.patient import Patient
 from MyoScarSegLib.study.study import Geometry, Study
-from MyoScarSegLib.utils.json_fields import field_types, to_json
+from MyoScarSegLib.utils.json_fields import field_types, read, to_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,4 +83,7 @@ def burden_job_of(message: Mapping[str, Any], study: Study) -> BurdenJob:
     study = replace(study, case=sent.case, notes=sent.notes, geometry=sent.geometry, file_axes=sent.file_axes)
     shown = {"drawn": sent.drawn, "painted": sent.painted}
     result = with_masks(sent.masks, study, sent.boxes, sent.points, sent.threshold, **shown)
-    return BurdenJob(result, **{name: read_message(kind, message.get(name)) for name, kind in _OF_JOB.items()})
+    own = {
+        name: read(kind, message.get(name), ProtocolError, "A message", name=name, ignore=True) for name, kind in _OF_JOB.items()
+    }
+    return BurdenJob(result, **own)

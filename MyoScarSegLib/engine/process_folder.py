@@ -75,8 +75,9 @@ def _segment_folder(job: dict[str, Any], progress: Progress, cancel: CancelToken
 
 
 def _by_workers(job: Job, settings: EngineSettings, workers: int, progress: Progress, cancel: CancelToken) -> list[Outcome]:
-
-    settings = replace(settings, threads=settings.threads or max(1, (os.cpu_count() or 1) // workers))
+    threads = settings.threads or max(1, (os.cpu_count() or 1) // workers)
+    # Each process would have a cache of its own, and share the folder; what it keeps serves within a study.
+    settings = replace(settings, threads=threads, cache_mib=64, cache_folder=None)
     number = itertools.count(1)
 
     def ended(outcome: Outcome) -> None:

@@ -193,7 +193,6 @@ def _private_pipes() -> tuple[int, int]:
 
 
 def _sentence(asked: Asked, error: Exception) -> str:
-
     what = KINDS[asked.what].words
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "?").partition(".")[0]

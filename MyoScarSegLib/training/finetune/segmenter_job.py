@@ -156,6 +156,5 @@ class _Validation:
         }
 
     def _evaluate(self, segmenter: str | Path | Segmenter, **how: Any) -> Evaluation:
-
         pipeline = Pipeline(detector=self.detector, segmenter=segmenter, device=self.job.device)
         return evaluate_models(pipeline, self.slices, cancel=self.cancel, **how)

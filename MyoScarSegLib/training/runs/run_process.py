@@ -186,7 +186,6 @@ class _Work:
             self._told.note(f"The models could not be compared: {error} Compare them again.")
 
     def _looked(self, epoch: int, slices: Sequence[LabeledSlice], masks: Sequence[np.ndarray]) -> None:
-
         try:
             draw(self._run.folder / EXAMPLES, epoch, slices, masks)
         except OutputError as error:
