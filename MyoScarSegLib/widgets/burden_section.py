@@ -48,6 +48,7 @@ class BurdenSection(SegmentSection):
         ui.patientNameCheckBox.connect("toggled(bool)", lambda _on: self._allow_dicom())
         ui.burdenTable.horizontalHeader().setVisible(False)
         ui.burdenTable.setWordWrap(True)
+        ui.burdenTable.horizontalHeader().connect("sectionResized(int,int,int)", lambda *_: self._fit_rows())
 
     def propose_wall(self) -> None:
         """Propose wall, blood pool and insertion points."""
@@ -107,8 +108,9 @@ class BurdenSection(SegmentSection):
             self._show_level()
         if changes & {Change.VOLUME, Change.VENTRICLE}:
             self._show_rotation()
+        if changes & _NUMBERS:
+            show_text(ui.reportLabel, "")  # it would lead to numbers of before
         if Change.VOLUME in changes:
-            show_text(ui.reportLabel, "")
             exam = None if session is None else exam_of(session.volume_node)
             show_text(ui.examLabel, "" if exam is None else exam.line)
         if changes & _NUMBERS:
@@ -141,13 +143,17 @@ class BurdenSection(SegmentSection):
         rows = [] if measured is None or session is None else burden_rows(measured, session.mass_interval)
         style.fill_table(ui.burdenTable, rows)
         ui.burdenTable.visible = bool(rows)
-        ui.burdenTable.resizeRowsToContents()
-        height = sum(int(ui.burdenTable.rowHeight(n)) for n in range(len(rows)))
-        ui.burdenTable.setFixedHeight(max(height, 1) + 4)
+        self._fit_rows()
         segments = [] if measured is None else segment_rows(measured)
         style.fill_table(ui.segmentTable, segments, numbers=(2, 3, 4))
         ui.segmentsGroup.visible = bool(segments)
         style.fit_height(ui.segmentTable, len(segments), 17)
+
+    def _fit_rows(self) -> None:
+        """Make room for all words, in a panel of this width."""
+        table = self.ui.burdenTable
+        table.resizeRowsToContents()
+        table.setFixedHeight(max(sum(int(table.rowHeight(n)) for n in range(table.rowCount)), 1) + 4)
 
     def _show_rotation(self) -> None:
         box, session = self.ui.rotationSpinBox, self.session
