@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import qt
+
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.aha import LEVELS, NO_LEVEL, ReadersLevel
 from MyoScarSegLib.scene.dicom_origin import database, exam_of, instance_uids
@@ -48,7 +50,10 @@ class BurdenSection(SegmentSection):
         ui.patientNameCheckBox.connect("toggled(bool)", lambda _on: self._allow_dicom())
         ui.burdenTable.horizontalHeader().setVisible(False)
         ui.burdenTable.setWordWrap(True)
-        ui.burdenTable.horizontalHeader().connect("sectionResized(int,int,int)", lambda *_: self._fit_rows())
+        # Told in the middle of its resizing, when the heights that the rows need are still those of before.
+        ui.burdenTable.horizontalHeader().connect(
+            "sectionResized(int,int,int)", lambda *_: qt.QTimer.singleShot(0, self._fit_rows)
+        )
 
     def propose_wall(self) -> None:
         """Propose wall, blood pool and insertion points."""
