@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import qt
+
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.aha import LEVELS, NO_LEVEL, ReadersLevel
 from MyoScarSegLib.scene.dicom_origin import database, exam_line, instance_uids
@@ -47,6 +49,10 @@ class BurdenSection(SegmentSection):
         ui.patientNameCheckBox.connect("toggled(bool)", lambda _on: self._allow_dicom())
         ui.burdenTable.horizontalHeader().setVisible(False)
         ui.burdenTable.setWordWrap(True)
+        # Told in the middle of its resizing, when the heights that the rows need are still those of before.
+        ui.burdenTable.horizontalHeader().connect(
+            "sectionResized(int,int,int)", lambda *_: qt.QTimer.singleShot(0, self._fit_rows)
+        )
 
     def propose_wall(self) -> None:
         """Propose wall, blood pool and insertion points."""
@@ -107,9 +113,9 @@ class BurdenSection(SegmentSection):
         if changes & {Change.VOLUME, Change.VENTRICLE}:
             self._show_rotation()
         if Change.VOLUME in changes:
-            show_text(ui.reportLabel, "")
             show_text(ui.examLabel, "" if session is None else exam_line(session.volume_node))
         if changes & MEASURED:
+            show_text(ui.reportLabel, "")  # it would lead to numbers of before
             self._show_numbers()
 
     def _allow_dicom(self) -> None:
@@ -139,13 +145,17 @@ class BurdenSection(SegmentSection):
         rows = [] if measured is None or session is None else burden_rows(measured, session.mass_interval)
         style.fill_table(ui.burdenTable, rows)
         ui.burdenTable.visible = bool(rows)
-        ui.burdenTable.resizeRowsToContents()
-        height = sum(int(ui.burdenTable.rowHeight(n)) for n in range(len(rows)))
-        ui.burdenTable.setFixedHeight(max(height, 1) + 4)
+        self._fit_rows()
         segments = [] if measured is None else segment_rows(measured)
         style.fill_table(ui.segmentTable, segments, numbers=(2, 3, 4))
         ui.segmentsGroup.visible = bool(segments)
         style.fit_height(ui.segmentTable, len(segments), 17)
+
+    def _fit_rows(self) -> None:
+        """Make room for all words, in a panel of this width."""
+        table = self.ui.burdenTable
+        table.resizeRowsToContents()
+        table.setFixedHeight(max(sum(int(table.rowHeight(n)) for n in range(table.rowCount)), 1) + 4)
 
     def _show_rotation(self) -> None:
         box, session = self.ui.rotationSpinBox, self.session

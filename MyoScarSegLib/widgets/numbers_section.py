@@ -35,10 +35,9 @@ class NumbersSection(SegmentSection):
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self.allow(ui.exportButton, "export")
-        if Change.VOLUME in changes:
-            show_text(ui.exportLabel, "")
         if not changes & MEASURED:
             return
+        show_text(ui.exportLabel, "")  # it would lead to numbers of before
         # Before anything was segmented there is no number, and least of all zero.
         burden = self.session.burden if self.session is not None and self.session.state.has_masks else None
         ui.volumeMlLabel.text = number(None if burden is None else burden.volume_ml, 1)

@@ -44,7 +44,8 @@ def set_table_style(table: Any, row_px: int = _TABLE_ROW_PX) -> None:
     """No row numbers, rows of one height, headings to the left; the first column is as wide as it needs, the others share."""
     header = table.verticalHeader()
     header.setVisible(False)
-    header.setDefaultSectionSize(row_px)
+    if header.defaultSectionSize != row_px:  # or all rows get it again, also those that are higher
+        header.setDefaultSectionSize(row_px)
     across = table.horizontalHeader()
     across.setHighlightSections(False)
     across.setDefaultAlignment(qt.Qt.AlignLeft | qt.Qt.AlignVCenter)

@@ -111,6 +111,7 @@ def test_a_plot_beside_the_slices_follows_an_edit_and_leaves_nothing(slicer):
     assert slicer.ask("slicer.mrmlScene.GetNumberOfNodesByClass('vtkMRMLPlotSeriesNode')") == nodes
     assert slicer.ask("panel().form.width") == width
     slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex(0)")
+    slicer.until("panel().segment.picture._shown[2] == 'bullseye'", NETWORK_S)  # it is higher, and moves what is below
 
 
 def test_the_septum_is_turned_in_its_box_and_back_with_undo(slicer):

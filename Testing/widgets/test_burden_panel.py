@@ -62,6 +62,24 @@ def test_numbers_and_segments_follow_scar_wall_and_undo(study):
     assert "not segmented" in ui.missingLabel.text
 
 
+def test_no_word_of_the_numbers_is_cut_off_in_a_narrow_panel_nor_when_the_panel_is_shown_again(study):
+    table = unwrap(study.ui.burdenTable)
+
+    def heights() -> list[int]:
+        study.settle()
+        return [table.rowHeight(row) for row in range(table.rowCount())]
+
+    table.setFixedWidth(600)
+    wide = heights()
+    table.setFixedWidth(230)
+    narrow = heights()
+    assert max(narrow) > max(wide) and table.height() == sum(narrow) + 4
+    study.panel.segment.show(True)
+    assert heights() == narrow
+    table.setFixedWidth(600)
+    assert heights() == wide and table.height() == sum(wide) + 4
+
+
 def test_scar_outside_the_wall_is_said_where_its_mass_stands(study):
     ui, session = study.ui, study.session
     assert not ui.outsideLabel.visible
@@ -229,6 +247,11 @@ def test_the_report_asks_for_a_folder_and_writes_it(study, tmp_path, monkeypatch
     said = study.ui.reportLabel
     assert said.visible and said.openExternalLinks
     assert all(f'href="{path.as_uri()}"' in said.text for path in (page, page.parent))
+    study.session.set_threshold(0.7)
+    study.settle()
+    assert not study.ui.reportLabel.visible, "it would lead to numbers of before"
+    study.click("reportButton")
+    study.until(lambda: study.ui.reportLabel.visible, what="report")
     study.begin()
     study.settle()
     assert not study.ui.reportLabel.visible, "another study has no report yet"

@@ -290,6 +290,9 @@ def test_results_are_exported(segmented, tmp_path):
     said = segmented.ui.exportLabel
     assert said.visible and said.openExternalLinks
     assert said.text.startswith("1 study written to") and f'href="{(tmp_path / "out").as_uri()}"' in said.text
+    segmented.session.set_threshold(0.7)
+    segmented.settle()
+    assert not segmented.ui.exportLabel.visible, "it would lead to numbers of before"
 
 
 def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_likely_to_be_wrong(segmented):
