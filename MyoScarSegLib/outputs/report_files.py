@@ -75,12 +75,13 @@ def write_report_dicom(folder: Path, report: Report, study: Study, *, pseudonym:
     segments, no_reflow = {SCAR: report.scar}, report.anatomy.no_reflow
     if no_reflow is not None and no_reflow.any():
         segments[MVO] = no_reflow
-    if report.ventricle is not None:
-        segments |= {WALL: report.ventricle.myocardium, BLOOD_POOL: report.ventricle.cavity}
+    ventricle = report.measurements.ventricle
+    if ventricle is not None and ventricle.walls:
+        segments |= {WALL: ventricle.myocardium, BLOOD_POOL: ventricle.cavity}
     provenance = report.result.provenance
     # What comes from a mask of elsewhere is no model's of ours, nor is no-reflow, which readers draw.
     drawn = set(segments) if report.mask_source else {MVO}
-    if report.ventricle is not None and report.ventricle.source in ("labels", "contours"):
+    if ventricle is not None and ventricle.source in ("labels", "contours"):
         drawn |= {WALL, BLOOD_POOL}
     segmentation, structured = folder / SEGMENTATION, folder / STRUCTURED_REPORT
     write_dicom_seg(segmentation, study, segments, provenance=provenance, drawn=drawn, pseudonym=pseudonym)

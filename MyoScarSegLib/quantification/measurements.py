@@ -77,6 +77,7 @@ class Measurements:
         segments: 17, in order of their numbers.
         transmurality: of the whole ventricle.
         chords: what it was measured on, for profiles and pictures.
+        ventricle: that was measured: of a proposed one the wall with the scar at its borders; None without one.
         grey_zone: core and grey zone; needs the image and the wall.
         segment_map: uint8 ``[k, j, i]``, segment of each pixel of the wall, 0 elsewhere.
         levels: slice index to level, of the slices that have a part in the segments.
@@ -99,6 +100,7 @@ class Measurements:
     segments: tuple[SegmentMeasurement, ...] | None = None
     transmurality: Transmurality | None = None
     chords: Chords | None = None
+    ventricle: Ventricle | None = None
     grey_zone: GreyZone | None = None
     segment_map: np.ndarray | None = None
     levels: Mapping[int, Level] = field(default_factory=dict)
@@ -224,6 +226,7 @@ def measure(
         segments=segments,
         transmurality=depth,
         chords=found,
+        ventricle=ventricle,
         grey_zone=grey,
         segment_map=numbers,
         levels=dict(levels),

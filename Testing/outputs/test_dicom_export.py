@@ -13,10 +13,14 @@ import pytest
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.dicom_report import own_code, write_structured_report
 from MyoScarSegLib.outputs.dicom_segmentation import coded, write_dicom_seg
+from MyoScarSegLib.outputs.report_content import make_report
+from MyoScarSegLib.outputs.report_files import write_report_dicom
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.quantification.burden import Extent
 from MyoScarSegLib.quantification.measurements import Measurements, SegmentMeasurement, SliceMeasurement
+from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.quantification.wall import Transmurality
+from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.dicom_sources import with_files
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.tissue import AHA_SITES, BLOOD_POOL, MVO, SCAR, WALL
@@ -227,6 +231,22 @@ def test_the_report_holds_each_segments_measurements_and_refers_to_the_segmentat
     text = (tmp_path / "report.dcm").read_bytes()
     assert b"myoscarseg-sam" in text and b"segmenter_sha256=" + b"ab" * 32 in text
     assert report.ContentQualification == "RESEARCH" and report.PatientID == "SECRET4711"
+
+
+def test_masks_beside_a_report_are_those_that_it_measured(study, tmp_path):
+    """Scar at the border of a wall that the model proposed counts as wall: in the segmentation, too."""
+    drawn = masks()
+    scar = drawn[SCAR] | np.roll(drawn[SCAR], 1, axis=2)
+    made = make_report(
+        Result(study, scar.astype(np.float32), 0.5), Ventricle(drawn[WALL].copy(), drawn[BLOOD_POOL].copy(), "model")
+    )
+    write_report_dicom(tmp_path, made, study)
+    read = highdicom.seg.segread(tmp_path / "segmentation.dcm")
+    pixels = {read.get_segment_description(n).segment_label: on_study(read, n, study).sum() for n in read.segment_numbers}
+    measured = made.measurements
+    assert measured.myocardium.pixels > drawn[WALL].sum()
+    expected = {"Scar": measured.scar, "LV myocardium": measured.myocardium, "LV blood pool": measured.cavity}
+    assert pixels == {name: extent.pixels for name, extent in expected.items()}
 
 
 def test_the_report_has_the_17_segments_with_their_sites_and_says_which_are_not_imaged(report):
