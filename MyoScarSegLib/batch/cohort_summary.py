@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -180,8 +181,12 @@ def _failures(rows: Sequence[Mapping[str, Any]]) -> str:
 def _strange(cohort: Cohort, found: Sequence[Strange]) -> str:
     blocks = []
     for one in found[:PICTURES]:
-        name, why = html.escape(one.case, quote=True), html.escape("; ".join(one.reasons))
-        picture = f"<img src='{name}/overlay.png' loading='lazy'>" if (cohort.out / one.case / "overlay.png").exists() else ""
+        name, why = html.escape(one.case), html.escape("; ".join(one.reasons))
+        picture = (
+            f"<img src='{quote(one.case)}/overlay.png' loading='lazy'>"
+            if (cohort.out / one.case / "overlay.png").exists()
+            else ""
+        )
         blocks.append(f"<figure>{picture}<figcaption><b>{name}</b>: {why}</figcaption></figure>")
     rest = f"<p>{len(found) - PICTURES} more are less strange.</p>" if len(found) > PICTURES else ""
     return f"<h2>To look at</h2>{''.join(blocks)}{rest}" if blocks else ""

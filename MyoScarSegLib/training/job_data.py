@@ -14,7 +14,8 @@ from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STA
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
-from MyoScarSegLib.training.train_job import Hooks, TrainJob
+from MyoScarSegLib.training.start_models import start_license
+from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
@@ -89,8 +90,11 @@ class JobCard:
 
     @property
     def license(self) -> str:
-        """Of the data."""
-        return self._job.licence or (EMIDEC_LICENCE if self._used.data.kind == "emidec" else NOT_STATED)
+        """Of the data, and where it is another that of the start model, of which the new one is derived."""
+        job = self._job
+        own = job.licence or (EMIDEC_LICENCE if self._used.data.kind == "emidec" else NOT_STATED)
+        start = "" if job.start == FRESH else start_license(job.part, job.start)
+        return own if start in own else f"{own}; {start}, that of the start model"
 
     def write(self, model: Path, facts: Mapping[str, Any], *, complete: bool) -> None:
         """Write the card beside the model as it now is, with the ``facts`` that are its own."""

@@ -48,6 +48,18 @@ def knows_scar(start: str | None) -> bool:
     return ours and read_header(found).metadata.get("preprocessing", "").startswith(OWN_PREPROCESSING)
 
 
+def start_license(kind: str, start: str | None) -> str:
+    """The license of a start model, as the registry or its file says it; empty if neither does. ``kind`` as of
+    :func:`start_names`.
+    """
+    if start is None or not is_path(start):
+        from MyoScarSegLib.models import registry
+
+        return registry().entry(start or start_names(kind, None)).licence
+    path = Path(start)
+    return read_header(path).metadata.get("licence", "") if path.suffix == ".safetensors" else ""
+
+
 def start_names(kind: str, start: str | None) -> str:
     """What to call the start model in a sentence; the default one's name for None."""
 

@@ -69,3 +69,12 @@ def test_the_page_has_counts_distributions_failures_and_escapes_names(tmp_path, 
     assert page.count("(3 studies)") == 5, "what failed has no numbers"
     assert "4 studies" in page and "3 done" in page and "scar, g" in page and "<svg" in page and "Failed" in page
     assert "a<b" not in page
+
+
+def test_the_picture_of_a_study_whose_folder_was_renamed_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr("MyoScarSegLib.outputs.case_files.write_overlay", lambda file, *_: file.write_bytes(b"png"))
+    inputs = [small_study(tmp_path / f"P{n}.nrrd") for n in range(2)]
+    segment_all(Job(inputs, tmp_path / "out", cohort=True), Quick())
+    (tmp_path / "out/P1").rename(tmp_path / "out/P1 #2?")
+    page = write_summary(Cohort(tmp_path / "out")).read_text()
+    assert "src='P1%20%232%3F/overlay.png'" in page and "<b>P1 #2?</b>: the same image as P0" in page
