@@ -257,7 +257,7 @@ def _with_arguments(relay: Callable[..., None], signature: str) -> Callable[...,
     """PySide looks at how many arguments a slot takes, and sends no more."""
     inside = signature.partition("(")[2].rstrip(")")
     count = inside.count(",") + 1 if inside else 0
-    return (lambda: relay(), lambda a: relay(a), lambda a, b: relay(a, b))[count]
+    return (lambda: relay(), lambda a: relay(a), lambda a, b: relay(a, b), lambda a, b, c: relay(a, b, c))[count]
 
 
 def _positional(slot: Callable[..., Any]) -> int | None:
