@@ -16,6 +16,7 @@ from MyoScarSegLib.outputs.dicom_segmentation import coded, write_dicom_seg
 from MyoScarSegLib.outputs.report_content import make_report
 from MyoScarSegLib.outputs.report_files import write_report_dicom
 from MyoScarSegLib.phantom import make_phantom
+from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.burden import Extent
 from MyoScarSegLib.quantification.measurements import Measurements, SegmentMeasurement, SliceMeasurement
 from MyoScarSegLib.quantification.ventricle import Ventricle
@@ -237,9 +238,8 @@ def test_masks_beside_a_report_are_those_that_it_measured(study, tmp_path):
     """Scar at the border of a wall that the model proposed counts as wall: in the segmentation, too."""
     drawn = masks()
     scar = drawn[SCAR] | np.roll(drawn[SCAR], 1, axis=2)
-    made = make_report(
-        Result(study, scar.astype(np.float32), 0.5), Ventricle(drawn[WALL].copy(), drawn[BLOOD_POOL].copy(), "model")
-    )
+    wall = Ventricle(drawn[WALL].copy(), drawn[BLOOD_POOL].copy(), "model")
+    made = make_report(Result(study, scar.astype(np.float32), 0.5), Anatomy(wall))
     write_report_dicom(tmp_path, made, study)
     read = highdicom.seg.segread(tmp_path / "segmentation.dcm")
     pixels = {read.get_segment_description(n).segment_label: on_study(read, n, study).sum() for n in read.segment_numbers}

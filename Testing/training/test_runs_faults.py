@@ -245,11 +245,11 @@ def test_memory_that_runs_out_is_told_and_the_training_goes_on(planned, own, tmp
 
 
 def test_a_defect_is_a_failure_with_a_sentence_and_the_run_can_go_on(planned, whole, own, tmp_path, monkeypatch):
-    from MyoScarSegLib.training.runs import validation_pictures
+    from MyoScarSegLib.training.runs import run_process
 
     run = copy_of(planned, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(validation_pictures, "draw", lambda *_: 1 / 0)
+        patch.setattr(run_process, "draw", lambda *_: 1 / 0)
         status = carry_out(run)
     assert status.state is RunState.FAILED and "division by zero" in status.error
     assert carry_out(run).state is RunState.FINISHED

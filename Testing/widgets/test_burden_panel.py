@@ -11,7 +11,7 @@ import pytest
 
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.attributes import nodes_by_class
-from MyoScarSegLib.scene.mask_steps import apply_masks, set_growth_mm
+from MyoScarSegLib.scene.mask_steps import apply_masks, set_growth_mm, set_threshold
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, turn_septum
 from Testing.support.dicom_factory import write_series
 from Testing.support.panel_kit import add_volume
@@ -247,7 +247,7 @@ def test_the_report_asks_for_a_folder_and_writes_it(study, tmp_path, monkeypatch
     said = study.ui.reportLabel
     assert said.visible and said.openExternalLinks
     assert all(f'href="{path.as_uri()}"' in said.text for path in (page, page.parent))
-    study.session.set_threshold(0.7)
+    set_threshold(study.session, 0.7)
     study.settle()
     assert not study.ui.reportLabel.visible, "it would lead to numbers of before"
     study.click("reportButton")

@@ -13,7 +13,7 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import MASS_ERROR, Boxes, SliceMasks
-from MyoScarSegLib.scene.mask_steps import apply_masks
+from MyoScarSegLib.scene.mask_steps import apply_masks, set_threshold
 from MyoScarSegLib.scene.prompt_steps import apply_proposals, nudge_box, update_box
 from Testing.support.standins.pythonqt import unwrap
 
@@ -290,7 +290,7 @@ def test_results_are_exported(segmented, tmp_path):
     said = segmented.ui.exportLabel
     assert said.visible and said.openExternalLinks
     assert said.text.startswith("1 study written to") and f'href="{(tmp_path / "out").as_uri()}"' in said.text
-    segmented.session.set_threshold(0.7)
+    set_threshold(segmented.session, 0.7)
     segmented.settle()
     assert not segmented.ui.exportLabel.visible, "it would lead to numbers of before"
 

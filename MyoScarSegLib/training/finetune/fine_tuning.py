@@ -20,7 +20,7 @@ from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
-from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
+from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, drawn_back, save_model, start_model
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import (
@@ -154,7 +154,7 @@ def fine_tune(
     def keep(averaged: nn.ModuleDict) -> None:
         nonlocal of_this_training
         with hooks.files:
-            save_model(outcome.model, averaged, training.start, license)
+            save_model(outcome.model, training.made(averaged), training.start, license)
             of_this_training = True
             outcome.best_epoch = training.looked
             tell()
@@ -203,6 +203,8 @@ class Training:
     def __init__(self, start: str | Path, patients: Patients, settings: SamSettings, session: Session) -> None:
         """Load the start model and prepare the slices; see :func:`fine_tune`."""
         self.network, self.start = start_model(start, settings)
+        known = self.start.checkpoint.state
+        self._begun = {k: v.clone() for k, v in self.network.state_dict().items() if k in known} if settings.start_share else {}
         self.twins = not any(key.startswith("asked.") for key in self.start.checkpoint.state)
         self._samples = training_slices(patients.training, patients.heart_of, session.cancel)
         if settings.epochs and not any(s.has_scar for s in self._samples):
@@ -212,6 +214,11 @@ class Training:
         self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms_of(settings, len(self._samples))))
         self._all = [*self._samples, *self._phantoms]
         self.settings, self._session, self.looked = settings, session, 0
+
+    def made(self, averaged: nn.ModuleDict) -> nn.ModuleDict:
+        """The model's network: what was learned, and the start model's share of it."""
+        share = self.settings.start_share
+        return drawn_back(averaged, self._begun, share) if share else averaged
 
     def _order(self, epoch: int, scar_free_share: float) -> list[int]:
         settings = self.settings
@@ -298,7 +305,7 @@ class Training:
             if look is None or not every or (epoch % every and epoch != settings.epochs):
                 return None
             hooks.stage("validation")
-            figures = look(epoch, segmenter_of(averaged, start, str(self._session.processes.accelerator.device)))
+            figures = look(epoch, segmenter_of(self.made(averaged), start, str(self._session.processes.accelerator.device)))
             self.looked = epoch
             hooks.stage("steps")
             return figures

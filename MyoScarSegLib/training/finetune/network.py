@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.json_fields import to_json
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 _SIDE, _WINDOW_MM = 96, 124.8
@@ -84,6 +86,21 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
         unknown = Answers()
         answers = replace(Answers.of(checkpoint.metadata), alone_error=unknown.alone_error, asked_error=unknown.asked_error)
     return network, StartModel(checkpoint, side, window_mm, preprocessing, answers)
+
+
+def drawn_back(network: nn.ModuleDict, start: Mapping[str, torch.Tensor], share: float) -> nn.ModuleDict:
+    """A copy of a trained network, its weights drawn back by a share of their way from those that it started from; what is new in
+    it, and not among these, stays.
+
+    So it keeps most of what it knew, and most of what it has learned (Wortsman et al., CVPR 2022, 7959).
+    """
+    drawn = copy.deepcopy(network)
+    state = drawn.state_dict()
+    for name, before in start.items():
+        if before.is_floating_point():
+            state[name] = state[name].lerp(before.to(state[name]), share)
+    drawn.load_state_dict(state)
+    return drawn
 
 
 def checksum(network: nn.Module) -> str:

@@ -46,6 +46,8 @@ class SamSettings:
         evaluate_every: epochs between looks at the validation patients end to end; 0 for none.
         patience: looks without a better figure after which the training stops; 0 for never.
         seed: of everything that is drawn.
+        start_share: of the start model's weights in those of the new one, the rest being what was learned: it keeps what the
+            start model knows of patients that the data does not have.
         answers: how the model puts its networks' answers together; where it is left as it is, as the start model
             does, but for how far masses are off, which nobody has measured of the new one.
         loss: weights of the terms of the loss.
@@ -74,6 +76,7 @@ class SamSettings:
     evaluate_every: Index = 3
     patience: Index = 0
     seed: Index = 0
+    start_share: Share = 0.0
     answers: Answers = field(default_factory=Answers)
     loss: LossWeights = field(default_factory=LossWeights)
     prompting: Prompting = field(default_factory=Prompting)

@@ -20,7 +20,7 @@ from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.segmentation.context import ContextNetwork
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, Training, fine_tune, segmenter_of
-from MyoScarSegLib.training.finetune.network import save_model
+from MyoScarSegLib.training.finetune.network import drawn_back, save_model
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
 from MyoScarSegLib.training.finetune.training_slices import sam_window, training_slices
 from MyoScarSegLib.training.loop.phase_training import Session
@@ -416,3 +416,31 @@ def test_models_with_the_same_encoder_share_their_embeddings(trained, start, pro
     assert start.read_bytes() != model.read_bytes()
     # The start model of this test has single precision, and what is saved has half of it.
     assert [embeddings_made(one, processes) for one in (start, model, model)] == [6, 6, 0]
+
+
+def test_the_start_models_share_is_in_every_weight_and_in_what_is_looked_at(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path / "cache"))
+    looked = []
+
+    def look(_epoch, segmenter):
+        looked.append({k: v.clone() for k, v in segmenter.checkpoint.state.items()})
+        return {"score": float(len(looked))}
+
+    made = {}
+    for share in (0.0, 0.5, 1.0):
+        settings = replace(SAM_ALONE, epochs=1, start_share=share, evaluate_every=1)
+        outcome = fine_tune(start, PATIENTS, settings, tmp_path / str(share), look=look, device="cpu")
+        made[share] = {k: v.float() for k, v in tensors_of(outcome.model).items()}
+        assert all(torch.equal(v.half().float(), looked[-1][k].half().float()) for k, v in made[share].items())
+    begun = {k: made[1.0][k] for k in tensors_of(start)}
+    assert all(torch.equal(v, tensors_of(start)[k].half().float()) for k, v in begun.items() if v.is_floating_point())
+    assert any(not torch.allclose(made[0.0][k], v, atol=1e-3) for k, v in begun.items()), "it has learned"
+    for k, v in made[0.5].items():
+        assert torch.allclose(v, (made[0.0][k] + made[1.0][k]) / 2, atol=2e-3), k
+
+
+def test_what_is_new_in_a_network_is_not_drawn_back():
+    network, start = torch.nn.ModuleDict({"old": torch.nn.Linear(2, 1), "new": torch.nn.Linear(2, 1)}), torch.nn.Linear(2, 1)
+    drawn = drawn_back(network, {f"old.{name}": value for name, value in start.state_dict().items()}, 0.25)
+    assert torch.allclose(drawn["old"].weight, 0.75 * network["old"].weight + 0.25 * start.weight)
+    assert torch.equal(drawn["new"].weight, network["new"].weight)
