@@ -68,7 +68,7 @@ def test_two_boxes_on_one_lesion_become_one():
     assert len(propose([yolo(8, 10, 16, 18), yolo(14, 10, 22, 18)], scar_map((10, 12, 20, 16, 0.8)))) == 1
 
 
-def test_specks_are_left_out_by_their_area_in_millimetres():
+def test_specks_are_left_out_by_their_area_in_millimeters():
     scar = scar_map((10, 12, 12, 14, 0.9))  # 4 pixels
     assert propose([], scar) == []
     assert len(propose([], scar, spacing=(2.0, 2.0))) == 1

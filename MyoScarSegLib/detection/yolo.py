@@ -248,7 +248,7 @@ def _at_least(box: Box, confidence: float) -> bool:
 
 
 def _region(heart: Box, margin: float, pixel_spacing_mm: tuple[float, float] | None) -> tuple[int, int, int, int]:
-    """The region around the ventricle that is square in millimetres, in whole native pixels; it may reach beyond the slice."""
+    """The region around the ventricle that is square in millimeters, in whole native pixels; it may reach beyond the slice."""
     row_mm, column_mm = pixel_spacing_mm or (1.0, 1.0)
     side = margin * max((heart.x1 - heart.x0) * column_mm, (heart.y1 - heart.y0) * row_mm)
     width, height = max(2, round(side / column_mm)), max(2, round(side / row_mm))

@@ -39,7 +39,7 @@ def paint_heart(canvas: np.ndarray, occupancy: Occupancy, tissue: Tissue, pixel_
         ndimage.gaussian_filter(part, (0.0, motion, motion))
         for part in (occupancy.cavity, occupancy.wall, occupancy.infarct, occupancy.core, occupancy.papillary)
     )
-    # Viable and dead fibres interlace at the infarct's border, so its signal falls off over a millimetre or two.
+    # Viable and dead fibers interlace at the infarct's border, so its signal falls off over a millimeter or two.
     border = 1.1 / pixel_mm
     # Within the wall: what share of its tissue is dead, so that the border to the blood does not dim it.
     dead = infarct / np.maximum(wall_part, 0.05)

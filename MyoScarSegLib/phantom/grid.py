@@ -53,7 +53,7 @@ class Grid:
         return Geometry(spacing, origin, direction)
 
     def anatomy_coordinates(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pixel positions to the heart's frame: millimetres right and down from the ventricle's axis, before shear.
+        """Pixel positions to the heart's frame: millimeters right and down from the ventricle's axis, before shear.
 
         Args:
             rows, columns: pixel indices (centers are whole numbers), broadcastable against each other.

@@ -15,7 +15,7 @@ class Painter:
 
     Attributes:
         canvas: what is painted.
-        x, y: float32 ``[k, j, i]``, millimetres right and down from the ventricle's axis.
+        x, y: float32 ``[k, j, i]``, millimeters right and down from the ventricle's axis.
         pixel_mm: mean pixel size, the width of a structure's edge.
         rng: draws shapes and textures.
         window: what part of the canvas of :meth:`on` this is, for arrays of that shape.

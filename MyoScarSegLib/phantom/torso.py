@@ -1,7 +1,7 @@
 """What surrounds the left ventricle in an LGE short-axis slice: chest wall, lungs, abdomen, right ventricle.
 
 Structures are painted one over another, each with an edge one pixel wide (its partial volume), in units of the signal of
-blood. Positions are millimetres right and down from the ventricle's axis, as a short-axis slice is usually displayed:
+blood. Positions are millimeters right and down from the ventricle's axis, as a short-axis slice is usually displayed:
 right ventricle and front of the chest to the left, lung above, diaphragm, liver and stomach below.
 """
 

@@ -31,7 +31,7 @@ class VolumePoints:
     """A point list that keeps its points on the volume's pixels, also when the volume gets another place for good.
 
     It is made when first needed, and anew if the user deletes it. Boxes are kept in pixels and need no such thing; points are
-    kept in the volume's own frame in millimetres, which is another one after a transform was applied for good, or an origin was
+    kept in the volume's own frame in millimeters, which is another one after a transform was applied for good, or an origin was
     set.
 
     Attributes:

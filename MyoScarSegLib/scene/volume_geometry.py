@@ -3,7 +3,7 @@
 A study's ``[k, row, column]`` may be a transposed view of the volume's array (its slice axis is the through-plane axis of the
 acquisition, whichever axis of the file that is). In the plane, positions are pixel *edges* (x along columns, y along rows, the
 center of pixel (0, 0) at (0.5, 0.5)); through the stack they are slice indices, whole numbers at the slices' centers. The
-world is RAS in millimetres.
+world is RAS in millimeters.
 """
 
 from __future__ import annotations

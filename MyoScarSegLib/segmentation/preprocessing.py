@@ -37,7 +37,7 @@ class Preprocessing:
         intensities: maps a raw slice ``[rows, columns]`` to float32 of the same shape.
         side: rows and columns of the square input; None if the checkpoint decides.
         stretch: the slice fills the square, aspect ratio lost (only how some foreign checkpoints were trained).
-        physical: keep the aspect ratio in millimetres rather than in pixels.
+        physical: keep the aspect ratio in millimeters rather than in pixels.
         mean, deviation: per channel, applied after resizing and before padding with zeros.
     """
 

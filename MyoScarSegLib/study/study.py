@@ -21,7 +21,7 @@ class Reconstruction(str, Enum):
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the voxels of an array ``[k, j, i]`` lie, in LPS millimetres (DICOM's and SimpleITK's frame).
+    """Where the voxels of an array ``[k, j, i]`` lie, in LPS millimeters (DICOM's and SimpleITK's frame).
 
     Attributes:
         spacing_mm: ``(i, j, k)`` distances between neighboring columns, rows and slices; ``k`` is the nominal distance
@@ -183,5 +183,5 @@ class Study:
         return self.geometry.transposed(tuple(int(axis) for axis in np.argsort(self.file_axes)))
 
     def with_spacing(self, spacing_mm: tuple[float, float, float]) -> Study:
-        """A copy with ``(i, j, k)`` spacing in millimetres, even between slices."""
+        """A copy with ``(i, j, k)`` spacing in millimeters, even between slices."""
         return replace(self, geometry=self.geometry.even(spacing_mm))

@@ -316,7 +316,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Grow the scar, or shrink it (below 0), in millimetres in the slice (Shift+K and Shift+J). Reversible.</source>
+      <source>Grow the scar, or shrink it (below 0), in millimeters in the slice (Shift+K and Shift+J). Reversible.</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -22,7 +22,7 @@ def test_dice_of_half_an_overlap_and_of_empty_masks():
     assert dice(a, none) == dice(none, a) == 0.0
 
 
-def test_two_pixels_are_their_distance_apart_in_millimetres():
+def test_two_pixels_are_their_distance_apart_in_millimeters():
     a, b = cube((9, 9), (1, 1), (2, 2)), cube((9, 9), (4, 5), (5, 6))
     found = surface_distances(a, b, (2.0, 0.5))
     assert found is not None

@@ -1,4 +1,4 @@
-"""Masks from probabilities: threshold, growth in millimetres; and the node that keeps the probabilities."""
+"""Masks from probabilities: threshold, growth in millimeters; and the node that keeps the probabilities."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_pixel_of_exactly_the_threshold_counts_as_scar():
 
 @pytest.mark.parametrize("spacing", [(1.4, 1.4), (0.8, 2.0)])
 @pytest.mark.parametrize("growth", [0.5, 1.4, 3.0, 7.9, 20.0])
-def test_growth_is_by_distance_in_millimetres(spacing, growth):
+def test_growth_is_by_distance_in_millimeters(spacing, growth):
     probability = ndimage.gaussian_filter(np.random.default_rng(3).random((60, 70)), 3)
     mask = probability >= (threshold := float(np.quantile(probability, 0.8)))
     grown = ndimage.distance_transform_edt(~mask, sampling=spacing) <= growth + 1e-6

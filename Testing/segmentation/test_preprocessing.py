@@ -99,7 +99,7 @@ def test_yolosam_gets_the_z_score_of_the_stretched_square(image):
     assert np.abs(tensor - expected).max() < 1e-4
 
 
-def test_ours_keeps_the_aspect_ratio_in_millimetres(image):
+def test_ours_keeps_the_aspect_ratio_in_millimeters(image):
     tensor, content = _input("myoscarseg-1", image, 64, spacing=(2.0, 1.0))
     assert content == (64, 53)  # 120 mm high, 100 mm wide
     seen = quieted(image)
@@ -112,7 +112,7 @@ def test_ours_keeps_the_aspect_ratio_in_millimetres(image):
 
 
 @pytest.mark.parametrize("name", ["sam", "medsam", "litemedsam", "yolosam"])
-def test_foreign_checkpoints_do_not_know_of_millimetres(image, name):
+def test_foreign_checkpoints_do_not_know_of_millimeters(image, name):
     assert _input(name, image, 128, spacing=(2.0, 1.0))[1] == _input(name, image, 128)[1]
 
 

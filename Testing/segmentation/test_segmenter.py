@@ -330,7 +330,7 @@ def test_what_the_window_does_not_show_is_surely_no_scar(lite):
     assert (logits[70:] == OUTSIDE_LOGIT).all()
 
 
-def test_the_window_has_its_size_in_millimetres_whatever_the_pixels():
+def test_the_window_has_its_size_in_millimeters_whatever_the_pixels():
     window = HeartWindow(40.0, 32)
     assert window.region((100, 120), (1.0, 1.0), (60, 50)) == (40, 30, 80, 70)
     assert window.region((100, 120), (2.0, 0.5), (60, 50)) == (20, 40, 100, 60)

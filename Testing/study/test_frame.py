@@ -129,7 +129,7 @@ def test_the_longest_side_fills_the_input_and_the_aspect_ratio_is_kept():
     assert Frame.fit((100, 100), (64, 32)).content == (32, 32)
 
 
-def test_the_aspect_ratio_is_that_of_millimetres_where_they_are_known():
+def test_the_aspect_ratio_is_that_of_millimeters_where_they_are_known():
     # 100 rows of 2 mm and 100 columns of 1 mm: twice as high as wide.
     frame = Frame.fit((100, 100), (64, 64), pixel_spacing_mm=(2.0, 1.0))
     assert frame.content == (64, 32)

@@ -81,7 +81,7 @@ def test_none_is_the_plain_centerd_window():
     np.testing.assert_array_equal(classes.numpy(), targets[:, 31:71, 36:76])
 
 
-def test_spacing_is_respected_a_disc_in_millimetres_stays_one_whatever_the_rotation():
+def test_spacing_is_respected_a_disc_in_millimeters_stays_one_whatever_the_rotation():
     # Rows are 2 mm and columns 1 mm apart: 40 rows and 80 columns cover 80 mm each way.
     rows, columns = np.mgrid[:60, :120] + 0.5
     target = ((columns - 60) ** 2 + ((rows - 30) * 2) ** 2 < 20**2)[None].astype(np.int16)

@@ -50,7 +50,8 @@ def tell(name: str, segmenter: str | Path, slices: list[LabeledSlice]) -> None:
     figures = evaluate_models(pipeline, slices, settings=(END_TO_END, JITTERED, CLICKS)).figures()
     for setting in (END_TO_END, JITTERED, f"{CLICKS}_1", f"{CLICKS}_3"):
         of = figures[setting]
-        print(f"{name:28} {setting:11} Dice {of['dice_mean']:.3f}, mass {of['mass_bias_percent']:+.0f}%", flush=True)
+        false = f", false scar a normal patient {of['false_mass_g_per_scar_free_patient']:.1f} g" if setting == END_TO_END else ""
+        print(f"{name:28} {setting:11} Dice {of['dice_mean']:.3f}, mass {of['mass_bias_percent']:+.0f}%{false}", flush=True)
 
 
 def main() -> None:

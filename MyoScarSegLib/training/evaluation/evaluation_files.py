@@ -142,7 +142,7 @@ def text_of(document: dict[str, Any]) -> str:
         lines += ["", *_table([("false scar", "scar-free slices with some", "area each", "scar-free patients up to 1 g"), *rows])]
         lines += ["", f"Over {counted(first['scar_free_slices'], 'slice')} without scar, and {free} without scar."]
     if first["spacing_assumed"]:
-        lines.append("The data has lost its spacing: millimetres and grams assume 1.4 mm pixels and 10 mm from slice to slice.")
+        lines.append("The data has lost its spacing: millimeters and grams assume 1.4 mm pixels and 10 mm from slice to slice.")
     return "\n".join(lines) + "\n"
 
 

@@ -40,7 +40,7 @@ class LesionCounts(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """The sizes that turn pixels into millimetres and grams.
+    """The sizes that turn pixels into millimeters and grams.
 
     Attributes:
         pixel_spacing_mm: ``(row, column)``.
@@ -117,7 +117,7 @@ class CaseScore:
         lesions_2d, lesions_3d: counted slice by slice, and through the stack.
         scar_free_slices: slices without scar in the reference; false_slices: of these, with predicted scar.
         false_area_mm2, false_mass_g: predicted scar on the scar-free slices.
-        spacing_assumed: millimetres and grams rest on a convention, because the data has lost its spacing.
+        spacing_assumed: millimeters and grams rest on a convention, because the data has lost its spacing.
         by_slice: each slice.
         curve: int ``[thresholds, 2]``: overlap and predicted pixels at each of :data:`THRESHOLDS`; None without probabilities.
         myocardium_dice, cavity_dice: of a model's map of tissues, the myocardium with its scar; over all voxels, None without.

@@ -270,7 +270,7 @@ def _wrong_px(row: dict[str, Any]) -> tuple[float, float]:
 def _notes(evaluations: dict[str, Evaluation], rows: Sequence[dict[str, Any]]) -> list[str]:
     notes = []
     if any(row["spacing_assumed"] for row in rows):
-        notes.append("Some cases have lost their spacing: grams and millimetres rest on an assumed one.")
+        notes.append("Some cases have lost their spacing: grams and millimeters rest on an assumed one.")
     for who, evaluation in evaluations.items():
         if evaluation.failures:
             notes.append(f"The {who} model failed on {counted(len(evaluation.failures), 'slice')}; what failed counts as empty.")

@@ -58,7 +58,7 @@ def test_masses_are_those_of_the_burden_also_where_slices_are_unevenly_spaced():
     assert sum(s.predicted_mass_g for s in score.by_slice) == pytest.approx(score.predicted_mass_g)
 
 
-def test_without_spacing_there_is_dice_and_share_but_neither_millimetres_nor_grams():
+def test_without_spacing_there_is_dice_and_share_but_neither_millimeters_nor_grams():
     score = score_case(square(1, 10, 18), square(1, 10, 20), Grid.of(Geometry(None), 4), case="a", wall=square(1, 5, 25))
     assert score.dice_3d > 0.7
     assert score.truth_share == pytest.approx(0.25)

@@ -188,7 +188,7 @@ def test_little_memory_costs_time_and_nothing_else(tmp_path, monkeypatch):
     assert tight.cache.misses == len(SLICES) * COPIES, "from disk the second time"
 
 
-def test_features_can_be_learnt_from(tmp_path):
+def test_features_can_be_learned_from(tmp_path):
     features = windows_of(tmp_path).item(0, 0).features.float()
     weight = torch.ones(1, requires_grad=True)
     (features * weight).sum().backward()
