@@ -14,7 +14,7 @@ import slicer
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.attributes import ROLE, nodes_by_class
 from MyoScarSegLib.scene.dicom_origin import database, instance_uids
-from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry, is_linear, place_slices
 from MyoScarSegLib.study.checks import LIKE_LABELS
 from MyoScarSegLib.study.series_words import words_of
@@ -117,6 +117,10 @@ def describe(study: Study) -> str:
     line = ", ".join(parts)
     if LIKE_LABELS in study.notes:
         line += ". " + _("It has only a few whole-number values, as a label map has: is this really the LGE image?")
+    if study.bad_slices:
+        reasons = "; ".join(dict.fromkeys(study.bad_slices.values()))
+        unusable = _("Cannot be used, and counts as free of scar: {slices} ({reasons}).")
+        line += ". " + unusable.format(slices=slice_list(study.bad_slices), reasons=reasons)
     if _may_lack_spacing(study.geometry):
         line += ". " + _("Check the spacing: Slicer takes 1 mm where a file says none, and then no mL and no g here is right.")
     return line

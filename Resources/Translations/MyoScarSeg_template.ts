@@ -1858,6 +1858,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Cannot be used, and counts as free of scar: {slices} ({reasons}).</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Check the spacing: Slicer takes 1 mm where a file says none, and then no mL and no g here is right.</source>
       <translation type="unfinished" />
     </message>

@@ -121,6 +121,13 @@ def test_labels_in_a_plain_volume_are_said_in_the_line_of_facts(scene, labels):
     assert ("as a label map has" in describe(study_of(add_volume(scene, voxels, PLACE)))) == labels
 
 
+def test_a_slice_that_cannot_be_used_is_said_in_the_line_of_facts(scene):
+    voxels = image().astype(np.float32)
+    voxels[2, 5, 6:8] = np.nan
+    line = describe(study_of(add_volume(scene, voxels, PLACE)))
+    assert line.endswith(". Cannot be used, and counts as free of scar: slice 2 (2 of its 1200 pixels are NaN or infinite).")
+
+
 @pytest.mark.parametrize(("spacing", "said"), [((1.0, 1.0, 1.0), True), ((1.0, 1.0, 8.0), False)])
 def test_spacing_that_slicer_may_have_filled_in_is_said(scene, spacing, said):
     study = study_of(add_volume(scene, image(), np.diag([*spacing, 1.0])))
