@@ -9,15 +9,16 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.batch.job import CANCELLED, FAILED, NOT_BEGUN, Item, Job, Outcome
+from MyoScarSegLib.batch.job import CANCELLED, NOT_BEGUN, Item, Job, Outcome
 from MyoScarSegLib.batch.runner import Ended, collected, ignore_outcome
+from MyoScarSegLib.batch.study_work import StudyWork
 from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
@@ -26,6 +27,9 @@ from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+_GiveUp = Callable[[Item, str, str], Outcome]
+"""The outcome of a study that no worker could end, by a sentence and its cause."""
 
 NEEDS_DASK = "Several workers need Dask: pip install 'myoscarseg[cluster]'. One worker (--workers 1) needs nothing."
 DASK_SETTINGS: dict[str, Any] = {
@@ -88,7 +92,11 @@ def segment_on_cluster(
         from MyoScarSegLib.batch.dask_worker import StudyPlugin
 
         client.register_plugin(StudyPlugin(job, networks))
-        return collected(job, _until_lost(_outcomes(client, job.items(), cancel)), ended)
+
+        def give_up(item: Item, message: str, cause: str) -> Outcome:
+            return StudyWork(job, networks.pipeline()).gave_up(item, message, cause)
+
+        return collected(job, _until_lost(_outcomes(client, job.items(), give_up, cancel)), ended)
 
 
 @contextmanager
@@ -145,7 +153,7 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
             yield client
 
 
-def _outcomes(client: Client, items: list[Item], cancel: CancelToken | None) -> Iterator[Outcome]:
+def _outcomes(client: Client, items: list[Item], give_up: _GiveUp, cancel: CancelToken | None) -> Iterator[Outcome]:
     """The outcomes as they come; no more studies are given out than the workers have room for, so a cancel ends soon."""
     import distributed
 
@@ -175,7 +183,7 @@ def _outcomes(client: Client, items: list[Item], cancel: CancelToken | None) -> 
             yield from (Outcome(item.wanted_name, CANCELLED, WORKER_ENDED, number=item.number) for item in running.values())
             break
         for future in ready:
-            yield _outcome_of(future, running.pop(future))
+            yield _outcome_of(future, running.pop(future), give_up)
 
 
 def _until_lost(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
@@ -190,7 +198,7 @@ def _lost() -> EngineError:
     return EngineError("The connection to the scheduler was lost. What was finished is kept: --resume goes on with it.")
 
 
-def _outcome_of(future: Future, item: Item) -> Outcome:
+def _outcome_of(future: Future, item: Item, give_up: _GiveUp) -> Outcome:
     if future.status == "finished":
         outcome: Outcome = future.result()
         return outcome
@@ -200,5 +208,5 @@ def _outcome_of(future: Future, item: Item) -> Outcome:
     name = type(error).__name__
     if name == "KilledWorker":
         message = "The process that worked on it was ended each time it was tried; it may need more memory than there is."
-        return Outcome(item.wanted_name, FAILED, message, {"cause": name}, number=item.number)
-    return Outcome(item.wanted_name, FAILED, f"Unexpected {name}: {error}", {"cause": name}, number=item.number)
+        return give_up(item, message, name)
+    return give_up(item, f"Unexpected {name}: {error}", f"Unexpected {name}")

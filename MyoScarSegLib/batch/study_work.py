@@ -139,6 +139,10 @@ class StudyWork:
         name = self.folders.name_for(item.wanted_name, item.path, None)
         return Outcome(name, CANCELLED, NOT_BEGUN, number=item.number)
 
+    def gave_up(self, item: Item, message: str, cause: str) -> Outcome:
+        """The outcome of an input whose worker could not end it, recorded like every other failure of a cohort."""
+        return replace(self._without_result(Read(item), None, FAILED, message, cause), number=item.number)
+
     def _finished(self, read: Read, work: Any, progress: Progress, cancel: CancelToken | None) -> Outcome:
         item = read.item
         if read.outcome is not None:

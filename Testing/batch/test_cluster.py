@@ -10,15 +10,18 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from MyoScarSegLib.batch.cluster import WORKER_ENDED, ClusterChoice, _client, _outcomes, segment_on_cluster
+from MyoScarSegLib.batch.cluster import WORKER_ENDED, ClusterChoice, _client, _outcome_of, _outcomes, segment_on_cluster
 from MyoScarSegLib.batch.cohort import Cohort
-from MyoScarSegLib.batch.job import CANCELLED, NOT_BEGUN, Item, Job
+from MyoScarSegLib.batch.job import CANCELLED, FAILED, NOT_BEGUN, Item, Job
 from MyoScarSegLib.batch.runner import segment_all
+from MyoScarSegLib.batch.study_work import StudyWork
 from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
@@ -70,10 +73,28 @@ def test_a_cancel_ends_also_where_no_worker_is_left_to_end_the_studies_in_hand(m
             return submit(*arguments, **options)
 
         monkeypatch.setattr(client, "submit", submit_and_interrupt)
-        ended = {outcome.case: (outcome.status, outcome.message) for outcome in _outcomes(client, items, cancel)}
+        ended = {outcome.case: (outcome.status, outcome.message) for outcome in _outcomes(client, items, pytest.fail, cancel)}
     assert set(ended) == {item.wanted_name for item in items}
     assert {status for status, _ in ended.values()} == {CANCELLED}
     assert {message for _, message in ended.values()} == {WORKER_ENDED, NOT_BEGUN}
+
+
+@pytest.mark.parametrize("cohort", [True, False])
+def test_a_study_that_ends_its_worker_each_time_fails_and_has_a_record_that_is_tried_again(tmp_path, networks, cohort):
+    pytest.importorskip("distributed")
+    from distributed.scheduler import KilledWorker
+
+    job = Job(tuple(studies(tmp_path, 1)), tmp_path / "out", cohort=cohort)
+    job.out.mkdir()  # as a run of a cohort has it before the first study
+    (item,) = job.items()
+    work = StudyWork(job, networks.pipeline())
+    killed = SimpleNamespace(status="error", exception=lambda: KilledWorker("study-0", None, 3))
+    outcome = _outcome_of(killed, item, work.gave_up)
+    assert (outcome.case, outcome.status, outcome.number) == ("P0", FAILED, 0) and "more memory" in outcome.message
+    records = Cohort(job.out).records()
+    assert [(r.case, r.state, r.cause) for r in records] == ([("P0", FAILED, "KilledWorker")] if cohort else [])
+    again = StudyWork(replace(job, resume=cohort), networks.pipeline()).read(item)
+    assert again.outcome is None and again.study is not None
 
 
 def _told_in_worker() -> dict:
