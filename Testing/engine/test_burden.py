@@ -17,6 +17,7 @@ from MyoScarSegLib.engine.messages import read_message, study_message
 from MyoScarSegLib.engine.protocol import FrameReader, pack
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.burden_pictures import PICTURES
+from MyoScarSegLib.outputs.report_content import make_report
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.quantification.anatomy import Anatomy
@@ -143,7 +144,8 @@ def test_dicom_files_come_with_the_report_and_carry_the_sources_patient_or_the_c
     assert [item.SegmentAlgorithmType for item in masks.SegmentSequence] == ["SEMIAUTOMATIC", "MANUAL"] + ["SEMIAUTOMATIC"] * 2
     uids = [str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in job_of_dicom.images]
     drawn = highdicom.seg.segread(place / "segmentation.dcm").get_pixels_by_source_instance(uids).astype(bool)
-    walls, no_reflow = job_of_dicom.anatomy.ventricle, job_of_dicom.anatomy.no_reflow
+    no_reflow = job_of_dicom.anatomy.no_reflow
+    walls = make_report(job_of_dicom.result, job_of_dicom.anatomy).measurements.ventricle  # with the scar at its borders
     shown = (job_of_dicom.result.mask | no_reflow, no_reflow, walls.myocardium, walls.cavity)
     assert np.array_equal(drawn, np.stack(shown, axis=-1))
     assert write_report_of(replace(job_of_dicom, pseudonym=True), tmp_path / "out") == place
