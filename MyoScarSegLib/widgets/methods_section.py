@@ -106,7 +106,7 @@ def _tip(row: ReferenceRow) -> str:
     if row.threshold_low is not None and row.threshold_high is not None:
         parts.append(_("threshold {low} to {high}").format(low=f"{row.threshold_low:.4g}", high=f"{row.threshold_high:.4g}"))
     if row.mass_difference_g is not None:
-        parts.append(_("{difference} g against the scar that is drawn").format(difference=f"{row.mass_difference_g:+.1f}"))
+        parts.append(_("{difference} g against the mask in use").format(difference=f"{row.mass_difference_g:+.1f}"))
     return "\n".join([*parts, *([row.why] if row.why else []), *row.warnings])
 
 

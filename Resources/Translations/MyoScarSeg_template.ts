@@ -3695,7 +3695,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>{difference} g against the scar that is drawn</source>
+      <source>{difference} g against the mask in use</source>
       <translation type="unfinished" />
     </message>
   </context>
