@@ -11,6 +11,8 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.cli import agree, batch, convert, demo, evaluate, info, jobs, library, models, report, runs, train
 from MyoScarSegLib.errors import MyoScarSegError, UnnamedLabelsError
 
+_log = logging.getLogger(__name__)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (the process's own if None). Returns the exit status."""
@@ -32,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # a folder that may not be entered, a name that is too long
         if error.filename is None:
             raise
+        _log.debug("What could not be reached", exc_info=True)  # --verbose shows where, if it is a defect after all
         sys.stderr.write(f"myoscarseg: {error.filename} cannot be reached: {error.strerror}.\n")
         return 1
 

@@ -112,7 +112,7 @@ class StudyNumbers:
         if wall is None or not found:
             return ()
         mask = state.masks(shape)
-        if state.method and state.models:
+        if state.methods_meet_model:
             spacing = self._study.geometry.pixel_spacing_mm
             mask = np.zeros(shape, dtype=bool)
             for k, model in state.models.items():

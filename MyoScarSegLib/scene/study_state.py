@@ -208,6 +208,11 @@ class StudyState:
         """Whether there is any mask, of the model or of the user."""
         return bool(self.slices)
 
+    @property
+    def methods_meet_model(self) -> bool:
+        """Whether reference methods are compared with the model's masks, since a method's were taken over for the scar."""
+        return bool(self.method and self.models)
+
     def box(self, box_id: int) -> Box:
         """One box.
 

@@ -65,7 +65,8 @@ class MethodsSection(SegmentSection):
             session.follow_methods(None)
         elif ui.methodsGroup.checked:
             problem = _("Reference methods look for scar within the wall: propose it first.")
-        tips = [_tip(row) for row in self._rows]
+        model = session is not None and session.state.methods_meet_model
+        tips = [_tip(row, _("the model's scar") if model else _("the scar that is drawn")) for row in self._rows]
         style.fill_table(ui.methodTable, [_cells(row) for row in self._rows], numbers=(1, 2, 3), tips=tips)
         style.fit_height(ui.methodTable, len(self._rows), 12)
         ui.methodTable.visible = bool(self._rows)
@@ -101,12 +102,12 @@ def _cells(row: ReferenceRow) -> tuple[str, ...]:
     return row.method, mass, percent(row.percent_of_myocardium), number(row.dice, 2)
 
 
-def _tip(row: ReferenceRow) -> str:
+def _tip(row: ReferenceRow, scar: str) -> str:
     parts = [row.source]
     if row.threshold_low is not None and row.threshold_high is not None:
         parts.append(_("threshold {low} to {high}").format(low=f"{row.threshold_low:.4g}", high=f"{row.threshold_high:.4g}"))
     if row.mass_difference_g is not None:
-        parts.append(_("{difference} g against the mask in use").format(difference=f"{row.mass_difference_g:+.1f}"))
+        parts.append(_("{difference} g against {scar}").format(difference=f"{row.mass_difference_g:+.1f}", scar=scar))
     return "\n".join([*parts, *([row.why] if row.why else []), *row.warnings])
 
 

@@ -3691,11 +3691,19 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>the model's scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>the scar that is drawn</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>threshold {low} to {high}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>{difference} g against the mask in use</source>
+      <source>{difference} g against {scar}</source>
       <translation type="unfinished" />
     </message>
   </context>

@@ -125,8 +125,12 @@ def test_a_method_is_measured_when_its_box_is_open_shown_and_used(study):
     study.settle()
     assert methods.chosen == "Otsu" and methods._outline is not None
     before = study.session.mask()
+    row = names.index("Otsu")
+    assert "g against the scar that is drawn" in ui.methodTable.item(row, 0).toolTip()
     study.click("useMethodButton")
     assert study.session.history.undo_label == "Use Otsu"
+    study.settle()
+    assert "g against the model's scar" in ui.methodTable.item(row, 0).toolTip()
     assert np.array_equal(study.session.mask(), methods._found["Otsu"].mask)
     study.click("undoButton")
     assert np.array_equal(study.session.mask(), before)

@@ -122,3 +122,10 @@ def test_a_training_stopped_before_it_has_a_model_does_not_describe_an_older_one
     with pytest.raises(Cancelled):
         run(replace(job, options={**job.options, "context_epochs": 0}), **stop_at("Preparing the training windows"))
     assert not (job.out / "mine.json").exists()
+
+
+def test_a_training_from_a_model_that_knows_scar_keeps_half_of_it_unless_told_otherwise(job):
+    assert segmenter_job.sam_settings(job, further=True).start_share == 0.5
+    assert segmenter_job.sam_settings(job, further=False).start_share == 0.0
+    told = replace(job, options={**job.options, "start_share": 0.25})
+    assert segmenter_job.sam_settings(told, further=True).start_share == 0.25
