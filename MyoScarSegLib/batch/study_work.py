@@ -123,6 +123,8 @@ class StudyWork:
                         read.outcome = self._unchanged(item, read, read.input_sha256)
             except Exception as error:
                 read.error = error
+                if _out_of_reach(error) or files_sha256(item.path) != read.input_sha256:
+                    read.input_sha256 = ""  # the failure says nothing of the files: they are read again in the next run
         read.seconds = time.perf_counter() - start
         return read
 
@@ -358,6 +360,15 @@ class StudyWork:
             **asked,
         }
         return to_json(settings)
+
+
+def _out_of_reach(error: BaseException | None) -> bool:
+    """Whether the system's refusal (a network folder that is gone, a lock) is behind an error, not what a file holds."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,10 @@ def kind_of(path: Path) -> str:
     Raises:
         StudyError: the path is missing or empty, or holds nothing that can be read.
     """
-    if not path.exists():
-        raise StudyError(f"There is no file or folder {path}.")
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StudyError(f"There is no file or folder {path}.") from error
     if path.is_dir():
         return _kind_of_folder(path)
     if has_extension(path, VOLUME_EXTENSIONS):

@@ -19,6 +19,7 @@ from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.quantification.anatomy import Anatomy
+from MyoScarSegLib.study import read_study
 from MyoScarSegLib.utils import files
 from Testing.support.command import REPOSITORY, table, write_pictures
 from Testing.support.quick_pipeline import Quick, small_study
@@ -255,6 +256,29 @@ def test_a_network_folder_that_is_gone_for_a_while_costs_nothing_but_time(studie
     assert run(studies, out) == dict.fromkeys(every, "done")
     assert [row["status"] for row in table(out / "results.csv")] == ["done"] * 5
     assert len(list(out.glob("*/record.json"))) == 5 and not list(out.glob("*/.writing-*"))
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_folder_that_goes_while_a_study_is_read_costs_it_nothing_but_time(studies, tmp_path, monkeypatch, comes_back):
+    away = studies.with_name("away")
+
+    def read_and_lose(path, **options):
+        if path.name == "study1.nrrd":
+            studies.rename(away)
+            try:
+                return read_study(path, **options)
+            finally:
+                if comes_back:
+                    away.rename(studies)
+        return read_study(path, **options)
+
+    monkeypatch.setattr(study_work, "read_study", read_and_lose)
+    assert run(studies, tmp_path / "out")["study1"] == "failed"
+    if not comes_back:
+        away.rename(studies)
+    monkeypatch.setattr(study_work, "read_study", read_study)
+    assert "study1" in again(studies, tmp_path / "out")
+    assert again(studies, tmp_path / "out") == []
 
 
 _LONG_RUN = """
