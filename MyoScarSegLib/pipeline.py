@@ -36,6 +36,7 @@ from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
 SCAR = "scar"
+NO_BOXES: Mapping[int, Sequence[Box]] = {}
 _TOO_LITTLE_MEMORY = "there is too little memory. Close other programs, or choose a smaller model or another device."
 _log = logging.getLogger(__name__)
 
@@ -135,26 +136,43 @@ class Pipeline:
         progress(len(wanted), len(wanted), "Encoding")
         return done
 
-    def beside(self, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray | None:
-        """bool ``[rows, columns]``: scar that a first look finds on the neighbors of a slice; it depends on the images alone.
+    def beside(
+        self, study: Study, index: int, center: tuple[float, float] | None, asked: Mapping[int, Sequence[Box]] = NO_BOXES
+    ) -> np.ndarray | None:
+        """bool ``[rows, columns]``: scar on the neighbors of a slice, as a first look finds it, or as it is answered to a reader.
 
         None where there is none, and for a segmenter that does not look at neighbors.
+
+        Args:
+            study: the study.
+            index: of the slice.
+            center: the heart's.
+            asked: the boxes that a reader set, by slice; without them it depends on the images alone.
         """
         segmenter = self.networks.segmenter
         if not segmenter.knows_tissue:
             return None
-        beside = [segmenter.scar_beside(image_of(study, k, center)) for k in neighbors_of(study, index) if k is not None]
-        scar = np.any(beside, axis=0) if beside else np.zeros(study.slice_shape, dtype=bool)
+        scar = np.zeros(study.slice_shape, dtype=bool)
+        for k in neighbors_of(study, index):
+            if k is not None and k in asked:
+                scar |= segmenter.scar_answered(image_of(study, k, center), asked[k], self.beside(study, k, center))
+            elif k is not None:
+                scar |= segmenter.scar_beside(image_of(study, k, center))
         return scar if scar.any() else None
 
-    def seen_beside(self, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray | None:
-        """Likewise what both networks of the segmenter take for scar on the neighbors, for masks that nobody asked for."""
+    def seen_beside(
+        self, study: Study, index: int, center: tuple[float, float] | None, asked: Mapping[int, Sequence[Box]] = NO_BOXES
+    ) -> np.ndarray | None:
+        """Likewise, for masks that nobody asked for: what both networks of the segmenter take for scar instead of first looks."""
         segmenter = self.networks.segmenter
         if not segmenter.knows_tissue:
             return None
-        near = [k for k in neighbors_of(study, index) if k is not None]
-        seen = [segmenter.scar_seen(image_of(study, k, center), self.beside(study, k, center)) for k in near]
-        return np.any(seen, axis=0) if seen else np.zeros(study.slice_shape, dtype=bool)
+        scar = np.zeros(study.slice_shape, dtype=bool)
+        for k in neighbors_of(study, index):
+            if k is not None:
+                image, beside = image_of(study, k, center), self.beside(study, k, center)
+                scar |= segmenter.scar_answered(image, asked[k], beside) if k in asked else segmenter.scar_seen(image, beside)
+        return scar
 
     def propose(self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Boxes:
         """Propose boxes around scar on every slice.
@@ -316,12 +334,16 @@ class Pipeline:
     ) -> Result:
         """Segment scar in the boxes that count, and at the points.
 
+        A slice is told of scar on its neighbors: of what is answered to the boxes that a reader drew there, and else of what a
+        first look finds. So a box helps the masks above and below it, too, when they are made.
+
         Args:
             study: the study.
             boxes: prompts; those that do not count (:attr:`Box.counts <MyoScarSegLib.prompts.Box.counts>`) and those with
                 another label than ``scar`` are kept in the result, not segmented.
             points: prompts.
-            slices: slice indices; prompts on others are kept in the result, not segmented. All slices if None.
+            slices: slice indices; prompts on others are kept in the result, not segmented, but boxes tell the neighbors. All
+                slices if None.
             threshold: probability from which on a pixel counts as scar.
 
         Raises:
@@ -337,6 +359,7 @@ class Pipeline:
                 wanted.setdefault(box.slice, ([], []))[0].append(check_box(box, shape))
         for point in points:
             wanted.setdefault(point.slice, ([], []))[1].append(check_point(point, shape))
+        drawn = {k: by_reader for k, (of, _) in wanted.items() if (by_reader := [box for box in of if box.by_reader])}
         # Negative points alone take nothing away where nothing was found.
         prompted = {k: v for k, v in sorted(wanted.items()) if k in chosen and (v[0] or any(p.positive for p in v[1]))}
 
@@ -363,8 +386,8 @@ class Pipeline:
 
             def segment_slice(index: int) -> None:
                 of_boxes, of_points = prompted[index]
-                beside = self.beside(study, index, center)
-                seen = None if all(box.asks for box in of_boxes) else self.seen_beside(study, index, center)
+                beside = self.beside(study, index, center, drawn)
+                seen = None if all(box.asks for box in of_boxes) else self.seen_beside(study, index, center, drawn)
                 image = image_of(study, index, center)
                 prediction = segmenter.predict(image, of_boxes, of_points, beside=beside, seen_beside=seen)
                 probability[index] = sigmoid(prediction.logits)

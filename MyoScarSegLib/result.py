@@ -20,7 +20,7 @@ from MyoScarSegLib.utils.windows import window_of
 from MyoScarSegLib.utils.words import counted
 
 DEFAULT_THRESHOLD = 0.5
-NUMBERS_VERSION = 1
+NUMBERS_VERSION = 2
 """Raised with every change of the program by which the same image gets other boxes, masks or numbers, its models' apart: a cohort
 that is resumed runs those studies again that were done by another version."""
 MASS_ERROR = "mass_error_g"

@@ -213,18 +213,15 @@ class Engine:
         Raises:
             MyoScarSegError: ``threshold`` is no probability.
         """
-        boxes, points, chosen = tuple(boxes), tuple(points), set(slices_of(study, slices))
+        boxes, points, chosen = tuple(boxes), tuple(points), list(slices_of(study, slices))
         check_threshold(threshold)
-        if slices is not None:
-            sent = [box for box in boxes if box.slice in chosen], [point for point in points if point.slice in chosen]
-        else:
-            sent = list(boxes), list(points)  # those that lie outside are for the pipeline to refuse
         return self._ask(
             "segment",
             lambda fields: with_masks(read_message(SliceMasks, fields), study, boxes, points, threshold),
             study,
-            boxes=to_json(sent[0]),
-            points=to_json(sent[1]),
+            boxes=to_json(boxes),
+            points=to_json(points),
+            slices=chosen,
             threshold=threshold,
         )
 

@@ -133,9 +133,9 @@ class Work:
 
     def _segment(self, asked: Asked, study: Study, report: Progress) -> dict[str, Any]:
         boxes, points = read_message(list[Box], asked.fields["boxes"]), read_message(list[Point], asked.fields["points"])
+        slices, threshold = read_message(list[int], asked.fields["slices"]), float(asked.fields["threshold"])
         pipeline = self._ready(report, study.slices)
-        threshold = float(asked.fields["threshold"])
-        result = pipeline.segment(study, boxes, points, threshold=threshold, progress=report, cancel=asked.token)
+        result = pipeline.segment(study, boxes, points, slices=slices, threshold=threshold, progress=report, cancel=asked.token)
         asked.token.raise_if_cancelled()
         _raise_if_none_went_well(result.failed_slices, len(result.failed_slices) + len(result.scores))
         answer: dict[str, Any] = to_json(masks_of(result))

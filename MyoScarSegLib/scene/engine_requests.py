@@ -232,7 +232,7 @@ class EngineRequests:
 
     def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
         asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)
-        return self.engine.segment(self.session.study, *self.session.state.boxes_and_points(asking), slices=asking)
+        return self.engine.segment(self.session.study, *self.session.state.boxes_and_points(), slices=asking)
 
     def _send(
         self, action: Task, request: Any, arrived: Callable[[Any], None], failed: Callable[[Any], None] | None = None

@@ -224,10 +224,9 @@ class StudyState:
                 return row.box
         raise PromptError(_("There is no box {id} any more.").format(id=box_id))
 
-    def boxes_and_points(self, slices: Collection[int] | None = None) -> tuple[list[Box], list[Point]]:
-        """Boxes, rejected ones too, and points on these slices, on all if None."""
-        boxes = [row.box for row in self.boxes if slices is None or row.box.slice in slices]
-        return boxes, [point for point in self.points if slices is None or point.slice in slices]
+    def boxes_and_points(self) -> tuple[list[Box], list[Point]]:
+        """Boxes, rejected ones too, and points."""
+        return [row.box for row in self.boxes], list(self.points)
 
     def review_order(self) -> list[int]:
         """Box ids in the order of looking through them: proposals by slice, in a slice the most doubtful first."""

@@ -83,6 +83,18 @@ class ContextLooks:
         shown = [of for of in (beside, seen_beside) if of is not None]
         return self._once(view, " ".join(["agreed", str(again), *map(content_hash, shown)]), look)
 
+    def answered(self, view: View, boxes: Sequence[Box], beside: np.ndarray | None) -> torch.Tensor:
+        """Logits of scar ``[1, side, side]`` that one look finds in a reader's boxes; made once for both neighbors."""
+
+        def look() -> torch.Tensor:
+            slices = self.first(view)[0]
+            places = [view.frame.box_to_input(box.xyxy) for box in boxes]
+            maps = prompt_maps(slices.shape[-1], places, beside=view.drawn(beside))
+            return scar_logits(self.tissues(self._asked, slices, maps, _PROMPTED[:1]))
+
+        told = "" if beside is None else content_hash(beside)
+        return self._once(view, f"answered {[box.xyxy for box in boxes]} {told}", look)
+
     def prompted(
         self,
         view: View,

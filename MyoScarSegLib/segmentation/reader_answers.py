@@ -36,14 +36,9 @@ class _Answered:
 
 
 class ReaderAnswers:
-    """The answers to the slice that was asked about last are remembered. Whoever asks holds the segmenter's lock.
+    """The answers to the slice that was asked about last are remembered. Whoever asks holds the segmenter's lock."""
 
-    Attributes:
-        answers: how those of both networks are put together.
-    """
-
-    def __init__(self, looks: ContextLooks, sam: SamLogits, answers: Answers) -> None:
-        self.answers = answers
+    def __init__(self, looks: ContextLooks, sam: SamLogits) -> None:
         self._looks, self._sam = looks, sam
         self._last: tuple[Any, list[_Answered]] | None = None
 
@@ -53,41 +48,43 @@ class ReaderAnswers:
 
     def logits(
         self,
+        answers: Answers,
         view: View,
         objects: Sequence[PromptedObject],
         points: Sequence[Point],
         beside: np.ndarray | None,
         seen_beside: np.ndarray | None,
     ) -> torch.Tensor:
-        """Logits ``[objects, side, side]``, with scar beside as :meth:`~.segmenter.Segmenter.predict` has it.
+        """Logits ``[objects, side, side]``, put together by ``answers``; the rest as :meth:`.Segmenter.predict` has it.
 
         Clicks are answered one after the other, as they were made, each by correcting the answer before. So a click changes
         its own place alone, and one more click costs one answer more: those to the clicks before it are remembered.
         """
         boxes = tuple(one.box for one in objects)
-        told = (view.key, boxes, *(None if of is None else of.tobytes() for of in (beside, seen_beside)))
+        told = (answers, view.key, boxes, *(None if of is None else of.tobytes() for of in (beside, seen_beside)))
         steps: list[_Answered] = []
         if self._last is not None and self._last[0] == told:
             steps = list(self._last[1])
             while steps and steps[-1].points != tuple(points[: len(steps) - 1]):
                 steps.pop()
-        before = steps[-1] if steps else self._unasked(view, boxes, beside, seen_beside)
+        before = steps[-1] if steps else self._unasked(answers, view, boxes, beside, seen_beside)
         for count in range(len(steps), len(points) + 1):
-            before = self._answer(view, objects, tuple(points[:count]), before, beside)
+            before = self._answer(answers, view, objects, tuple(points[:count]), before, beside)
             steps.append(before)
         self._last = told, steps
         return torch.stack([before.logits[box] for box in boxes])
 
     def _unasked(
-        self, view: View, boxes: Sequence[Box | None], beside: np.ndarray | None, seen_beside: np.ndarray | None
+        self, answers: Answers, view: View, boxes: Sequence[Box | None], beside: np.ndarray | None, seen_beside: np.ndarray | None
     ) -> _Answered:
         """What is seen in each box before anybody asks."""
         unasked = any(box is not None and not box.asks for box in boxes)
         seen = self._looks.agreed(view, beside, seen_beside) if unasked else scar_logits(self._looks.first(view)[1])
-        return _Answered((), {box: self.answers.seen(seen[0]) for box in boxes}, seen[0] if any(boxes) else None)
+        return _Answered((), {box: answers.seen(seen[0]) for box in boxes}, seen[0] if any(boxes) else None)
 
     def _answer(
         self,
+        answers: Answers,
         view: View,
         objects: Sequence[PromptedObject],
         points: tuple[Point, ...],
@@ -103,9 +100,9 @@ class ReaderAnswers:
         boxes, clicks = [one.box for one in asking if one.box], dict.fromkeys(point for one in asking for point in one.points)
         context = self._looks.prompted(view, boxes, clicks, None if first else before.context, beside)
         # Corrections are the context network's alone: with them it is better without SAM, with a box better together.
-        sam = self._sam(view, asking) if self.answers.sam_share > 0 and first else None
+        sam = self._sam(view, asking) if answers.sam_share > 0 and first else None
         logits = dict(before.logits)
-        for one, answer in zip(asking, self.answers.asked_for(context.expand(len(asking), -1, -1), sam), strict=True):
+        for one, answer in zip(asking, answers.asked_for(context.expand(len(asking), -1, -1), sam), strict=True):
             if points and points[-1] not in one.points:
                 continue
             if one.box is None or not points:

@@ -110,7 +110,7 @@ class Segmenter:
         self._reader: ReaderAnswers | None = None
         if "context" in self._model:
             self._looks = ContextLooks(self._model, self._recipe, self.cache, self.device)
-            self._reader = ReaderAnswers(self._looks, lambda view, objects: self._sam_logits(view, objects)[0], self.answers)
+            self._reader = ReaderAnswers(self._looks, lambda view, objects: self._sam_logits(view, objects)[0])
 
     def forget(self) -> None:
         """Drop what is kept of the slices that were seen."""
@@ -210,6 +210,17 @@ class Segmenter:
         """
         return np.asarray(self.agreed_logits(image, beside) > 0)
 
+    def scar_answered(self, image: SegmenterImage, boxes: Sequence[Box], beside: np.ndarray | None) -> np.ndarray:
+        """bool ``[rows, columns]``: what one look finds in a reader's boxes on this slice, ``beside`` as for :meth:`tissue`; for
+        its neighbors' masks. Raises as :meth:`tissue`.
+        """
+        looks, objects = self._own_looks(), prompted_objects(boxes, ())
+        view = self._view(image, [box.xyxy for box in boxes])
+        with self._at_work():
+            logits = self.answers.asked_for(looks.answered(view, boxes, beside), None)[0].cpu()
+        scar = view.frame.logits_to_native(logits, OUTSIDE_LOGIT) > 0
+        return scar & np.any([one.allowed(scar) for one in objects], axis=0)
+
     def agreed_logits(
         self, image: SegmenterImage, beside: np.ndarray | None, seen_beside: np.ndarray | None = None
     ) -> np.ndarray:
@@ -274,7 +285,7 @@ class Segmenter:
         """Logits ``[rows, columns]`` on the native grid, and the score."""
         with self._at_work():
             if self._reader is not None:
-                each = self._reader.logits(view, objects, points, beside, seen_beside)
+                each = self._reader.logits(self.answers, view, objects, points, beside, seen_beside)
                 scores = _expected_overlap(each)
             else:
                 each, scores = self._sam_logits(view, objects)

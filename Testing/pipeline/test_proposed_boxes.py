@@ -136,27 +136,62 @@ def test_a_segmenter_without_a_map_leaves_the_detectors_boxes(study, lite):
 
 
 class Listening(MappedSegmenter):
-    """Marks a pixel of each slice as scar seen there, and keeps what it was told of the slices beside."""
+    """Marks a pixel of each slice as scar, by slice and by who found it, and keeps what it was told of the slices beside."""
 
     def __init__(self, *args, **settings):
         super().__init__(*args, **settings)
-        self.told = {}
+        self.told, self.seen = {}, {}
+
+    def scar_beside(self, image):
+        return marked(image, 10)
 
     def scar_seen(self, image, beside):
-        return np.arange(image.voxels.size).reshape(image.shape) == int(image.voxels[0, 0])
+        return marked(image, 20)
+
+    def scar_answered(self, image, boxes, beside):
+        assert np.array_equal(beside[0, :20], np.isin(np.arange(20), [number_of(image) + 9, number_of(image) + 11]))
+        return marked(image, 30)
 
     def predict(self, image, boxes=(), points=(), *, beside=None, seen_beside=None):
-        self.told[int(image.voxels[0, 0])] = seen_beside
+        number = number_of(image)
+        self.told[number] = np.flatnonzero(beside).tolist()
+        self.seen[number] = None if seen_beside is None else np.flatnonzero(seen_beside).tolist()
         return super().predict(image, boxes, points, beside=beside, seen_beside=seen_beside)
 
 
-def test_masks_that_nobody_asked_for_are_told_of_scar_that_was_seen_on_the_neighbors(own_checkpoint, study):
-    segmenter = Listening(own_checkpoint, device="cpu", precision="float32")
-    pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
-    theirs, readers = Box(1, 8.0, 8.0, 20.0, 20.0, source="detector"), Box(3, 8.0, 8.0, 20.0, 20.0)
-    pipeline.segment(study, [theirs, readers])
-    assert np.flatnonzero(segmenter.told[1]).tolist() == [0, 2]
-    assert segmenter.told[3] is None, "a reader is answered by what he asked"
-    pipeline.segment(study, [theirs, replace(readers, slice=1), readers], [Point(3, 12.0, 12.0)])
-    assert segmenter.told[1] is not None
-    assert segmenter.told[3] is None
+def number_of(image) -> int:
+    return int(image.voxels[0, 0])
+
+
+def marked(image, first: int) -> np.ndarray:
+    return np.arange(image.voxels.size).reshape(image.shape) == first + number_of(image)
+
+
+@pytest.fixture
+def listening(own_checkpoint) -> Listening:
+    return Listening(own_checkpoint, device="cpu", precision="float32")
+
+
+READERS = Box(3, 8.0, 8.0, 20.0, 20.0)
+THEIRS = replace(READERS, slice=1, source="detector")
+
+
+def test_masks_that_nobody_asked_for_are_told_of_scar_that_was_seen_on_the_neighbors(listening, study):
+    pipeline = Pipeline(detector=BrightestDetector(), segmenter=listening)
+    pipeline.segment(study, [THEIRS, READERS])
+    assert listening.seen == {1: [20, 22], 3: None}, "a reader is answered by what he asked"
+    pipeline.segment(study, [THEIRS, replace(READERS, slice=1), READERS], [Point(3, 12.0, 12.0)])
+    assert listening.seen == {1: [20, 22], 3: None}
+
+
+def test_what_a_reader_is_answered_tells_the_neighbors_instead_of_a_first_look(listening, study):
+    pipeline = Pipeline(detector=BrightestDetector(), segmenter=listening)
+    boxes = [THEIRS, replace(READERS, slice=2), READERS]
+    pipeline.segment(study, boxes)
+    assert listening.told == {1: [10, 32], 2: [11, 33], 3: [14, 32]}
+    assert listening.seen == {1: [20, 32], 2: None, 3: None}
+    alone = Listening(listening.checkpoint, device="cpu", precision="float32")
+    Pipeline(detector=BrightestDetector(), segmenter=alone).segment(study, boxes, slices=[2])
+    assert alone.told == {2: [11, 33]}, "boxes on other slices tell it, too"
+    pipeline.segment(study, [THEIRS, replace(READERS, slice=2), replace(READERS, state=BoxState.REJECTED)], slices=[2])
+    assert listening.told[2] == [11, 13], "a rejected one does not"

@@ -603,7 +603,7 @@ def test_asking_changes_nothing(session, scene):
             if isinstance(getattr(type(asked), name), property):
                 getattr(asked, name)
     state = session.state
-    state.box(number), state.boxes_and_points(), state.boxes_and_points([1]), state.review_order()
+    state.box(number), state.boxes_and_points(), state.review_order()
     session.mask(), session.to_result()
     assert session.is_current()
     for verb in ("propose", "segment", "segment_slice", "process", "undo", "redo", "export", "cancel", "add_box"):

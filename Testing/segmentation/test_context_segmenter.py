@@ -304,6 +304,27 @@ def test_later_looks_are_made_once_for_map_and_mask_and_anew_for_other_scar_besi
     assert np.array_equal(context.tissue(image, beside), first) and len(looks) == 1, "made anew, and the same"
 
 
+def test_what_a_slice_tells_its_neighbors_of_a_readers_box_is_one_answer_inside_it(state, context, image, monkeypatch):
+    beside = np.zeros(image.shape, dtype=bool)
+    beside[20:24, 10:14] = True
+    looks = []
+    look = ContextLooks.tissues
+    context.forget()
+    context.encode(image)
+    monkeypatch.setattr(ContextLooks, "tissues", lambda self, *given: (looks.append(given), look(self, *given))[1])
+    told = context.scar_answered(image, [READERS], beside)
+    assert np.array_equal(context.scar_answered(image, [READERS], beside), told) and len(looks) == 1
+    network = build(state, SIDE)["context"]
+    box = READERS.xyxy - np.array([X0, Y0, X0, Y0])
+    logits = scar_logits(context_answer(network, image.stack, [READERS], beside=beside, looks=((),))).numpy()
+    rows, columns = np.ogrid[:SIDE, :SIDE]
+    inside = (columns + 0.5 > box[0] - 1) & (columns + 0.5 < box[2] + 1) & (rows + 0.5 > box[1] - 1) & (rows + 0.5 < box[3] + 1)
+    sure = np.abs(logits) > 1e-3
+    assert np.array_equal(in_window(told)[sure], (inside & (logits > 0))[sure]) and told.any()
+    context.scar_answered(image, [replace(READERS, x1=24.0)], beside)
+    assert len(looks) == 2
+
+
 def test_scar_beside_has_the_shape_of_the_slice(context, image):
     beside = np.zeros(image.shape, bool)
     with pytest.raises(PromptError):
@@ -532,7 +553,7 @@ def test_a_click_in_one_box_leaves_the_other_boxs_mask(context, image, monkeypat
 
     monkeypatch.setattr(ContextLooks, "prompted", everywhere)
     context._reader.forget()
-    monkeypatch.setattr(context._reader, "answers", Answers())
+    monkeypatch.setattr(context, "answers", Answers())
     other = replace(READERS, x0=READERS.x1 + 2, x1=READERS.x1 + 9)
     click = Point(0, (READERS.x0 + READERS.x1) / 2, (READERS.y0 + READERS.y1) / 2)
     found = context.predict(image, [READERS, other], [click]).logits > 0
@@ -567,7 +588,7 @@ def test_a_click_in_a_box_leaves_the_scar_of_clicks_beyond_all_boxes(context, im
 
     monkeypatch.setattr(ContextLooks, "prompted", answered)
     context._reader.forget()
-    monkeypatch.setattr(context._reader, "answers", Answers())
+    monkeypatch.setattr(context, "answers", Answers())
     before = context.predict(image, [READERS], [beyond]).logits > 0
     after = context.predict(image, [READERS], [beyond, inside]).logits > 0
     far = before.copy()
@@ -585,7 +606,7 @@ def test_a_click_on_a_detectors_box_changes_its_own_place_of_what_the_reader_saw
     seen = context.predict(image, [DETECTORS]).logits > 0
     monkeypatch.setattr(ContextLooks, "prompted", two_places)
     context._reader.forget()
-    monkeypatch.setattr(context._reader, "answers", Answers())
+    monkeypatch.setattr(context, "answers", Answers())
     found = context.predict(image, [DETECTORS], [Point(0, 14.5, 16.5)]).logits > 0
     assert found[15:18, 13:16].all()
     other = np.s_[24:28, 19:23]

@@ -48,9 +48,9 @@ class NumpyPipeline:
         found.provenance["suggestions"] = "numpy"
         return found
 
-    def segment(self, study, boxes, points, *, threshold, progress, cancel):
-        (FAULTS / "log").open("a").write(f"segment {sorted({b.slice for b in boxes})}\n")
-        slices = sorted({box.slice for box in boxes} | {point.slice for point in points})
+    def segment(self, study, boxes, points, *, slices, threshold, progress, cancel):
+        (FAULTS / "log").open("a").write(f"segment {sorted({b.slice for b in boxes} & {*slices})}\n")
+        slices = sorted(({box.slice for box in boxes} | {point.slice for point in points}) & {*slices})
         probability = np.zeros(study.voxels.shape, dtype=np.float32)
         for done, k in enumerate(slices):
             progress(done, len(slices), f"Segmenting scar: slice {k}")
