@@ -19,7 +19,7 @@ from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labelmaps import classes_on
 from MyoScarSegLib.training.evaluation.common_grid import common_grid
-from Testing.support.dicom_factory import item, new_dataset, write_dataset, write_series
+from Testing.support.dicom_factory import write_series, write_structure_set
 
 FRAME = "1.2.826.0.1.3680043.8.498.2"
 SHAPE = (4, 30, 26)
@@ -173,28 +173,7 @@ def circle(study, k, radius_mm, center=(12.7, 14.2), points=240):
 
 
 def structure_set(path, regions, frame=FRAME):
-    """``regions``: (name, [(kind, points)])."""
-    dataset = new_dataset(np.zeros((2, 2), np.uint8), "1.2.840.10008.5.1.4.1.1.481.3", Modality="RTSTRUCT")
-    for name in ("PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
-        delattr(dataset, name)
-    dataset.StructureSetROISequence = [
-        item(ROINumber=n, ROIName=name, ReferencedFrameOfReferenceUID=frame) for n, (name, _) in enumerate(regions)
-    ]
-    dataset.ROIContourSequence = [
-        item(
-            ReferencedROINumber=n,
-            ContourSequence=[
-                item(
-                    ContourGeometricType=kind,
-                    NumberOfContourPoints=len(points),
-                    ContourData=[f"{v:.4f}" for v in points.ravel()],
-                )
-                for kind, points in drawn
-            ],
-        )
-        for n, (_, drawn) in enumerate(regions)
-    ]
-    return write_dataset(path, dataset)
+    return write_structure_set(path, regions, frame)
 
 
 def closed(*curves):

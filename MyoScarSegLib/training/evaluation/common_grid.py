@@ -28,7 +28,8 @@ def common_grid(first: Path, second: Path) -> Study:
         first: whose geometry counts.
         second: the other.
 
-    A DICOM segmentation or structure set is put on the grid of the other file, for it need not have one of its own.
+    A DICOM segmentation or structure set is put on the grid of the other file, for it need not have one of its own. Two of them
+    are read on the study that they were drawn on instead.
 
     Raises:
         StudyError: a file is missing or cannot be read, or their sizes differ, or both are DICOM.
@@ -36,7 +37,7 @@ def common_grid(first: Path, second: Path) -> Study:
     volumes = [path for path in (first, second) if not is_dicom_mask(path)]
     if not volumes:
         raise StudyError(
-            f"{first} and {second} are both DICOM, and do not say the whole grid that they were drawn on. Convert one."
+            f"{first} and {second} are both DICOM, without the whole grid that they lie on: give the study, too, by --image."
         )
     if len(volumes) == 1:
         first = second = volumes[0]
