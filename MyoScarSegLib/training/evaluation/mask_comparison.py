@@ -78,7 +78,7 @@ def compare_masks(
         pred_labels: the same of ``predicted``; None for what each file's place says, and for files that hold a value which is
             scar in ``labels``, those.
         image: the study that the masks were drawn on, or a folder with the study of each case, matched by name. Two DICOM masks
-            need it, for they do not say their whole grid; other masks of a case that has one are put on it, too.
+            need it unless they say their whole grid; other masks of a case that has one are put on it, too.
         spacing_mm: ``(i, j, k)`` for files without spacing, or instead of theirs.
 
     Raises:
