@@ -145,6 +145,21 @@ def test_a_deleted_wall_is_taken_up_and_comes_back_with_undo(session):
     assert np.array_equal(segment_mask(session, WALL.name), ring_wall().myocardium)
 
 
+def test_a_deleted_segmentation_is_one_step_with_its_wall(session, scene):
+    apply_masks(session, masks(1))
+    apply_ventricle(session, ring_wall())
+    set_landmarks(session, LANDMARKS)
+    before = session.history.labels
+    scene.RemoveNode(session.segmentation.node)
+    session.refresh()
+    assert session.history.labels == [*before, "Delete the segmentation"]
+    assert not session.state.has_masks and not session.state.ventricle.has_wall
+    assert session.state.ventricle.landmarks is not None, "a node of its own"
+    session.undo()
+    assert np.array_equal(segment_mask(session, WALL.name), ring_wall().myocardium)
+    assert np.array_equal(segment_mask(session, SCAR.name), session.mask()) and session.mask().any()
+
+
 def test_clear_takes_the_proposed_wall_and_leaves_the_painted(session):
     apply_ventricle(session, ring_wall())
     set_landmarks(session, LANDMARKS)
