@@ -181,6 +181,17 @@ def test_export_writes_what_the_scene_shows(console, scene, tmp_path):
         assert (tmp_path / "out" / "LGE" / name).is_file()
 
 
+def test_files_and_report_have_the_name_that_a_reader_gave_the_volume(console, scene, tmp_path):
+    volume = add(scene, "Featherstonehaugh")
+    console.process(volume)
+    volume.SetName("P07")
+    (exported,) = console.exportResults(tmp_path / "out")
+    report = console.report(volume, tmp_path / "reports")
+    assert exported.name == report.name == "P07"
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert written and not [path for path in written if b"Featherston" in path.read_bytes()]
+
+
 def test_export_without_a_result_says_what_to_do(console, scene, tmp_path):
     add(scene)
     with pytest.raises(MyoScarSegError, match="segment a study first"):
