@@ -109,7 +109,7 @@ def test_the_report_of_a_volume_from_slicers_dicom_database_has_dicom_files(cons
     place = console.report(volume, tmp_path / "out", dicom=True, pseudonym="P-17")
     assert pydicom.dcmread(place / "report.dcm").PatientID == "P-17"
     volume.SetName("P-18")
-    place = console.report(volume, tmp_path / "renamed", dicom=True, pseudonym=True)
+    place = console.report(volume, tmp_path / "out", dicom=True, pseudonym=True)
     assert pydicom.dcmread(place / "segmentation.dcm").PatientID == "P-18"
     for wrong in ({"pseudonym": "../x"}, {"pseudonym": "x", "withPatientName": True}):
         with pytest.raises(MyoScarSegError, match="pseudonym"):
