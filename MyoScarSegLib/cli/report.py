@@ -244,8 +244,8 @@ def _from_mask(args: argparse.Namespace, study: Study) -> tuple[Result, Anatomy]
     from MyoScarSegLib.quantification.ventricle import ventricle_of_labels
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.study.masks import read_labels, read_mask
-    from MyoScarSegLib.study.tissue import INFARCT, NO_REFLOW
-    from MyoScarSegLib.training.datasets.labelmaps import classes_on, parse_label_map
+    from MyoScarSegLib.study.tissue import INFARCT, MYOCARDIUM, NO_REFLOW
+    from MyoScarSegLib.training.datasets.labelmaps import all_classes_on, parse_label_map
 
     stored = read_labels(args.mask, study)
     one = stored.values is not None and len(np.unique(stored.values[stored.values != 0])) <= 1
@@ -254,9 +254,9 @@ def _from_mask(args: argparse.Namespace, study: Study) -> tuple[Result, Anatomy]
         walls = walls_of(stored, scar)
     else:
         label_map = None if args.labels is None else parse_label_map(args.labels)
-        classes, known = classes_on(study, args.mask, label_map, None)
+        classes, _known = all_classes_on(study, args.mask, label_map)
         scar = classes >= INFARCT
-        walls = Anatomy(ventricle_of_labels(classes) if known else None, classes == NO_REFLOW)
+        walls = Anatomy(ventricle_of_labels(classes) if (classes == MYOCARDIUM).any() else None, classes == NO_REFLOW)
     return Result(study, scar.astype(np.float32), 0.5, drawn=scar), walls
 
 

@@ -20,6 +20,8 @@ from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_volume
+from MyoScarSegLib.study.tissue import SCAR, WALL
+from MyoScarSegLib.study.writer import write_layers
 from Testing.support.command import array_of, table
 from Testing.support.dicom_factory import write_series
 from Testing.support.ventricle_factory import round_ventricle
@@ -186,6 +188,26 @@ def test_a_study_with_labels_gives_the_same_numbers_as_its_case(case, command, t
         one, other = measured(tmp_path / "a" / "round"), measured(tmp_path / f"b{number}" / "round")
         for name in ("scar", "myocardium", "cavity", "segments", "slices", "transmurality", "lesions"):
             assert one[name] == other[name], name
+
+
+@pytest.mark.parametrize("name", ["labels.nii.gz", "labels.seg.nrrd"])
+def test_a_cavity_that_nobody_drew_is_what_the_wall_encloses(command, tmp_path, name):
+    study, ventricle, scar, _ = round_ventricle()
+    write_volume(tmp_path / "round.nrrd", study.voxels, study)
+    labels = np.where(scar, 2, ventricle.myocardium).astype(np.uint8)
+    if name.endswith(".seg.nrrd"):
+        write_layers(tmp_path / name, [(labels, {1: WALL, 2: SCAR})], study, {})
+        meaning = ()
+    else:
+        write_volume(tmp_path / name, labels, study)
+        meaning = ("--labels", "myocardium=1 scar=2")
+    mask = ("--mask", tmp_path / name, *meaning)
+    ran = command("report", tmp_path / "round.nrrd", *mask, "-o", tmp_path / "out", "--format", "html")
+    assert ran.status == 0, ran.err
+    found = measured(tmp_path / "out" / "round")
+    assert found["cavity"]["pixels"] == ventricle.cavity.sum()
+    assert found["scar_percent_of_myocardium"] == pytest.approx(100 * scar.sum() / ventricle.myocardium.sum())
+    assert found["segments"] is not None
 
 
 def test_a_mask_alone_has_no_percentage(command, tmp_path):
