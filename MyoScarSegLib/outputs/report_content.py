@@ -293,6 +293,9 @@ class Report:
             lines.append(("Myocardium", "not segmented"))
         else:
             source = _SOURCES.get(self.ventricle.source, self.ventricle.source)
+            checksum = provenance.get("wall_sha256", "")
+            if checksum and self.ventricle.source == "model" and checksum != provenance.get("segmenter_sha256"):
+                source = f"proposed by {provenance.get('wall', '')}, SHA-256 {checksum[:16]}…"
             lines.append(("Myocardium", f"{source}; with scar and no-reflow in it, without papillary muscles"))
         if self.measurements.insertions is not None:
             source, turned = _INSERTIONS[self.measurements.insertions.source], self.septum_turned_deg

@@ -206,6 +206,20 @@ def test_hand_edits_are_listed():
     assert "not known" in made(mask_source="read from mask.nii.gz").edits
 
 
+def test_a_wall_says_its_model_where_that_is_not_the_scars():
+    """In an exam without scar no segmenter was asked, and the map of the wall is all that a model made."""
+    study, ventricle, mask, _ = round_ventricle()
+    wall = {"wall": "mapper", "wall_sha256": "cd" * 32}
+    without = Result(study, np.zeros(mask.shape, np.float32), 0.5, provenance={"segmenter": "not used", **wall})
+    same = Result(study, np.zeros(mask.shape, np.float32), 0.5, provenance={**PROVENANCE, "wall_sha256": "ab" * 32})
+
+    def said(result: Result) -> str:
+        return dict(make_report(result, Anatomy(replace(ventricle, source="model"))).method_lines)["Myocardium"]
+
+    assert said(without).startswith("proposed by mapper, SHA-256 cdcdcdcdcdcdcdcd…;")
+    assert said(same).startswith("proposed by the model;")
+
+
 def test_measurements_keep_to_the_published_schema():
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((REPOSITORY / "docs" / "measurements.schema.json").read_text())
