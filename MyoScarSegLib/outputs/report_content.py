@@ -344,6 +344,8 @@ class Report:
             done.append(counted(len(self.result.points), "point"))
         if self.ventricle is not None and self.ventricle.source == "edited":
             done.append("myocardium")
+        if self.anatomy.remote is not None:
+            done.append("remote myocardium")
         if self.measurements.insertions is not None and self.measurements.insertions.source in BY_HAND:
             done.append("insertion points")
         return ", ".join(done) or "nothing"

@@ -20,7 +20,7 @@ from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_volume
-from MyoScarSegLib.study.tissue import SCAR, WALL
+from MyoScarSegLib.study.tissue import BLOOD_POOL, REMOTE, SCAR, WALL
 from MyoScarSegLib.study.writer import write_layers
 from Testing.support.command import array_of, table
 from Testing.support.dicom_factory import write_series
@@ -145,7 +145,7 @@ def test_a_case_is_reported_as_a_reader_left_it(case, command, tmp_path):
     assert levels[0][3] is None and levels[1][3] is not None
     assert {n: of for n, of in levels[0].items() if n != 3} == {n: of for n, of in levels[1].items() if n != 3}
     assert found["ann"]["methods"] != found["cy"]["methods"], "of the remote region that was drawn"
-    assert found["ann"]["edited_by_hand"] == f"scar in slice {k}, insertion points"
+    assert found["ann"]["edited_by_hand"] == f"scar in slice {k}, remote myocardium, insertion points"
     for reader, words in (("bob", "rejected by bob: motion"), ("dee", "dee has not reviewed")):
         ran = command("report", case, "--reader", reader, "-o", tmp_path / reader)
         assert ran.status == 1 and words in ran.err
@@ -155,6 +155,26 @@ def test_a_case_is_reported_as_a_reader_left_it(case, command, tmp_path):
     assert ran.status == 1 and "What cy said of the study is damaged" in ran.err and "has not reviewed" not in ran.err
     ran = command("report", tmp_path / "round.nrrd", *mask, "--reader", "ann", "-o", tmp_path / "none")
     assert ran.status == 1 and "needs a case folder" in ran.err
+
+
+def test_a_remote_region_that_a_reader_drew_sets_the_thresholds(case, command, tmp_path):
+    study, ventricle, scar, _ = round_ventricle()
+    remote = ventricle.myocardium & ~scar & (np.arange(80) > 45)
+    dark = replace(study, voxels=np.where(remote, study.voxels - 40, study.voxels).astype(np.float32))
+    write_volume(tmp_path / "dark.nrrd", dark.voxels, dark)
+    anatomy = np.where(ventricle.myocardium, 1, np.where(ventricle.cavity, 2, 0)).astype(np.uint8)
+    layers = [(scar.astype(np.uint8), {1: SCAR}), (anatomy, {1: WALL, 2: BLOOD_POOL}), (remote.astype(np.uint8), {1: REMOTE})]
+    thresholds = []
+    for name, drawn in (("with", layers), ("without", layers[:2])):
+        write_layers(tmp_path / f"{name}.seg.nrrd", drawn, dark, {})
+        mask = ("--mask", tmp_path / f"{name}.seg.nrrd")
+        ran = command("report", tmp_path / "dark.nrrd", *mask, "-o", tmp_path / name, "--format", "html")
+        assert ran.status == 0, ran.err
+        rows = {row["method"]: row for row in table(tmp_path / name / "burden_methods.csv")}
+        thresholds.append(float(rows["2 SD"]["threshold_low_intensity"]))
+    in_region = [dark.voxels[k][remote[k]] for k in range(study.slices) if remote[k].any()]
+    assert thresholds[0] == pytest.approx(min(v.mean() + 2 * v.std() for v in in_region), rel=0.05)
+    assert thresholds[0] != pytest.approx(thresholds[1], rel=1e-3)
 
 
 def test_scar_outside_the_wall_does_not_become_wall_on_the_way_through_the_files(tmp_path):

@@ -204,6 +204,7 @@ def test_hand_edits_are_listed():
     result = Result(study, mask.astype(np.float32), 0.5, boxes=boxes, drawn=mask, painted=(3, 4))
     assert made(result=result).edits == "scar in slices 3, 4, 1 box, insertion points"
     assert "not known" in made(mask_source="read from mask.nii.gz").edits
+    assert make_report(made().result, Anatomy(made().ventricle, remote=mask)).edits == "remote myocardium"
 
 
 def test_a_wall_says_its_model_where_that_is_not_the_scars():
