@@ -20,6 +20,7 @@ from MyoScarSegLib.quantification.segment_values import GRADES
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.patient import Patient
+from MyoScarSegLib.study.study import Reconstruction
 from MyoScarSegLib.utils.words import counted
 
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
@@ -94,7 +95,9 @@ class Report:
             return {}
         wall, cavity, remote = self.ventricle.myocardium, self.ventricle.cavity, self.anatomy.remote
         scar, no_reflow = self.result.mask, self.anatomy.no_reflow
-        return reference_masks(self.result.study.voxels, wall, cavity, remote, scar=scar, no_reflow=no_reflow)
+        study = self.result.study
+        psir = study.reconstruction is Reconstruction.PSIR
+        return reference_masks(study.voxels, wall, cavity, remote, scar=scar, no_reflow=no_reflow, psir=psir)
 
     @cached_property
     def methods(self) -> tuple[ReferenceRow, ...]:

@@ -22,7 +22,7 @@ from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import MASS_ERROR, Result
 from MyoScarSegLib.study.patient import Patient
-from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.study.study import Geometry, Reconstruction
 from Testing.conftest import REPOSITORY
 from Testing.support.command import table
 from Testing.support.ventricle_factory import round_ventricle
@@ -196,6 +196,14 @@ def test_what_needs_a_look_stands_above_the_numbers():
     assert "go all round" in said
     words = words_of(html_page(report))
     assert words.index("likely to be wrong") < words.index("LV myocardium")
+
+
+def test_half_of_the_maximum_is_no_method_for_psir():
+    study, _, mask, _ = round_ventricle()
+    for kind in Reconstruction:
+        result = Result(replace(study, reconstruction=kind), mask.astype(np.float32), 0.5)
+        row = next(row for row in made(result=result).method_rows if row[0] == "FWHM")
+        assert ("PSIR" in row[2]) is (kind is Reconstruction.PSIR)
 
 
 def test_hand_edits_are_listed():
