@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.cli.console import LABELS_OF_MASKS, add_options, folder, label_map, report, shown_and_cancellable
+from MyoScarSegLib.cli.console import (
+    IMAGE_OF_MASKS,
+    LABELS_OF_MASKS,
+    add_options,
+    folder,
+    label_map,
+    report,
+    shown_and_cancellable,
+    taken,
+)
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 
 
@@ -23,6 +32,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("-o", "--out", metavar="OUT", type=folder, help="folder for the files (default: the figures alone)")
     add_options(parser, json="print the summary as JSON", labels=LABELS_OF_MASKS)
     parser.add_argument("--labels-b", metavar="MAP", type=label_map, help="of B (default: as --labels)")
+    add_options(parser, image=IMAGE_OF_MASKS)
     add_options(parser, spacing="mm between columns, rows and slices, for files without")
     parser.set_defaults(run=run)
 
@@ -32,16 +42,18 @@ def run(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.evaluation.agreement_files import summary_of, text_of, write_agreement
     from MyoScarSegLib.training.evaluation.mask_comparison import MASKS, compare_masks
 
-    maps = {"labels": args.labels, "pred_labels": args.labels_b or args.labels}
+    how = {"labels": args.labels, "pred_labels": args.labels_b or args.labels, **taken(args, "image", "spacing_mm")}
     with shown_and_cancellable() as (progress, cancel):
         try:
-            found = compare_masks(args.b, args.a, **maps, spacing_mm=args.spacing_mm, progress=progress, cancel=cancel)
+            found = compare_masks(args.b, args.a, **how, progress=progress, cancel=cancel)
         except UnnamedLabelsError as error:
             error.args = (str(error).replace("--pred-labels", "--labels-b"),)
             raise
     cases, names = found.settings[MASKS], (args.a.name, args.b.name)
     if not cases:
-        raise StudyError("No case could be compared: " + "; ".join(f"{name}: {why}" for name, why in found.failures.items()))
+        reasons = [f"{name}: {why}" for name, why in found.failures.items()]
+        more = f" And {len(reasons) - 3} more cases." if len(reasons) > 3 else ""
+        raise StudyError("No case could be compared. " + " ".join(reasons[:3]) + more)
     summary = summary_of(cases, names) if args.out is None else write_agreement(args.out, cases, names)
     notes = [
         note.replace("has no reference in", "is not in").replace("have no reference in", "are not in") for note in found.notes

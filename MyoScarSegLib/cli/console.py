@@ -204,12 +204,14 @@ def _float(text: str) -> float:
 LABELS_OF_MASKS = (
     "label values, such as 'cavity=1 myocardium=2 scar=3,4', or emidec (default: what names of files and segments say)"
 )
+IMAGE_OF_MASKS = "study that the masks were drawn on, or folder with that of each case; where both masks are DICOM"
 _OPTIONS: dict[str, dict[str, Any]] = {
     "axis": {"choices": ("auto", "i", "j", "k"), "default": "auto", "help": "the file's axis through the slices"},
     "confidence": {"type": probability, "help": "least confidence of a proposed box (default: the models' own)"},
     "detector": {"metavar": "NAME|PATH", "help": "detector to use (default: the one of `models list`)"},
     "device": {"type": device, "default": "auto", "help": "auto, cpu, cuda, cuda:1, mps (auto)"},
     "format": {"choices": ("seg.nrrd", "nii.gz", "both"), "default": "both", "help": "of the mask (both)"},
+    "image": {"metavar": "STUDY", "type": Path},
     "json": {"action": "store_true", "help": "print JSON"},
     "labels": {"metavar": "MAP", "type": label_map},
     "overwrite": {"action": "store_true"},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.cli.console import (
+    IMAGE_OF_MASKS,
     LABELS_OF_MASKS,
     ConsoleProgress,
     add_options,
@@ -52,6 +53,7 @@ def add_parser(subparsers: Any) -> None:
     masks.add_argument(
         "--pred-labels", metavar="MAP", type=label_map, help="of PRED (default: as its files' places say, or as --labels)"
     )
+    add_options(masks, image=IMAGE_OF_MASKS)
     add_options(masks, spacing="mm between columns, rows and slices, for files without")
 
     models = parser.add_argument_group("models")
@@ -108,8 +110,8 @@ def _check(args: argparse.Namespace) -> None:
 def _masks(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken) -> tuple[Evaluation, str]:
     from MyoScarSegLib.training.evaluation.mask_comparison import compare_masks
 
-    maps = taken(args, "labels", "pred_labels", "spacing_mm")
-    return compare_masks(args.pred, args.truth, **maps, progress=progress, cancel=cancel), args.name
+    how = taken(args, "labels", "pred_labels", "image", "spacing_mm")
+    return compare_masks(args.pred, args.truth, **how, progress=progress, cancel=cancel), args.name
 
 
 def _models(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken) -> tuple[Evaluation, str]:

@@ -34,6 +34,7 @@ class BurdenJob:
             images that are lost. None for a report without.
         pseudonym: of the report, and in its DICOM files instead of the source's patient; True for the case's name, False for the
             case's name on the report and the source's patient in DICOM.
+        name: of the case, where it is called otherwise than its study was when that was opened.
     """
 
     result: Result
@@ -42,6 +43,7 @@ class BurdenJob:
     reader_s: float | None = None
     images: tuple[str, ...] | None = None
     pseudonym: str | bool = False
+    name: str = ""
 
 
 _OF_JOB = {name: kind for name, kind in field_types(BurdenJob).items() if name != "result"}
@@ -67,8 +69,8 @@ def burden_message(job: BurdenJob) -> dict[str, Any]:
     """The message of a job."""
     result, study = job.result, job.result.study
     sent = _Sent(
-        study.case, study.file_axes, study.notes, study.geometry, masks_of(result), result.mask, result.threshold, result.boxes,
-        result.points, result.painted,
+        job.name or study.case, study.file_axes, study.notes, study.geometry, masks_of(result), result.mask, result.threshold,
+        result.boxes, result.points, result.painted,
     )  # fmt: skip
     return {**to_json(sent), **{name: to_json(getattr(job, name)) for name in _OF_JOB}}
 

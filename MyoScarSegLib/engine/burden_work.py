@@ -59,9 +59,12 @@ def write_report_of(job: BurdenJob, folder: Path) -> Path:
     from MyoScarSegLib.outputs.report_files import remove_report_dicom, write_report
 
     study, named = job.result.study, job.pseudonym if isinstance(job.pseudonym, str) else ""
+    wanted = case_name(Path(named or study.case))
     problem: MyoScarSegError | None = None
-    with CaseFolders(folder).writing(case_name(Path(named or study.case)), None, content_of(study)) as place:
-        name = named or place.name
+    with CaseFolders(folder).writing(wanted, None, content_of(study)) as place:
+        # A folder of before may have a name that the study has no more, and which a pseudonym was to replace.
+        numbered = place.name == wanted or place.name.startswith(f"{wanted}-")
+        name = named or (place.name if numbered else wanted)
         report = make_report(
             job.result,
             job.anatomy,

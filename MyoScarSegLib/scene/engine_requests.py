@@ -389,6 +389,7 @@ def burden_job(
         session.nodes.record.reader_s,
         image_files(session.volume_node) if dicom else None,
         pseudonym,
+        session.case,
     )
 
 

@@ -26,11 +26,11 @@ def export_scene(scene: Any, folder: Path) -> list[Path]:
     studies = sessions(scene)
     for session in studies:
         session.refresh()
-    results = [session.to_result() for session in studies if session.state.has_masks]
+    results = [(session.case, session.to_result()) for session in studies if session.state.has_masks]
     if not results:
         raise MyoScarSegError(_("There is nothing to export yet: segment a study first."))
     cases, written = CaseFolders(folder), []
-    for wanted, found in zip(case_names([Path(result.study.case) for result in results]), results, strict=True):
+    for wanted, (_case, found) in zip(case_names([Path(case) for case, _result in results]), results, strict=True):
         with cases.writing(wanted, None, content_of(found.study)) as case:
             keep_edits(case, found.boxes, found.points)
             write_case(case, replace(found, study=replace(found.study, case=case.name)), picture=False)

@@ -24,6 +24,7 @@ class LandmarkPoints(VolumePoints):
     def __init__(self, volume_node: Any, geometry: VolumeGeometry) -> None:
         name = _("{name} RV insertion points").format(name=volume_node.GetName())
         super().__init__(volume_node, geometry, ROLE_LANDMARKS, name, _prepare)
+        self._views: tuple[str, ...] = ()
 
     def landmarks(self, known: Landmarks | None) -> Landmarks | None:
         """The points as they are in the scene; ``known`` itself where they have not been moved, None where one is missing."""
@@ -39,6 +40,21 @@ class LandmarkPoints(VolumePoints):
         """Show these points, or none."""
         places = [] if landmarks is None else [landmarks.anterior, landmarks.inferior]
         self.write(places, [_("RV anterior"), _("RV inferior")][: len(places)])
+        self._keep_to_views()
+
+    def show_in(self, views: tuple[str, ...] | None) -> None:
+        """Show them in these views alone, given by the ids of their nodes: those that lie along the slices. In all if there is
+        none.
+
+        In a view across the slices they would lie somewhere in the heart, with their names over each other.
+        """
+        self._views = views or ()
+        self._keep_to_views()
+
+    def _keep_to_views(self) -> None:
+        display = None if self.existing_node is None else self.existing_node.GetDisplayNode()
+        if display is not None and display.GetViewNodeIDs() != self._views:
+            display.SetViewNodeIDs(self._views)
 
 
 def _prepare(node: Any) -> None:

@@ -140,6 +140,12 @@ def likely_lge(scene: Any) -> tuple[Any, str] | None:
     return node, why
 
 
+def why_likely(volume_node: Any) -> str:
+    """Why a volume looks like an LGE short-axis stack, with the name that it has now; empty if it does not."""
+    found = _judge(volume_node)
+    return "" if found is None else found[1]
+
+
 def images_in(scene: Any) -> int:
     """How many images a scene has: label maps and volumes that we made ourselves are none."""
     nodes = nodes_by_class(scene, "vtkMRMLScalarVolumeNode")

@@ -197,6 +197,8 @@ class StudyNodes:
             # The segment is gone as a whole. That is no hand edit, which a later run should spare.
             self.probability.write({}, state.models)
             state = replace(state, slices={}, runs=(), failed={})
+            if self.segmentation.existing_node is None:  # with its node, in which the wall was, too
+                state = replace(state, ventricle=state.ventricle.without_masks())
             yield _("Delete the segmentation"), state
         known = state.ventricle
         if self.ventricle.exist:
@@ -210,7 +212,7 @@ class StudyNodes:
                 edited = [k for k in after.slices.keys() | known.slices.keys() if after.of(k) is not known.of(k)]
                 yield _("Edit the wall on {slices}").format(slices=slice_list(edited)), replace(state, ventricle=after)
         elif known.slices:
-            yield _("Delete the wall"), replace(state, ventricle=replace(known, slices={}, source="", provenance={}))
+            yield _("Delete the wall"), replace(state, ventricle=known.without_masks())
 
     def read_prompts(self, state: StudyState) -> StudyState:
         """``state`` with the boxes and points that others have left in the scene; points in the order in which they were placed.

@@ -174,6 +174,11 @@ class StudySession:
         """Where boxes and masks come from, with the settings they have now: the keys of every file that the program writes."""
         return {"program": f"MyoScarSeg {__version__}", **self.state.provenance, "reader_s": f"{self.nodes.record.reader_s:.0f}"}
 
+    @property
+    def case(self) -> str:
+        """What files and reports call the study: as its volume is called now, which a reader may have renamed."""
+        return self.volume_node.GetName() or self.study.case
+
     def mask(self) -> np.ndarray:
         """bool ``[k, row, column]`` of the scar."""
         return self.state.masks(self.geometry.shape)

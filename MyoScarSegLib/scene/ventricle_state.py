@@ -145,6 +145,10 @@ class VentricleState:
         slices = {k: merged[k] for k in sorted(merged) if merged[k] != NOTHING}
         return replace(self, slices=slices, **fields)  # type: ignore[arg-type]  # callers name fields
 
+    def without_masks(self) -> VentricleState:
+        """With nothing drawn; landmarks and levels stay."""
+        return replace(self, slices={}, source="", provenance={})
+
     def proposed(self, ventricle: Ventricle, provenance: Mapping[str, str]) -> VentricleState:
         """With the model's wall wherever the reader has not drawn one."""
         changes = {}

@@ -268,7 +268,7 @@ class Workflow:
         self.views = BoxViews(
             session, on_edited=self._on_box_dragged, on_removed=self._on_box_removed, at_once_s=_VIEWS_AT_ONCE_S
         )
-        self.views.show_in(self._displayed.along)
+        self._on_turned()
         session.nodes.bring_to_front()
         requests.encode(self.displayed_slice)
         return True
@@ -369,8 +369,9 @@ class Workflow:
         self.notices.tell(Change.SLICE)
 
     def _on_turned(self) -> None:
-        if self.views is not None and self._displayed is not None:
+        if self.views is not None and self.session is not None and self._displayed is not None:
             self.views.show_in(self._displayed.along)
+            self.session.nodes.landmarks.show_in(self._displayed.along)
 
     def _defer(self, call: Callable[[], None]) -> None:
         if call not in self._deferred:

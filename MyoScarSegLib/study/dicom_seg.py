@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,19 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.dicom_sources import check_frame_of_reference, located
-from MyoScarSegLib.study.quiet_pydicom import parsing_errors
+from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
 from MyoScarSegLib.study.segments import Segment
-from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import class_of_segment
 
 #: Designators that scheme SRT (SNOMED's codes of before) had.
 _OLD_SCHEMES = ("SNM3", "99SDM")
 #: Rounding of coordinates, as a share of a pixel over the whole frame.
 _SAME_PLACE = 0.1
+#: Rounding of what all frames of a stack share: size, spacing in mm, and axes.
+_SAME_GRID = 1e-4
+#: What says where a frame lies.
+_WHERE = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
 
 
 def read_dicom_segmentation(path: Path, dataset: Any, study: Study) -> list[Segment]:
@@ -54,6 +58,54 @@ def read_dicom_segmentation(path: Path, dataset: Any, study: Study) -> list[Segm
         raise StudyError(f"{path} is a damaged DICOM segmentation ({error}).") from error
 
 
+def grid_of_frames(paths: Sequence[Path]) -> tuple[tuple[int, int, int], Geometry] | None:
+    """Shape ``[k, j, i]`` and geometry of the stack whose slices the frames of segmentations lie on, from the first to the last.
+
+    None if the files do not say it: one is no segmentation, or does not say the distance between slices, or that is nowhere the
+    distance between frames, or the frames are no equal pieces of one upright stack.
+    """
+    frames: list[np.ndarray] = []
+    worlds: set[str] = set()
+    try:
+        for path in paths:
+            dataset = import_pydicom().dcmread(path, force=True, stop_before_pixels=True)
+            if str(dataset.get("Modality") or "").upper() != "SEG":
+                return None
+            size = int(dataset.Rows), int(dataset.Columns)
+            worlds.add(str(dataset.FrameOfReferenceUID))
+            for group in dataset.PerFrameFunctionalGroupsSequence:
+                place, plane, measures = (_found(dataset, group, name) for name in _WHERE)
+                numbers = [
+                    *size,
+                    *measures.PixelSpacing,
+                    measures.SpacingBetweenSlices,
+                    *plane.ImageOrientationPatient,
+                    *place.ImagePositionPatient,
+                ]
+                frames.append(np.array([float(number) for number in numbers]))
+    except parsing_errors():
+        return None
+    if len(worlds) != 1 or not frames or np.ptp([frame[:-3] for frame in frames], axis=0).max() > _SAME_GRID:
+        return None
+    rows, columns, between_rows, between_columns, between_slices, *plane_axes = frames[0][:-3]
+    row, column = np.array(plane_axes).reshape(2, 3)
+    normal = np.cross(row, column)
+    places = np.array([frame[-3:] for frame in frames])
+    heights = (places - places[0]) @ normal / between_slices
+    if not np.isfinite(heights).all():
+        return None
+    steps = np.round(heights).astype(int)
+    if np.ptp(steps) and np.diff(np.unique(steps)).min() != 1:
+        return None
+    exact = places[0] + np.outer(steps, normal * between_slices)
+    if np.abs(places - exact).max() > _SAME_PLACE * min(between_rows, between_columns):
+        return None
+    x, y, z = (float(value) for value in exact[steps.argmin()])
+    direction = np.column_stack([row, column, normal])
+    shape = int(np.ptp(steps)) + 1, int(rows), int(columns)
+    return shape, Geometry((float(between_columns), float(between_rows), float(between_slices)), (x, y, z), direction)
+
+
 def _frames(path: Path, dataset: Any, numbers: list[int]) -> Iterator[tuple[int, Any, np.ndarray]]:
     """Segment number, functional groups, and bool ``[row, column]`` of each frame that is not empty."""
     kind = str(dataset.get("SegmentationType") or "BINARY").upper()
@@ -82,8 +134,7 @@ def _found(dataset: Any, group: Any, sequence: str) -> Any:
 
 def _put(path: Path, dataset: Any, group: Any, frame: np.ndarray, mask: np.ndarray, study: Study) -> None:
     """Draw a frame into the mask of the whole study."""
-    names = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
-    place, plane, measures = (_found(dataset, group, name) for name in names)
+    place, plane, measures = (_found(dataset, group, name) for name in _WHERE)
     if place is None or plane is None or measures is None:
         raise StudyError(f"{path} does not say where its frames lie in the patient, so it cannot be put on {study.case}.")
     origin = np.array([float(v) for v in place.ImagePositionPatient])

@@ -11,7 +11,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
-from MyoScarSegLib.study.names import DICOM_EXTENSIONS, VOLUME_EXTENSIONS, has_extension
+from MyoScarSegLib.study.names import DICOM_EXTENSIONS, VOLUME_EXTENSIONS, has_extension, natural_order
 from MyoScarSegLib.study.segments import Segment, check_cover, scar_of
 from MyoScarSegLib.study.stack import numbers
 from MyoScarSegLib.study.study import Geometry, Study
@@ -21,6 +21,8 @@ from MyoScarSegLib.study.volumes import geometry_of, read_volume
 
 #: Programs round coordinates: a mask that lies off by less than this share of a voxel is one of the same grid.
 _SAME_PLACE = 0.1
+#: Modalities of DICOM files that hold masks.
+_KINDS = ("SEG", "RTSTRUCT")
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,28 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
 
 
 def is_dicom_mask(path: Path) -> bool:
-    """Whether a file is DICOM, by its name or how it begins."""
+    """Whether a file that is given as a mask is DICOM, by its name or how it begins."""
     from MyoScarSegLib.study.dicom_files import is_dicom
 
     return not has_extension(path, VOLUME_EXTENSIONS) and (has_extension(path, DICOM_EXTENSIONS) or is_dicom(path))
+
+
+def dicom_masks_in(folder: Path) -> list[Path]:
+    """The DICOM segmentations and structure sets in a folder, whatever their names, in natural order; not those below it."""
+    from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+
+    found = []
+    for path in sorted(folder.iterdir(), key=lambda p: natural_order(p.name)):
+        if path.name.startswith(".") or not path.is_file() or not is_dicom_mask(path):
+            continue
+        try:
+            header = import_pydicom().dcmread(path, force=True, stop_before_pixels=True, specific_tags=["Modality"])
+            kind = str(header.get("Modality") or "").upper()
+        except parsing_errors():
+            continue
+        if kind in _KINDS:
+            found.append(path)
+    return found
 
 
 def _of_dicom(path: Path, study: Study) -> list[Segment]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import slicer
+import vtk
 
-from MyoScarSegLib.scene.lge_volumes import add_study
+from MyoScarSegLib.scene.lge_volumes import add_study, why_likely
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.study.handover import read_handover
@@ -23,13 +25,18 @@ _LOADING_S = 0.3
 """After a volume has come into the scene: readers add the node first, and several come one after the other."""
 
 
+def _no_reason(_node: Any) -> str:
+    return ""
+
+
 class StudySection(SegmentSection):
     """The section *Study*."""
 
     watches = frozenset({Change.VOLUME, Change.ENCODED})
 
     def bind(self) -> None:  # noqa: D102 (the base class describes it)
-        self._reason = ""
+        self._reason: Callable[[Any], str] = _no_reason
+        self._named = ""
         self._shown: Any = None
         self._sample: BackgroundTask | None = None
         self.ui.volumeSelector.setMRMLScene(self.workflow.scene)
@@ -43,7 +50,7 @@ class StudySection(SegmentSection):
         """Work on this volume, or on none."""
         if volume_node is self.workflow.volume_node:
             return
-        self._reason, self._look_at = "", 0.0
+        self._reason, self._look_at = _no_reason, 0.0
         self.workflow.select(volume_node)
 
     def _node_added(self, node: Any) -> None:
@@ -66,7 +73,7 @@ class StudySection(SegmentSection):
     def choose_likely(self) -> None:
         """Work on the volume that looks most like an LGE stack, if none was chosen."""
         if self.workflow.session is None:
-            self._reason = self.workflow.select_likely()
+            self._reason = why_likely if self.workflow.select_likely() else _no_reason
             self.tab.changed(Change.STATUS)  # what it says of a scene without an LGE volume depends on the others
 
     def load_sample(self) -> None:
@@ -85,7 +92,7 @@ class StudySection(SegmentSection):
             why = _("The sample study cannot be made: {why}").format(why=task.error)
             self.tab.status.say_error("" if study is not None else why)
             if study is not None:
-                self._reason = _("A phantom with known scar, to try everything on.")
+                self._reason = lambda _node: _("A phantom with known scar, to try everything on.")
                 self.workflow.select(add_study(self.workflow.scene, study, "LGE PSIR phantom"))
 
         self._sample = BackgroundTask("MyoScarSegLib.phantom", {"path": str(path), "seed": SAMPLE_SEED}, "sample")
@@ -101,6 +108,16 @@ class StudySection(SegmentSection):
     def enter(self) -> None:  # noqa: D102 (the base class describes it)
         self.choose_likely()
 
+    def _renamed(self, node: Any) -> None:
+        if node.GetName() != self._named:
+            self._show_reason()
+
+    def _show_reason(self) -> None:
+        """Say why this volume was chosen: its name, as it is now, is in it."""
+        node = self._shown
+        self._named = "" if node is None else node.GetName()
+        show_text(self.ui.reasonLabel, "" if node is None else self._reason(node))
+
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         if Change.VOLUME in changes:
@@ -110,9 +127,13 @@ class StudySection(SegmentSection):
                 quietly(ui.volumeSelector, lambda: ui.volumeSelector.setCurrentNode(node))
             if node is not None and node is not self._shown:
                 self.panel.views.show_volume()
+            if node is not self._shown:
+                self._observers.remove(self._shown)
+                if node is not None:
+                    self._observers.add(node, vtk.vtkCommand.ModifiedEvent, self._renamed)
             self._shown = node
             show_text(ui.factsLabel, self.workflow.facts)
-            show_text(ui.reasonLabel, self._reason if node is not None else "")
+            self._show_reason()
         done, total = (0, 0) if self.workflow.requests is None else self.workflow.requests.encoded
         ui.encodedBar.visible = total > 0 and done < total
         ui.encodedBar.maximum = max(total, 1)

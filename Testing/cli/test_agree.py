@@ -9,10 +9,13 @@ import pytest
 import SimpleITK as sitk
 
 from MyoScarSegLib.outputs.case_files import write_case
+from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_seg
 from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.result import Result
-from MyoScarSegLib.study import write_volume
-from Testing.support.command import table, write_image
+from MyoScarSegLib.study import read_study, write_volume
+from MyoScarSegLib.study.tissue import SCAR
+from Testing.support.command import table, voxels, write_image
+from Testing.support.dicom_factory import write_series, write_structure_set
 from Testing.support.ventricle_factory import round_ventricle
 
 SHAPE = (3, 40, 40)
@@ -120,3 +123,67 @@ def test_values_of_the_second_folder_that_nothing_names_are_asked_for_by_the_rig
     save(tmp_path / "plain" / "p03.nii.gz", 7 * np.ones(SHAPE))
     ran = command("agree", readers[0], tmp_path / "plain")
     assert ran.status == 2 and "--labels-b" in ran.err
+
+
+FRAME = "1.2.840.4711"
+
+
+def drawn_in_dicom(folder, case, shift=0.0):
+    """A DICOM study, a segmentation of 10 x 3 pixels in its slice 1, and contours of as many, ``shift`` pixels to the right."""
+    series = folder / "studies" / case
+    write_series(
+        series, voxels(shape=SHAPE), spacing=(2.0, 1.0, 10.0), FrameOfReferenceUID=FRAME, SeriesInstanceUID=f"1.2.9.{case}"
+    )
+    scar = np.zeros(SHAPE, dtype=bool)
+    scar[1, 5:15, 5:8] = True
+    for name in ("one", "other"):
+        (folder / name).mkdir(exist_ok=True)
+    segmentation, contours = folder / "one" / f"{case}.dcm", folder / "other" / case
+    write_dicom_seg(segmentation, read_study(series), {SCAR: scar}, provenance={"segmenter": "m"})
+    x, y = np.array([4.5, 7.5, 7.5, 4.5]) + shift, np.array([4.5, 4.5, 14.5, 14.5])
+    points = np.column_stack([2 * x, y, np.full(4, 10.0)])
+    write_structure_set(contours, [("Scar", [("CLOSED_PLANAR", points)])], FRAME)
+    return segmentation, contours, series
+
+
+def test_two_dicom_masks_are_compared_on_the_study_that_they_were_drawn_on(command, tmp_path):
+    segmentation, contours, series = drawn_in_dicom(tmp_path, "1", shift=1.0)
+    ran = command("agree", segmentation, contours)
+    assert ran.status == 1 and "both DICOM" in ran.err and "--image" in ran.err
+    ran = command("agree", segmentation, contours, "--image", series, "-o", tmp_path / "out")
+    assert ran.status == 0, ran.err
+    (row,) = table(tmp_path / "out" / "agreement.csv")
+    mass = pytest.approx(30 * 2 * 10 / 1000 * 1.05, rel=1e-4)
+    assert [float(row[name]) for name in ("dice", "scar_mass_g_a", "scar_mass_g_b")] == [
+        pytest.approx(2 / 3, abs=1e-4),
+        mass,
+        mass,
+    ]
+    ran = command("evaluate", segmentation, contours, "--image", series, "--json")
+    assert ran.status == 0, ran.err
+
+
+def test_folders_of_dicom_masks_are_compared_on_the_studies_of_their_names(command, tmp_path):
+    for number in range(1, 4):
+        drawn_in_dicom(tmp_path, str(number), shift=float(number))
+    sides = tmp_path / "one", tmp_path / "other"
+    ran = command("agree", *sides, "--image", tmp_path / "studies", "--json")
+    assert ran.status == 0, ran.err
+    assert (ran.json["cases"], ran.json["dice"]["mean"]) == (3, pytest.approx((2 / 3 + 1 / 3 + 0) / 3))
+    (tmp_path / "studies" / "2").rename(tmp_path / "gone")
+    ran = command("agree", *sides, "--image", tmp_path / "studies")
+    assert ran.status == 1 and "2 cases" in ran.out and "2: failed: " in ran.err and "--image" in ran.err
+    ran = command("agree", *sides, "--image", tmp_path / "studies" / "1")
+    assert ran.status == 1 and "holds no study that is named like a case (1, 2, 3)" in ran.err
+
+
+def test_a_volume_is_compared_with_a_dicom_mask_of_one_case_on_its_study(command, tmp_path):
+    segmentation, contours, series = drawn_in_dicom(tmp_path, "1")
+    scar = np.zeros(SHAPE, dtype=bool)
+    scar[1, 5:15, 5:8] = True
+    (tmp_path / "results" / "1").mkdir(parents=True)
+    write_volume(tmp_path / "results" / "1" / "scar.seg.nrrd", scar, read_study(series))
+    for dicom in (segmentation.parent, contours.parent):
+        ran = command("agree", tmp_path / "results", dicom, "--image", series, "--json")
+        assert ran.status == 0, ran.err
+        assert ran.json["dice"]["mean"] == 1

@@ -122,6 +122,17 @@ def test_the_report_measures_by_the_remote_region_that_the_reader_drew_as_the_pa
     assert told["2 SD"]["pixels"] == np.count_nonzero(found.mask)
 
 
+@pytest.mark.usefixtures("without_pictures")
+def test_a_renamed_study_stays_in_its_folder_and_nothing_in_it_has_the_old_name(job, tmp_path):
+    study = job.result.study
+    before = write_report_of(replace(job, result=replace(job.result, study=replace(study, case="Doe"))), tmp_path)
+    renamed = replace(job, result=replace(job.result, study=replace(study, case="P-17")), pseudonym=True, patient=None)
+    place = write_report_of(renamed, tmp_path)
+    assert place == before
+    for name in ("report.html", "measurements.json"):
+        assert "P-17" in (place / name).read_text() and "Doe" not in (place / name).read_text()
+
+
 @pytest.fixture
 def job_of_dicom(job, tmp_path) -> BurdenJob:
     """The job on images that lie as DICOM files in a folder, of which the study knows nothing itself."""

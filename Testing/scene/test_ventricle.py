@@ -22,6 +22,7 @@ from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, se
 from MyoScarSegLib.study.tissue import BLOOD_POOL, INFARCT, MVO, REMOTE, SCAR, WALL
 from Testing.support.scene_ventricle_factory import paint_segment, ring_wall, segment_mask, set_landmarks
 from Testing.support.session_factory import fresh_scene, masks, paint, save_folder, save_mrb
+from Testing.support.training_workflow_factory import idle_workflow
 from Testing.support.volume_factory import add_transform, add_volume, random_matrix
 
 SHAPE = (6, 40, 48)
@@ -143,6 +144,45 @@ def test_a_deleted_wall_is_taken_up_and_comes_back_with_undo(session):
     assert session.state.has_masks
     session.undo()
     assert np.array_equal(segment_mask(session, WALL.name), ring_wall().myocardium)
+
+
+def test_a_deleted_segmentation_is_one_step_with_its_wall(session, scene):
+    apply_masks(session, masks(1))
+    apply_ventricle(session, ring_wall())
+    set_landmarks(session, LANDMARKS)
+    before = session.history.labels
+    scene.RemoveNode(session.segmentation.node)
+    session.refresh()
+    assert session.history.labels == [*before, "Delete the segmentation"]
+    assert not session.state.has_masks and not session.state.ventricle.has_wall
+    assert session.state.ventricle.landmarks is not None, "a node of its own"
+    session.undo()
+    assert np.array_equal(segment_mask(session, WALL.name), ring_wall().myocardium)
+    assert np.array_equal(segment_mask(session, SCAR.name), session.mask()) and session.mask().any()
+
+
+def test_insertion_points_are_shown_in_views_along_the_slices_alone_and_in_all_where_there_is_none(scene):
+    volume = add_volume(scene, SHAPE)
+    workflow = idle_workflow(scene)
+    workflow.select(volume)
+    red, green = (scene.GetNodeByID(f"vtkMRMLSliceNode{name}") for name in ("Red", "Green"))
+
+    def shown() -> set[str]:
+        display = node_of(volume, ROLE_LANDMARKS).GetDisplayNode()
+        return {name for name in ("Red", "Yellow", "Green") if display.IsDisplayableInView(f"vtkMRMLSliceNode{name}")}
+
+    set_landmarks(workflow.session, LANDMARKS)
+    assert shown() == {"Red"}
+    green.SetOrientation("Axial")
+    assert shown() == {"Red", "Green"}
+    scene.RemoveNode(node_of(volume, ROLE_LANDMARKS))
+    workflow.session.refresh()
+    workflow.session.undo()
+    assert shown() == {"Red", "Green"}, "in a list that was made anew, too"
+    for node in (red, green):
+        node.SetOrientation("Coronal")
+    assert shown() == {"Red", "Yellow", "Green"}
+    workflow.close()
 
 
 def test_clear_takes_the_proposed_wall_and_leaves_the_painted(session):

@@ -108,6 +108,9 @@ def test_the_report_of_a_volume_from_slicers_dicom_database_has_dicom_files(cons
     assert written.pixel_array.sum() == scar.sum() > 0
     place = console.report(volume, tmp_path / "out", dicom=True, pseudonym="P-17")
     assert pydicom.dcmread(place / "report.dcm").PatientID == "P-17"
+    volume.SetName("P-18")
+    place = console.report(volume, tmp_path / "out", dicom=True, pseudonym=True)
+    assert pydicom.dcmread(place / "segmentation.dcm").PatientID == "P-18"
     for wrong in ({"pseudonym": "../x"}, {"pseudonym": "x", "withPatientName": True}):
         with pytest.raises(MyoScarSegError, match="pseudonym"):
             console.report(volume, tmp_path / "out", dicom=True, **wrong)
@@ -179,6 +182,17 @@ def test_export_writes_what_the_scene_shows(console, scene, tmp_path):
     assert rows["LGE"]["segmenter"] == "tiny-sam.safetensors"
     for name in ("boxes.json", "scar.seg.nrrd", "probability.nii.gz", "result.json"):
         assert (tmp_path / "out" / "LGE" / name).is_file()
+
+
+def test_files_and_report_have_the_name_that_a_reader_gave_the_volume(console, scene, tmp_path):
+    volume = add(scene, "Featherstonehaugh")
+    console.process(volume)
+    volume.SetName("P07")
+    (exported,) = console.exportResults(tmp_path / "out")
+    report = console.report(volume, tmp_path / "reports")
+    assert exported.name == report.name == "P07"
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert written and not [path for path in written if b"Featherston" in path.read_bytes()]
 
 
 def test_export_without_a_result_says_what_to_do(console, scene, tmp_path):

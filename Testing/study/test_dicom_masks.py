@@ -19,7 +19,7 @@ from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labelmaps import classes_on
 from MyoScarSegLib.training.evaluation.common_grid import common_grid
-from Testing.support.dicom_factory import item, new_dataset, write_dataset, write_series
+from Testing.support.dicom_factory import write_series, write_structure_set
 
 FRAME = "1.2.826.0.1.3680043.8.498.2"
 SHAPE = (4, 30, 26)
@@ -173,28 +173,7 @@ def circle(study, k, radius_mm, center=(12.7, 14.2), points=240):
 
 
 def structure_set(path, regions, frame=FRAME):
-    """``regions``: (name, [(kind, points)])."""
-    dataset = new_dataset(np.zeros((2, 2), np.uint8), "1.2.840.10008.5.1.4.1.1.481.3", Modality="RTSTRUCT")
-    for name in ("PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
-        delattr(dataset, name)
-    dataset.StructureSetROISequence = [
-        item(ROINumber=n, ROIName=name, ReferencedFrameOfReferenceUID=frame) for n, (name, _) in enumerate(regions)
-    ]
-    dataset.ROIContourSequence = [
-        item(
-            ReferencedROINumber=n,
-            ContourSequence=[
-                item(
-                    ContourGeometricType=kind,
-                    NumberOfContourPoints=len(points),
-                    ContourData=[f"{v:.4f}" for v in points.ravel()],
-                )
-                for kind, points in drawn
-            ],
-        )
-        for n, (_, drawn) in enumerate(regions)
-    ]
-    return write_dataset(path, dataset)
+    return write_structure_set(path, regions, frame)
 
 
 def closed(*curves):
@@ -304,5 +283,45 @@ def test_masks_of_both_kinds_are_imported_with_the_dicom_images_and_compared_wit
     write_volume(tmp_path / "truth.nii.gz", SCAR_MASK.astype(np.uint8), study)
     grid = common_grid(data / "a" / "labels" / "a.dcm", tmp_path / "truth.nii.gz")
     assert np.array_equal(read_mask(data / "a" / "labels" / "a.dcm", grid), read_mask(tmp_path / "truth.nii.gz", grid))
-    with pytest.raises(StudyError, match="both DICOM"):
+    with pytest.raises(StudyError, match=r"both DICOM.*--image"):
         common_grid(data / "a" / "labels" / "a.dcm", data / "b" / "labels" / "b.dcm")
+
+
+def without_frames_of(*slices):
+    """Takes the frames of these slices out of a segmentation of four slices, as programs do that write no empty frames."""
+
+    def change(dataset):
+        stored = dataset.pixel_array
+        kept = [n for n in range(len(stored)) if n % 4 not in slices]
+        dataset.PixelData = np.packbits(stored[kept].reshape(-1), bitorder="little").tobytes()
+        dataset.NumberOfFrames = len(kept)
+        dataset.PerFrameFunctionalGroupsSequence = [dataset.PerFrameFunctionalGroupsSequence[n] for n in kept]
+
+    return change
+
+
+def test_two_segmentations_that_say_how_far_slices_lie_apart_have_a_grid_of_their_own(study, tmp_path):
+    whole, part = exported(study, tmp_path / "a.dcm"), changed(study, tmp_path / "b.dcm", without_frames_of(0, 3))
+    inner = SCAR_MASK.copy()
+    inner[[0, 3]] = False
+    for pair, slices in (((whole, part), slice(0, 4)), ((part, whole), slice(0, 4)), ((part, part), slice(1, 3))):
+        grid = common_grid(*pair)
+        assert np.allclose(grid.geometry.spacing_mm, SPACING)
+        assert np.allclose(grid.geometry.origin_mm, study.geometry.origins_mm(4)[slices.start], atol=1e-3)
+        for path in pair:
+            assert np.array_equal(read_mask(path, grid), (SCAR_MASK if path is whole else inner)[slices])
+
+
+@pytest.mark.parametrize("what", ["distance", "gap", "frame"])
+def test_two_segmentations_that_do_not_say_their_grid_need_the_study(study, tmp_path, what):
+    def change(dataset):
+        if what == "distance":
+            del dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices
+        elif what == "frame":
+            dataset.FrameOfReferenceUID = "1.2.3.4"
+        else:  # said of the whole stack, of which the frames that are left know nothing
+            without_frames_of(1, 2)(dataset)
+
+    whole, other = exported(study, tmp_path / "a.dcm"), changed(study, tmp_path / "b.dcm", change)
+    with pytest.raises(StudyError, match="--image"):
+        common_grid(other, other if what == "gap" else whole)

@@ -114,6 +114,31 @@ def item(**attributes) -> Dataset:
     return dataset
 
 
+def write_structure_set(path: Path, regions, frame: str) -> Path:
+    """An RTSTRUCT of ``regions``: ``(name, [(kind, LPS points), ...])``, in a frame of reference."""
+    dataset = new_dataset(np.zeros((2, 2), np.uint8), "1.2.840.10008.5.1.4.1.1.481.3", Modality="RTSTRUCT")
+    for name in ("PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(dataset, name)
+    dataset.StructureSetROISequence = [
+        item(ROINumber=n, ROIName=name, ReferencedFrameOfReferenceUID=frame) for n, (name, _) in enumerate(regions)
+    ]
+    dataset.ROIContourSequence = [
+        item(
+            ReferencedROINumber=n,
+            ContourSequence=[
+                item(
+                    ContourGeometricType=kind,
+                    NumberOfContourPoints=len(points),
+                    ContourData=[f"{v:.4f}" for v in points.ravel()],
+                )
+                for kind, points in drawn
+            ],
+        )
+        for n, (_, drawn) in enumerate(regions)
+    ]
+    return write_dataset(path, dataset)
+
+
 def write_enhanced(
     path: Path,
     volume: np.ndarray,

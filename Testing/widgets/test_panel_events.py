@@ -272,6 +272,13 @@ def test_settings_of_the_form_reach_the_worker_the_folder_and_the_next_start(stu
     assert study.workflow.settings == before
 
 
+def test_the_reason_for_the_choice_follows_the_name_of_the_volume(study):
+    name = study.session.volume_node.GetName()
+    assert study.ui.reasonLabel.text.startswith(f"{name}: ")
+    study.session.volume_node.SetName("P07 LGE SAX")
+    assert study.ui.reasonLabel.text.startswith("P07 LGE SAX: ") and "its name says short axis" in study.ui.reasonLabel.text
+
+
 def test_sample_data_is_a_study_to_try(study):
     study.click("sampleButton")
     study.until(lambda: "phantom" in study.ui.reasonLabel.text, what="phantom")

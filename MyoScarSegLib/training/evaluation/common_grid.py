@@ -28,15 +28,21 @@ def common_grid(first: Path, second: Path) -> Study:
         first: whose geometry counts.
         second: the other.
 
-    A DICOM segmentation or structure set is put on the grid of the other file, for it need not have one of its own.
+    A DICOM segmentation or structure set is put on the grid of the other file, for it need not have one of its own. Of two
+    segmentations the grid is what covers the frames of both, if they say how far slices lie apart.
 
     Raises:
-        StudyError: a file is missing or cannot be read, or their sizes differ, or both are DICOM.
+        StudyError: a file is missing or cannot be read, or their sizes differ, or both are DICOM and do not say it.
     """
     volumes = [path for path in (first, second) if not is_dicom_mask(path)]
     if not volumes:
+        from MyoScarSegLib.study.dicom_seg import grid_of_frames
+
+        if (grid := grid_of_frames((first, second))) is not None:
+            stack = FileStack(np.zeros(grid[0], dtype=np.uint8), grid[1], "DICOM", slice_axis_is_k=True, one_slice_is_enough=True)
+            return _empty(case_name(first), stack)
         raise StudyError(
-            f"{first} and {second} are both DICOM, and do not say the whole grid that they were drawn on. Convert one."
+            f"{first} and {second} are both DICOM, without the whole grid that they lie on: give the study, too, by --image."
         )
     if len(volumes) == 1:
         first = second = volumes[0]
@@ -53,9 +59,13 @@ def common_grid(first: Path, second: Path) -> Study:
         if not cropped[1] and stacks[0].array.shape != stacks[1].array.shape:
             sizes = [numbers(one.array.shape[::-1]) for one in stacks]
             raise StudyError(f"{second} lies on another grid than {first}: its size is {sizes[1]}, the other's {sizes[0]}.")
+    return _empty(case_name(first), stack)
+
+
+def _empty(case: str, stack: FileStack) -> Study:
     # The values only show the checks that this is an image; nobody sees them.
     ramp = np.arange(stack.array.size, dtype=np.float32).reshape(stack.array.shape)
-    study = study_from(case_name(first), replace(stack, array=ramp))
+    study = study_from(case, replace(stack, array=ramp))
     return replace(study, voxels=np.zeros(study.voxels.shape, dtype=np.float32))
 
 

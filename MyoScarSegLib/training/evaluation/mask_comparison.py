@@ -13,8 +13,9 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.outputs.case_files import RESULT
 from MyoScarSegLib.outputs.case_walls import scar_in
-from MyoScarSegLib.study.masks import read_labels
+from MyoScarSegLib.study.masks import dicom_masks_in, read_labels
 from MyoScarSegLib.study.names import natural_order
+from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.segments import check_cover
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT
@@ -59,6 +60,7 @@ def compare_masks(
     *,
     labels: LabelMap | None = None,
     pred_labels: LabelMap | None = None,
+    image: Path | None = None,
     spacing_mm: tuple[float, float, float] | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
@@ -75,6 +77,8 @@ def compare_masks(
             file's place says. Named segments need none. The reference's myocardium is taken from there, too, if it is labeled.
         pred_labels: the same of ``predicted``; None for what each file's place says, and for files that hold a value which is
             scar in ``labels``, those.
+        image: the study that the masks were drawn on, or a folder with the study of each case, matched by name. Two DICOM masks
+            need it unless they say their whole grid; other masks of a case that has one are put on it, too.
         spacing_mm: ``(i, j, k)`` for files without spacing, or instead of theirs.
 
     Raises:
@@ -97,13 +101,16 @@ def compare_masks(
     if predicted.is_dir():
         lacking = [case for case in references if case not in matched]
         failures |= dict.fromkeys(lacking, f"It has a reference, but no prediction in {predicted}.")
+    studies = _studies(image, matched, one_case=predicted.is_file() and truth.is_file())
     library = Library.open(truth) if (truth / MARK).is_file() else None
     patients = {} if library is None else {record.case: record.patient for record in library.scan()[0]}
     sides = _Masks(truth, labels, None, "--labels"), _Masks(predicted, pred_labels, labels, "--pred-labels")
     scores: list[CaseScore] = []
     for case in steps(matched, lambda case: f"comparing {case}", progress, cancel):
         try:
-            scores.append(_compare(case, patients.get(case), (references[case], predictions[matched[case]]), sides, spacing_mm))
+            files = references[case], predictions[matched[case]]
+            study = read_study(studies[case]) if case in studies else common_grid(*files)
+            scores.append(_compare(case, patients.get(case), study, files, sides, spacing_mm))
         except UnnamedLabelsError:
             raise
         except StudyError as error:
@@ -125,13 +132,13 @@ def compare_masks(
 def _compare(
     case: str,
     patient: str | None,
+    study: Study,
     files: tuple[Path, Path],
     sides: tuple[_Masks, _Masks],
     spacing_mm: tuple[float, float, float] | None,
 ) -> CaseScore:
-    """One case's reference and prediction, in this order in ``files`` and ``sides``."""
+    """One case's reference and prediction, in this order in ``files`` and ``sides``, on the grid of ``study``."""
     reference, prediction = files
-    study = common_grid(reference, prediction)
     classes, wall_known = sides[0].classes(reference, study)
     check_cover(classes >= INFARCT, str(reference))
     classes, wall_known = scar_only_unless_wall(classes, wall_known)
@@ -156,6 +163,22 @@ def _compare(
         wall=classes > CAVITY if wall_known else None,
         probability=probability,
     )
+
+
+def _studies(image: Path | None, cases: Iterable[str], *, one_case: bool) -> dict[str, Path]:
+    """Case to the study that its masks were drawn on, of those cases that have one in ``image``."""
+    if image is None:
+        return {}
+    cases = list(cases)
+    if not one_case and image.is_dir():
+        there = {_name(path): path for path in (*volumes_in(image), *folders_in(image))}
+        if found := match(there, cases):
+            return {case: there[name] for case, name in found.items()}
+    if len(cases) > 1:
+        raise StudyError(
+            f"{image} holds no study that is named like a case ({listed(cases, 3)}): give the folder that they lie in."
+        )
+    return dict.fromkeys(cases, image)
 
 
 @dataclass
@@ -232,7 +255,9 @@ def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
         else:
             cases[case] = best[0]
     if not cases and not skipped:
-        raise StudyError(f"{path} holds no masks: expected are .seg.nrrd, NIfTI, NRRD or MHA files, or a folder per case.")
+        raise StudyError(
+            f"{path} holds no masks: expected are .seg.nrrd, NIfTI, NRRD, MHA, DICOM SEG or RTSTRUCT files, or a folder per case."
+        )
     return cases, skipped
 
 
@@ -270,8 +295,11 @@ def _key(name: str) -> str:
 
 
 def _masks_in(folder: Path) -> list[Path]:
-    """The volumes of a folder, or of its ``labels`` or the like, that are named like masks; if none is, all."""
+    """The masks of a folder, or of its ``labels`` or the like: DICOM, and volumes named like masks; if there are none, all."""
     inner = (subfolder(folder, (name,)) for name in LABEL_FOLDERS)
-    files = next((found for sub in inner if sub is not None and (found := volumes_in(sub))), None) or volumes_in(folder)
+    places = [*(sub for sub in inner if sub is not None), folder]
+    files, dicom = next((found for place in places if any(found := (volumes_in(place), dicom_masks_in(place)))), ([], []))
     named = [f for f in files if is_segmentation(f) or _MASK_NAME.search(stem(f))]
+    names = {_name(f) for f in named}  # a result may have been written as DICOM, too
+    named += [f for f in dicom if _name(f) not in names]
     return named or [f for f in files if f.name != _PROBABILITY]
