@@ -305,7 +305,10 @@ class Report:
             if turned is not None:
                 source += f": the septum {turned:.0f}° from where the patient's axes have it; positive is towards inferior"
             lines.append(("Insertion points", source))
-        lines.append(("Mass", f"area × distance between slices × {MYOCARDIAL_DENSITY_G_PER_ML:g} g/mL; end slices count whole"))
+        if self.measurements.scar.mass_g is not None:
+            lines.append(
+                ("Mass", f"area × distance between slices × {MYOCARDIAL_DENSITY_G_PER_ML:g} g/mL; end slices count whole")
+            )
         if self.measurements.transmurality is not None:
             lines.append(("Transmurality", "scar over wall on 120 chords a slice, in slices whose wall is closed"))
         if self.measurements.grey_zone is not None:

@@ -315,6 +315,14 @@ def test_names_come_from_dicom_on_demand_alone_and_a_pseudonym_replaces_them(com
     assert command(*base, tmp_path / "d", "--pseudonym", "x", "--with-patient-name").status == 2
 
 
+@pytest.mark.parametrize("option", ["--dicom", "--with-patient-name"])
+def test_what_only_dicom_has_is_refused_before_anything_is_written(case, command, tmp_path, option):
+    mask = ("--mask", case / "scar.nii.gz", option)
+    ran = command("report", tmp_path / "round.nrrd", *mask, "-o", tmp_path / "reports", "--format", "html")
+    assert ran.status == 1 and "did not come from DICOM" in ran.err and f"Leave out {option}" in ran.err
+    assert not list(tmp_path.glob("reports/round/*"))
+
+
 def test_segment_writes_a_report_also_with_a_model_that_sees_no_wall(segment, tmp_path):
     study, _, _, _ = round_ventricle()
     write_volume(tmp_path / "round.nrrd", study.voxels, study)

@@ -177,6 +177,7 @@ def test_without_spacing_there_are_pixels_and_no_grams():
     report = without_spacing()
     assert tile(report, "Scar").startswith(f"{round_ventricle()[2].sum()} pixels")
     assert " g" not in tile(report, "LV myocardium") and "no spacing" in report.subtitle
+    assert "Mass" in dict(made().method_lines) and "Mass" not in dict(report.method_lines)
 
 
 @pytest.mark.usefixtures("without_pictures")
