@@ -78,7 +78,8 @@ def write_walls(folder: Path, result: Result, walls: Anatomy, formats: str = "bo
 def walls_of(labels: StoredLabels, scar: np.ndarray) -> Anatomy:
     """The ventricle that named segments show, and the remote myocardium.
 
-    Segments of several layers may overlap: then myocardium is what its segment says. In a file of one layer, where nothing
+    Segments of several layers may overlap: then myocardium is what its segment says, unless that holds all of the blood pool, as
+    an epicardium drawn as a whole does. In a file of one layer, where nothing
     overlaps, the scar's pixels are missing in it, and belong to it
     (:func:`~MyoScarSegLib.quantification.ventricle.ventricle_of_labels`).
 
@@ -95,7 +96,10 @@ def walls_of(labels: StoredLabels, scar: np.ndarray) -> Anatomy:
     wall = by_class.get(MYOCARDIUM)
     if wall is None or not wall.any():
         return Anatomy(None, no_reflow, remote=remote)
-    classes = np.where(wall, MYOCARDIUM, np.where(by_class.get(CAVITY, False), CAVITY, BACKGROUND)).astype(np.uint8)
+    pool = by_class.get(CAVITY, np.zeros_like(wall))
+    if not (pool & ~wall).any():
+        wall = wall & ~pool
+    classes = np.where(wall, MYOCARDIUM, np.where(pool, CAVITY, BACKGROUND)).astype(np.uint8)
     if labels.values is not None or not (wall & scar).any():
         classes[scar & ~wall] = INFARCT
     return Anatomy(ventricle_of_labels(classes), no_reflow, remote=remote)

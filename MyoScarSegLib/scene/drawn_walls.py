@@ -37,6 +37,10 @@ def labels_of_node(node: Any, volume_node: Any, geometry: VolumeGeometry) -> np.
     for number in _DRAWN_OVER:
         for mask in parts.get(number, ()):
             labels[np.ascontiguousarray(geometry.to_study(mask))] = number
+    if not (labels == CAVITY).any():
+        # A wall that holds all of the blood pool is an epicardium drawn as a whole.
+        for mask in parts.get(CAVITY, ()):
+            labels[geometry.to_study(mask) & (labels == MYOCARDIUM)] = CAVITY
     if not (labels == MYOCARDIUM).any():
         raise SceneError(
             _(

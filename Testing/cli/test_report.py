@@ -230,6 +230,20 @@ def test_a_cavity_that_nobody_drew_is_what_the_wall_encloses(command, tmp_path, 
     assert found["segments"] is not None
 
 
+def test_an_epicardium_that_was_drawn_as_a_whole_leaves_the_blood_pool(command, tmp_path):
+    study, ventricle, scar, _ = round_ventricle()
+    write_volume(tmp_path / "round.nrrd", study.voxels, study)
+    heart = ventricle.myocardium | ventricle.cavity
+    drawn = [
+        (mask.astype(np.uint8), {1: tissue}) for mask, tissue in ((scar, SCAR), (heart, WALL), (ventricle.cavity, BLOOD_POOL))
+    ]
+    write_layers(tmp_path / "theirs.seg.nrrd", drawn, study, {})
+    mask = ("--mask", tmp_path / "theirs.seg.nrrd", "--format", "html")
+    assert command("report", tmp_path / "round.nrrd", *mask, "-o", tmp_path / "out").status == 0
+    found = measured(tmp_path / "out" / "round")
+    assert (found["cavity"]["pixels"], found["myocardium"]["pixels"]) == (ventricle.cavity.sum(), ventricle.myocardium.sum())
+
+
 def test_a_mask_alone_has_no_percentage(command, tmp_path):
     study, _, scar, _ = round_ventricle()
     write_volume(tmp_path / "round.nrrd", study.voxels, study)
