@@ -43,7 +43,7 @@ from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point, read_points
 from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.insertions import propose_insertions
-from MyoScarSegLib.result import NUMBERS_VERSION, Result
+from MyoScarSegLib.result import NUMBERS_VERSION, ProposedVentricle, Result
 from MyoScarSegLib.study import read_study
 from MyoScarSegLib.study.checks import looks_like_labels
 from MyoScarSegLib.study.image_quality import signal_to_noise
@@ -183,6 +183,8 @@ class StudyWork:
         with self._turn():
             result = self._result(case.study, boxes, points, progress, cancel)
             walls, without = self._walls(case.study, progress, cancel) if job.report else (None, "")
+        if walls is not None and isinstance(walls.ventricle, ProposedVentricle):
+            result = replace(result, provenance={**result.provenance, **walls.ventricle.provenance})
         if job.growth_mm:
             result = result.grown(job.growth_mm)
         seconds = round(read.seconds + time.perf_counter() - start, 2)

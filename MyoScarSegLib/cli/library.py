@@ -51,7 +51,12 @@ def add_parser(subparsers: Any) -> None:
     text = "add a study with its labels; the library is made if it is missing"
     adding = action("add", _add, text, json="print the record as JSON")
     adding.add_argument("study", metavar="STUDY", type=Path, help="DICOM folder, NIfTI, NRRD or MHA file, or folder of PNG/JPEG")
-    adding.add_argument("labels_file", metavar="LABELS", type=Path, help=".seg.nrrd, NIfTI, NRRD or MHA on the study's grid")
+    adding.add_argument(
+        "labels_file",
+        metavar="LABELS",
+        type=Path,
+        help=".seg.nrrd, NIfTI, NRRD or MHA on the study's grid, or DICOM SEG or RTSTRUCT of its images",
+    )
     adding.add_argument("--patient", metavar="CODE", required=True, help="code of the patient; never the name")
     adding.add_argument("--case", metavar="NAME", help="name of the case, for a patient's further exams (default: the code)")
     adding.add_argument("--source", metavar="TEXT", default="", help="where the data comes from, for the record")

@@ -35,7 +35,10 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("-o", "--out", metavar="OUT", type=folder, required=True, help="folder for the reports")
     parser.add_argument(
-        "--mask", type=Path, metavar="FILE", help="scar, and the wall if it is there, drawn on the study; or its case folder"
+        "--mask",
+        type=Path,
+        metavar="FILE",
+        help="scar, and the wall if it is there, drawn on the study, DICOM SEG and RTSTRUCT too; or its case folder",
     )
     parser.add_argument(
         "--labels", metavar="MAP", help="what the mask's values mean: 'cavity=1 myocardium=2 scar=3,4', or emidec"
@@ -167,8 +170,11 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
         result, walls = _with_edits(result, walls, left)
     result = replace(result, study=replace(result.study, case=name))
     walls = replace(walls, insertions=_insertions(args, walls, result.study), levels=args.levels or walls.levels)
-    if args.with_patient_name and not result.study.files:
-        raise StudyError(f"{name} did not come from DICOM, so nothing names its patient. Leave out --with-patient-name.")
+    if not result.study.files:
+        if args.with_patient_name:
+            raise StudyError(f"{name} did not come from DICOM, so nothing names its patient. Leave out --with-patient-name.")
+        if args.dicom:
+            raise StudyError(f"{name} did not come from DICOM, so nothing can be written as DICOM. Leave out --dicom.")
     patient = patient_of(result.study) if args.with_patient_name else None
     return make_report(result, walls, name=name, mask_source=source, reader_minutes=args.minutes, patient=patient)
 
@@ -244,8 +250,8 @@ def _from_mask(args: argparse.Namespace, study: Study) -> tuple[Result, Anatomy]
     from MyoScarSegLib.quantification.ventricle import ventricle_of_labels
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.study.masks import read_labels, read_mask
-    from MyoScarSegLib.study.tissue import INFARCT, NO_REFLOW
-    from MyoScarSegLib.training.datasets.labelmaps import classes_on, parse_label_map
+    from MyoScarSegLib.study.tissue import INFARCT, MYOCARDIUM, NO_REFLOW
+    from MyoScarSegLib.training.datasets.labelmaps import all_classes_on, parse_label_map
 
     stored = read_labels(args.mask, study)
     one = stored.values is not None and len(np.unique(stored.values[stored.values != 0])) <= 1
@@ -254,9 +260,9 @@ def _from_mask(args: argparse.Namespace, study: Study) -> tuple[Result, Anatomy]
         walls = walls_of(stored, scar)
     else:
         label_map = None if args.labels is None else parse_label_map(args.labels)
-        classes, known = classes_on(study, args.mask, label_map, None)
+        classes, _known = all_classes_on(study, args.mask, label_map)
         scar = classes >= INFARCT
-        walls = Anatomy(ventricle_of_labels(classes) if known else None, classes == NO_REFLOW)
+        walls = Anatomy(ventricle_of_labels(classes) if (classes == MYOCARDIUM).any() else None, classes == NO_REFLOW)
     return Result(study, scar.astype(np.float32), 0.5, drawn=scar), walls
 
 

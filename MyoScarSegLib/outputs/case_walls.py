@@ -20,7 +20,7 @@ from MyoScarSegLib.result import Result, mask_of
 from MyoScarSegLib.study import read_study, write_volume
 from MyoScarSegLib.study.masks import StoredLabels, read_labels, read_mask
 from MyoScarSegLib.study.study import Reconstruction, Study
-from MyoScarSegLib.study.tissue import BACKGROUND, BLOOD_POOL, CAVITY, INFARCT, MVO, MYOCARDIUM, NO_REFLOW, SCAR, WALL
+from MyoScarSegLib.study.tissue import BACKGROUND, BLOOD_POOL, CAVITY, INFARCT, MVO, MYOCARDIUM, NO_REFLOW, REMOTE, SCAR, WALL
 from MyoScarSegLib.study.writer import write_layers
 from MyoScarSegLib.utils.files import read_json
 
@@ -76,9 +76,10 @@ def write_walls(folder: Path, result: Result, walls: Anatomy, formats: str = "bo
 
 
 def walls_of(labels: StoredLabels, scar: np.ndarray) -> Anatomy:
-    """The ventricle that named segments show.
+    """The ventricle that named segments show, and the remote myocardium.
 
-    Segments of several layers may overlap: then myocardium is what its segment says. In a file of one layer, where nothing
+    Segments of several layers may overlap: then myocardium is what its segment says, unless that holds all of the blood pool, as
+    an epicardium drawn as a whole does. In a file of one layer, where nothing
     overlaps, the scar's pixels are missing in it, and belong to it
     (:func:`~MyoScarSegLib.quantification.ventricle.ventricle_of_labels`).
 
@@ -91,13 +92,17 @@ def walls_of(labels: StoredLabels, scar: np.ndarray) -> Anatomy:
         if segment.number is not None:
             by_class[segment.number] = by_class.get(segment.number, False) | segment.mask
     no_reflow = by_class.get(NO_REFLOW)
+    remote = next((one.mask for one in labels.segments if one.name == REMOTE.name and one.mask.any()), None)
     wall = by_class.get(MYOCARDIUM)
     if wall is None or not wall.any():
-        return Anatomy(None, no_reflow)
-    classes = np.where(wall, MYOCARDIUM, np.where(by_class.get(CAVITY, False), CAVITY, BACKGROUND)).astype(np.uint8)
+        return Anatomy(None, no_reflow, remote=remote)
+    pool = by_class.get(CAVITY, np.zeros_like(wall))
+    if not (pool & ~wall).any():
+        wall = wall & ~pool
+    classes = np.where(wall, MYOCARDIUM, np.where(pool, CAVITY, BACKGROUND)).astype(np.uint8)
     if labels.values is not None or not (wall & scar).any():
         classes[scar & ~wall] = INFARCT
-    return Anatomy(ventricle_of_labels(classes), no_reflow)
+    return Anatomy(ventricle_of_labels(classes), no_reflow, remote=remote)
 
 
 def read_case(folder: Path, study: Study | None = None) -> tuple[Result, Anatomy]:

@@ -193,7 +193,7 @@ def _of_tissues(highdicom: ModuleType, measurements: Measurements, masks: Any, p
             finding_category=coded(tissue.dicom_category or tissue.category),
             finding_type=coded(tissue.dicom_code or tissue.code),
             finding_sites=[sr.FindingSite(coded(LEFT_VENTRICLE))],
-            algorithm_id=_algorithm(sr, provenance) if item.SegmentAlgorithmType != "MANUAL" else None,
+            algorithm_id=_algorithm(sr, provenance, tissue) if item.SegmentAlgorithmType != "MANUAL" else None,
             measurements=_measured(sr, values),
         )
 
@@ -260,7 +260,7 @@ def _measured(sr: ModuleType, values: list[_Value]) -> list[Any]:
     ]
 
 
-def _algorithm(sr: ModuleType, provenance: Mapping[str, str]) -> Any:
-    name, checksum = model_of(provenance)
+def _algorithm(sr: ModuleType, provenance: Mapping[str, str], tissue: Tissue | None = None) -> Any:
+    name, checksum = model_of(provenance, tissue)
     parameters = [f"{key}={value}" for key, value in parameters_of(provenance).items()]
     return sr.AlgorithmIdentification(name, checksum[:12] or __version__, parameters or None)

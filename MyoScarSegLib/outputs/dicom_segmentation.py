@@ -21,7 +21,7 @@ from MyoScarSegLib.study.dicom_headers import DicomImage
 from MyoScarSegLib.study.dicom_sources import source_images
 from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import LEFT_VENTRICLE, Tissue
+from MyoScarSegLib.study.tissue import BLOOD_POOL, LEFT_VENTRICLE, WALL, Tissue
 from MyoScarSegLib.utils.files import atomic_path
 
 MANUFACTURER, MODEL_NAME, SERIAL_NUMBER = "MyoScarSeg", "MyoScarSeg", "none"
@@ -277,19 +277,21 @@ def identity(highdicom: ModuleType, series_number: int) -> dict[str, Any]:
     }
 
 
-def model_of(provenance: Mapping[str, str]) -> tuple[str, str]:
-    """Name and checksum of the model that made a result; the program's name where there was none."""
-    return provenance.get("segmenter") or MODEL_NAME, provenance.get("segmenter_sha256") or ""
+def model_of(provenance: Mapping[str, str], tissue: Tissue | None = None) -> tuple[str, str]:
+    """Name and checksum of the model that made a result, or a tissue of it; the program's name where there was none."""
+    part = "wall" if tissue in (WALL, BLOOD_POOL) and provenance.get("wall_sha256") else "segmenter"
+    checksum = provenance.get(f"{part}_sha256") or ""
+    return (provenance.get(part) if checksum else "") or MODEL_NAME, checksum
 
 
 def parameters_of(provenance: Mapping[str, str]) -> dict[str, str]:
-    """How the model was used, for the objects' lists of parameters: checksum, threshold, preprocessing, detector."""
-    names = ("segmenter_sha256", "threshold", "growth_mm", "preprocessing", "detector", "detector_sha256")
+    """How the model was used, for the objects' lists of parameters: checksums, threshold, preprocessing, detector."""
+    names = ("segmenter_sha256", "threshold", "growth_mm", "preprocessing", "detector", "detector_sha256", "wall_sha256")
     return {name: provenance[name] for name in names if provenance.get(name)}
 
 
 def _description(highdicom: ModuleType, number: int, tissue: Tissue, provenance: Mapping[str, str], drawn: bool) -> Any:
-    name, checksum = model_of(provenance)
+    name, checksum = model_of(provenance, tissue)
     algorithm = None
     if not drawn:
         from pydicom.sr.codedict import codes

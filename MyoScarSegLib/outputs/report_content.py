@@ -20,6 +20,7 @@ from MyoScarSegLib.quantification.segment_values import GRADES
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.patient import Patient
+from MyoScarSegLib.study.study import Reconstruction
 from MyoScarSegLib.utils.words import counted
 
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
@@ -94,7 +95,9 @@ class Report:
             return {}
         wall, cavity, remote = self.ventricle.myocardium, self.ventricle.cavity, self.anatomy.remote
         scar, no_reflow = self.result.mask, self.anatomy.no_reflow
-        return reference_masks(self.result.study.voxels, wall, cavity, remote, scar=scar, no_reflow=no_reflow)
+        study = self.result.study
+        psir = study.reconstruction is Reconstruction.PSIR
+        return reference_masks(study.voxels, wall, cavity, remote, scar=scar, no_reflow=no_reflow, psir=psir)
 
     @cached_property
     def methods(self) -> tuple[ReferenceRow, ...]:
@@ -293,13 +296,19 @@ class Report:
             lines.append(("Myocardium", "not segmented"))
         else:
             source = _SOURCES.get(self.ventricle.source, self.ventricle.source)
+            checksum = provenance.get("wall_sha256", "")
+            if checksum and self.ventricle.source == "model" and checksum != provenance.get("segmenter_sha256"):
+                source = f"proposed by {provenance.get('wall', '')}, SHA-256 {checksum[:16]}…"
             lines.append(("Myocardium", f"{source}; with scar and no-reflow in it, without papillary muscles"))
         if self.measurements.insertions is not None:
             source, turned = _INSERTIONS[self.measurements.insertions.source], self.septum_turned_deg
             if turned is not None:
                 source += f": the septum {turned:.0f}° from where the patient's axes have it; positive is towards inferior"
             lines.append(("Insertion points", source))
-        lines.append(("Mass", f"area × distance between slices × {MYOCARDIAL_DENSITY_G_PER_ML:g} g/mL; end slices count whole"))
+        if self.measurements.scar.mass_g is not None:
+            lines.append(
+                ("Mass", f"area × distance between slices × {MYOCARDIAL_DENSITY_G_PER_ML:g} g/mL; end slices count whole")
+            )
         if self.measurements.transmurality is not None:
             lines.append(("Transmurality", "scar over wall on 120 chords a slice, in slices whose wall is closed"))
         if self.measurements.grey_zone is not None:
@@ -341,6 +350,8 @@ class Report:
             done.append(counted(len(self.result.points), "point"))
         if self.ventricle is not None and self.ventricle.source == "edited":
             done.append("myocardium")
+        if self.anatomy.remote is not None:
+            done.append("remote myocardium")
         if self.measurements.insertions is not None and self.measurements.insertions.source in BY_HAND:
             done.append("insertion points")
         return ", ".join(done) or "nothing"

@@ -100,6 +100,7 @@ def reference_masks(
     *,
     scar: np.ndarray | None = None,
     no_reflow: np.ndarray | None = None,
+    psir: bool = False,
     specks_px: int = SPECKS_PX,
     fill_no_reflow: bool = True,
 ) -> dict[str, ReferenceMask]:
@@ -107,7 +108,8 @@ def reference_masks(
 
     - *n SD*: mean and n standard deviations of remote myocardium, of each slice its own.
     - *FWHM*: half of the brightest wall of the study. The study's maximum and not each slice's, or slices without scar would be
-      half scar. No answer where that is no more than remote myocardium, as in rescaled pictures and PSIR.
+      half scar. No answer in PSIR, whose values have a sign, nor where that is no more than remote myocardium, as in rescaled
+      pictures.
     - *FWHM from remote*: half way from the mean of remote myocardium, of each slice its own, to that maximum.
     - *Otsu*: the threshold that parts the study's wall into two classes best.
     - *Mixture*: where two Gaussian curves fitted to the study's wall cross (:mod:`~MyoScarSegLib.quantification.mixture`).
@@ -127,6 +129,7 @@ def reference_masks(
             :func:`~MyoScarSegLib.quantification.remote.remote_myocardium`.
         scar: bool ``[k, j, i]``, scar as a reader or a model sees it, of which only whether there is any counts.
         no_reflow: bool ``[k, j, i]``, as a reader or a model sees it; left out of the mixture.
+        psir: whether the picture is phase sensitive.
         specks_px: 2D parts (8 neighbors) under this many pixels are dropped; 0 for none.
         fill_no_reflow: whether no-reflow counts as scar.
 
@@ -141,7 +144,7 @@ def reference_masks(
         raise StudyError("There is no left-ventricular wall, in which alone thresholds find scar.")
     measured = measure_remote(voxels, wall, remote_myocardium(voxels, wall, cavity) if remote is None else remote)
     said = scar is not None and bool((scar & wall).any())
-    thresholds = _thresholds(voxels, wall, measured, said, no_reflow)
+    thresholds = _thresholds(voxels, wall, measured, said, no_reflow, psir)
     walled = wall.any(axis=(1, 2))
     window = (slice(None), *window_of(np.any(wall, axis=0), margin=1))
     found = {}
@@ -215,7 +218,7 @@ def otsu_threshold(values: np.ndarray) -> float:
 
 
 def _thresholds(
-    voxels: np.ndarray, wall: np.ndarray, remote: Remote, said: bool, no_reflow: np.ndarray | None
+    voxels: np.ndarray, wall: np.ndarray, remote: Remote, said: bool, no_reflow: np.ndarray | None, psir: bool
 ) -> dict[str, tuple[np.ndarray, str, tuple[str, ...]]]:
     """Of each method the thresholds ``[k]``, why there are none (empty if there are), and warnings on them."""
     values = voxels[wall].astype(np.float64)
@@ -233,7 +236,9 @@ def _thresholds(
                 f"there is no scar: the brightest wall is {above:.1f} SD above remote myocardium, and {SCAR_SD:g} are needed"
             )
     no_zero = ""
-    if maximum <= 0:
+    if psir:
+        no_zero = "in a PSIR picture half of the maximum is not half of the signal; FWHM from remote is made for it"
+    elif maximum <= 0:
         no_zero = "the wall has no signal"
     elif not remote.missing and maximum / 2 <= remote.study_mean:
         no_zero = (

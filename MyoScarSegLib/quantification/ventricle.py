@@ -116,7 +116,7 @@ class Ventricle:
 
 
 def ventricle_of_labels(labels: np.ndarray) -> Ventricle:
-    """The ventricle that a label map shows, as it is.
+    """The ventricle that a label map shows, as it is. Where no cavity is labeled at all, it is what the wall encloses.
 
     Args:
         labels: integers ``[k, j, i]`` by the numbers of :mod:`~MyoScarSegLib.study.tissue`: scar and no-reflow are wall, unless
@@ -126,7 +126,10 @@ def ventricle_of_labels(labels: np.ndarray) -> Ventricle:
 
     parts, _ = ndimage.label(labels > BACKGROUND, np.ones((3, 3, 3)))
     heart = np.isin(parts, np.unique(parts[(labels == CAVITY) | (labels == MYOCARDIUM)]))
-    return Ventricle((labels >= MYOCARDIUM) & heart, labels == CAVITY, "labels")
+    wall, cavity = (labels >= MYOCARDIUM) & heart, labels == CAVITY
+    if not cavity.any():
+        cavity = np.stack([ndimage.binary_fill_holes(of_slice) for of_slice in wall]) & ~wall
+    return Ventricle(wall, cavity, "labels")
 
 
 def ventricle_of_tissue(tissue: np.ndarray, geometry: Geometry) -> Ventricle:

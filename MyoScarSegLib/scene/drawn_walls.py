@@ -23,7 +23,7 @@ _LEAST_POINTS = 3
 def labels_of_node(node: Any, volume_node: Any, geometry: VolumeGeometry) -> np.ndarray:
     """What a segmentation or a label map shows, as the numbers of :mod:`~MyoScarSegLib.study.tissue`.
 
-    Segments and colors are known by code or name. Where no blood pool is labeled, it is what the wall encloses.
+    Segments and colors are known by code or name.
 
     Returns:
         uint8 ``[k, row, column]`` of the study.
@@ -37,6 +37,10 @@ def labels_of_node(node: Any, volume_node: Any, geometry: VolumeGeometry) -> np.
     for number in _DRAWN_OVER:
         for mask in parts.get(number, ()):
             labels[np.ascontiguousarray(geometry.to_study(mask))] = number
+    if not (labels == CAVITY).any():
+        # A wall that holds all of the blood pool is an epicardium drawn as a whole.
+        for mask in parts.get(CAVITY, ()):
+            labels[geometry.to_study(mask) & (labels == MYOCARDIUM)] = CAVITY
     if not (labels == MYOCARDIUM).any():
         raise SceneError(
             _(
@@ -44,12 +48,6 @@ def labels_of_node(node: Any, volume_node: Any, geometry: VolumeGeometry) -> np.
                 'the blood pool\'s "LV blood pool", and take it again.'
             ).format(name=node.GetName())
         )
-    if not (labels == CAVITY).any():
-        from scipy import ndimage
-
-        for of_slice in labels:
-            wall = of_slice >= MYOCARDIUM
-            of_slice[ndimage.binary_fill_holes(wall) & ~wall] = CAVITY
     return labels
 
 

@@ -15,7 +15,7 @@ from MyoScarSegLib.result import mask_of
 from MyoScarSegLib.scene.study_state import StudyState
 from MyoScarSegLib.scene.ventricle_state import Landmarks
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
-from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.study import Reconstruction, Study
 
 if TYPE_CHECKING:
     from MyoScarSegLib.outputs.figure_data import WallHistogram
@@ -100,7 +100,7 @@ class StudyNumbers:
         known = self.anatomy(state)
         if (wall := known.ventricle) is None:
             return {}
-        options |= {"scar": scar, "no_reflow": known.no_reflow}
+        options |= {"scar": scar, "no_reflow": known.no_reflow, "psir": self._study.reconstruction is Reconstruction.PSIR}
         return reference_masks(self._study.voxels, wall.myocardium, wall.cavity, known.remote, **options)
 
     def method_rows(self, state: StudyState, found: dict[str, ReferenceMask]) -> tuple[ReferenceRow, ...]:

@@ -177,11 +177,20 @@ def read_stored(path: Path) -> tuple[np.ndarray, Geometry, dict[str, str]]:
 
 
 def _turned(labels: np.ndarray, geometry: Geometry, direction: np.ndarray) -> tuple[np.ndarray, Geometry]:
-    """A mask with its axes turned round where they run against ``direction``, so that only its place may differ.
+    """A mask with its axes in the order of those of ``direction``, and turned round where they run against them, so that only its
+    place may differ.
 
-    Slicer reverses the slices of a left-handed image when it loads it, and saves what was drawn on it so.
+    Slicer reverses the slices of a left-handed image when it loads it, and saves what was drawn on it so. Other programs write
+    masks with their axes near to the patient's, whatever the image's are.
     """
     spacing = _spacing_mm(geometry)
+    order = [int(nearest) for nearest in np.abs(geometry.direction.T @ direction).argmax(axis=0)]
+    if order != [0, 1, 2] and set(order) == {0, 1, 2}:
+        first, second, third = (spacing[axis] for axis in order)
+        spacing = first, second, third
+        sized = None if geometry.spacing_mm is None else spacing
+        geometry = replace(geometry, spacing_mm=sized, direction=geometry.direction[:, order])
+        labels = np.transpose(labels, [*(2 - axis for axis in order[::-1]), *range(3, labels.ndim)])
     for column in range(3):
         if geometry.direction[:, column] @ direction[:, column] >= 0:
             continue

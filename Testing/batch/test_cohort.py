@@ -19,6 +19,7 @@ from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.quantification.anatomy import Anatomy
+from MyoScarSegLib.result import ProposedVentricle
 from MyoScarSegLib.study import read_study
 from MyoScarSegLib.utils import files
 from Testing.support.command import REPOSITORY, table, write_pictures
@@ -106,6 +107,21 @@ def test_a_report_is_made_where_it_is_missing_and_kept_where_it_is_not_asked_for
     assert again(studies, out) == ALL and reports == []
     assert again(studies, out, report=True) == ALL == sorted(reports)
     assert again(studies, out) == [] == again(studies, out, report=True)
+
+
+def test_a_result_says_which_model_saw_the_wall(studies, tmp_path, monkeypatch):
+    monkeypatch.setattr(study_work, "write_report", lambda *_: None)
+    monkeypatch.setattr(Quick, "ventricle", wall_of_quick, raising=False)
+    run(studies, tmp_path / "out", report=True)
+    made = json.loads((tmp_path / "out/study0/result.json").read_text())["provenance"]
+    assert (made["segmenter"], made["wall"], made["wall_sha256"]) == ("quick", "mapper", "cd" * 32)
+
+
+def wall_of_quick(_self, study, **_options) -> ProposedVentricle:
+    wall = np.zeros(study.voxels.shape, bool)
+    wall[:, 2:9, 2:9], wall[:, 4:7, 4:7] = True, False
+    made = {"wall": "mapper", "wall_sha256": "cd" * 32}
+    return ProposedVentricle(wall, np.zeros_like(wall), "model", {}, made)
 
 
 def test_a_program_with_other_numbers_runs_all_again(studies, tmp_path, monkeypatch):

@@ -98,7 +98,8 @@ def test_a_case_that_one_reader_lacks_is_told(command, readers):
     assert ran.status == 1 and "p05: failed" in ran.err and "11 cases" in ran.out
 
 
-def test_labels_with_the_wall_give_a_share_of_the_myocardium(command, readers, tmp_path):
+@pytest.mark.parametrize("meaning", ["cavity=1 myocardium=2 scar=3", "background=1 myocardium=2 scar=3"])
+def test_labels_with_the_wall_give_a_share_of_the_myocardium(command, readers, tmp_path, meaning):
     folders = []
     for reader in readers:
         folder = tmp_path / f"{reader.name}-labels"
@@ -109,7 +110,7 @@ def test_labels_with_the_wall_give_a_share_of_the_myocardium(command, readers, t
             labels[scar] = 3
             save(folder / file.name, labels)
         folders.append(folder)
-    ran = command("agree", *folders, "--labels", "cavity=1 myocardium=2 scar=3", "--json")
+    ran = command("agree", *folders, "--labels", meaning, "--json")
     assert ran.status == 0, ran.err
     assert ran.json["scar_percent_of_myocardium"]["bland_altman"]["bias"] == pytest.approx(100 * 10 / (27**2 - 9) * 11 / 12)
 

@@ -20,6 +20,8 @@ from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_volume
+from MyoScarSegLib.study.tissue import BLOOD_POOL, REMOTE, SCAR, WALL
+from MyoScarSegLib.study.writer import write_layers
 from Testing.support.command import array_of, table
 from Testing.support.dicom_factory import write_series
 from Testing.support.ventricle_factory import round_ventricle
@@ -143,7 +145,7 @@ def test_a_case_is_reported_as_a_reader_left_it(case, command, tmp_path):
     assert levels[0][3] is None and levels[1][3] is not None
     assert {n: of for n, of in levels[0].items() if n != 3} == {n: of for n, of in levels[1].items() if n != 3}
     assert found["ann"]["methods"] != found["cy"]["methods"], "of the remote region that was drawn"
-    assert found["ann"]["edited_by_hand"] == f"scar in slice {k}, insertion points"
+    assert found["ann"]["edited_by_hand"] == f"scar in slice {k}, remote myocardium, insertion points"
     for reader, words in (("bob", "rejected by bob: motion"), ("dee", "dee has not reviewed")):
         ran = command("report", case, "--reader", reader, "-o", tmp_path / reader)
         assert ran.status == 1 and words in ran.err
@@ -153,6 +155,26 @@ def test_a_case_is_reported_as_a_reader_left_it(case, command, tmp_path):
     assert ran.status == 1 and "What cy said of the study is damaged" in ran.err and "has not reviewed" not in ran.err
     ran = command("report", tmp_path / "round.nrrd", *mask, "--reader", "ann", "-o", tmp_path / "none")
     assert ran.status == 1 and "needs a case folder" in ran.err
+
+
+def test_a_remote_region_that_a_reader_drew_sets_the_thresholds(case, command, tmp_path):
+    study, ventricle, scar, _ = round_ventricle()
+    remote = ventricle.myocardium & ~scar & (np.arange(80) > 45)
+    dark = replace(study, voxels=np.where(remote, study.voxels - 40, study.voxels).astype(np.float32))
+    write_volume(tmp_path / "dark.nrrd", dark.voxels, dark)
+    anatomy = np.where(ventricle.myocardium, 1, np.where(ventricle.cavity, 2, 0)).astype(np.uint8)
+    layers = [(scar.astype(np.uint8), {1: SCAR}), (anatomy, {1: WALL, 2: BLOOD_POOL}), (remote.astype(np.uint8), {1: REMOTE})]
+    thresholds = []
+    for name, drawn in (("with", layers), ("without", layers[:2])):
+        write_layers(tmp_path / f"{name}.seg.nrrd", drawn, dark, {})
+        mask = ("--mask", tmp_path / f"{name}.seg.nrrd")
+        ran = command("report", tmp_path / "dark.nrrd", *mask, "-o", tmp_path / name, "--format", "html")
+        assert ran.status == 0, ran.err
+        rows = {row["method"]: row for row in table(tmp_path / name / "burden_methods.csv")}
+        thresholds.append(float(rows["2 SD"]["threshold_low_intensity"]))
+    in_region = [dark.voxels[k][remote[k]] for k in range(study.slices) if remote[k].any()]
+    assert thresholds[0] == pytest.approx(min(v.mean() + 2 * v.std() for v in in_region), rel=0.05)
+    assert thresholds[0] != pytest.approx(thresholds[1], rel=1e-3)
 
 
 def test_scar_outside_the_wall_does_not_become_wall_on_the_way_through_the_files(tmp_path):
@@ -186,6 +208,40 @@ def test_a_study_with_labels_gives_the_same_numbers_as_its_case(case, command, t
         one, other = measured(tmp_path / "a" / "round"), measured(tmp_path / f"b{number}" / "round")
         for name in ("scar", "myocardium", "cavity", "segments", "slices", "transmurality", "lesions"):
             assert one[name] == other[name], name
+
+
+@pytest.mark.parametrize("name", ["labels.nii.gz", "labels.seg.nrrd"])
+def test_a_cavity_that_nobody_drew_is_what_the_wall_encloses(command, tmp_path, name):
+    study, ventricle, scar, _ = round_ventricle()
+    write_volume(tmp_path / "round.nrrd", study.voxels, study)
+    labels = np.where(scar, 2, ventricle.myocardium).astype(np.uint8)
+    if name.endswith(".seg.nrrd"):
+        write_layers(tmp_path / name, [(labels, {1: WALL, 2: SCAR})], study, {})
+        meaning = ()
+    else:
+        write_volume(tmp_path / name, labels, study)
+        meaning = ("--labels", "myocardium=1 scar=2")
+    mask = ("--mask", tmp_path / name, *meaning)
+    ran = command("report", tmp_path / "round.nrrd", *mask, "-o", tmp_path / "out", "--format", "html")
+    assert ran.status == 0, ran.err
+    found = measured(tmp_path / "out" / "round")
+    assert found["cavity"]["pixels"] == ventricle.cavity.sum()
+    assert found["scar_percent_of_myocardium"] == pytest.approx(100 * scar.sum() / ventricle.myocardium.sum())
+    assert found["segments"] is not None
+
+
+def test_an_epicardium_that_was_drawn_as_a_whole_leaves_the_blood_pool(command, tmp_path):
+    study, ventricle, scar, _ = round_ventricle()
+    write_volume(tmp_path / "round.nrrd", study.voxels, study)
+    heart = ventricle.myocardium | ventricle.cavity
+    drawn = [
+        (mask.astype(np.uint8), {1: tissue}) for mask, tissue in ((scar, SCAR), (heart, WALL), (ventricle.cavity, BLOOD_POOL))
+    ]
+    write_layers(tmp_path / "theirs.seg.nrrd", drawn, study, {})
+    mask = ("--mask", tmp_path / "theirs.seg.nrrd", "--format", "html")
+    assert command("report", tmp_path / "round.nrrd", *mask, "-o", tmp_path / "out").status == 0
+    found = measured(tmp_path / "out" / "round")
+    assert (found["cavity"]["pixels"], found["myocardium"]["pixels"]) == (ventricle.cavity.sum(), ventricle.myocardium.sum())
 
 
 def test_a_mask_alone_has_no_percentage(command, tmp_path):
@@ -271,6 +327,14 @@ def test_names_come_from_dicom_on_demand_alone_and_a_pseudonym_replaces_them(com
         assert written.PatientName == "P-17" and written.PatientID == "P-17"
     assert command(*base, tmp_path / "d", "--pseudonym", "../x").status == 2
     assert command(*base, tmp_path / "d", "--pseudonym", "x", "--with-patient-name").status == 2
+
+
+@pytest.mark.parametrize("option", ["--dicom", "--with-patient-name"])
+def test_what_only_dicom_has_is_refused_before_anything_is_written(case, command, tmp_path, option):
+    mask = ("--mask", case / "scar.nii.gz", option)
+    ran = command("report", tmp_path / "round.nrrd", *mask, "-o", tmp_path / "reports", "--format", "html")
+    assert ran.status == 1 and "did not come from DICOM" in ran.err and f"Leave out {option}" in ran.err
+    assert not list(tmp_path.glob("reports/round/*"))
 
 
 def test_segment_writes_a_report_also_with_a_model_that_sees_no_wall(segment, tmp_path):

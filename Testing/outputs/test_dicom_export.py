@@ -103,6 +103,13 @@ def test_segments_have_dicoms_codes_and_tell_the_model_with_its_checksum(study, 
     assert (scar.SegmentAlgorithmType, wall.SegmentAlgorithmType) == ("SEMIAUTOMATIC", "MANUAL")
 
 
+def test_a_wall_tells_its_own_model_and_scar_that_no_model_made_tells_the_program(study, tmp_path):
+    made = {"segmenter": "not used: nothing was prompted", "wall": "mapper", "wall_sha256": "cd" * 32}
+    write_dicom_seg(tmp_path / "masks.dcm", study, masks(), provenance=made)
+    scar, wall, pool, _ = highdicom.seg.segread(tmp_path / "masks.dcm").SegmentSequence
+    assert (scar.SegmentAlgorithmName, wall.SegmentAlgorithmName, pool.SegmentAlgorithmName) == ("MyoScarSeg", "mapper", "mapper")
+
+
 def test_it_carries_the_sources_patient_and_study_and_refers_to_its_images(study, tmp_path):
     path = tmp_path / "masks.dcm"
     write_dicom_seg(path, study, masks(), provenance=PROVENANCE)

@@ -22,7 +22,7 @@ from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import MASS_ERROR, Result
 from MyoScarSegLib.study.patient import Patient
-from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.study.study import Geometry, Reconstruction
 from Testing.conftest import REPOSITORY
 from Testing.support.command import table
 from Testing.support.ventricle_factory import round_ventricle
@@ -177,6 +177,7 @@ def test_without_spacing_there_are_pixels_and_no_grams():
     report = without_spacing()
     assert tile(report, "Scar").startswith(f"{round_ventricle()[2].sum()} pixels")
     assert " g" not in tile(report, "LV myocardium") and "no spacing" in report.subtitle
+    assert "Mass" in dict(made().method_lines) and "Mass" not in dict(report.method_lines)
 
 
 @pytest.mark.usefixtures("without_pictures")
@@ -198,12 +199,35 @@ def test_what_needs_a_look_stands_above_the_numbers():
     assert words.index("likely to be wrong") < words.index("LV myocardium")
 
 
+def test_half_of_the_maximum_is_no_method_for_psir():
+    study, _, mask, _ = round_ventricle()
+    for kind in Reconstruction:
+        result = Result(replace(study, reconstruction=kind), mask.astype(np.float32), 0.5)
+        row = next(row for row in made(result=result).method_rows if row[0] == "FWHM")
+        assert ("PSIR" in row[2]) is (kind is Reconstruction.PSIR)
+
+
 def test_hand_edits_are_listed():
     study, _, mask, _ = round_ventricle()
     boxes = (Box(3, 1, 1, 5, 5), Box(4, 1, 1, 5, 5, source="detector", confidence=0.9))
     result = Result(study, mask.astype(np.float32), 0.5, boxes=boxes, drawn=mask, painted=(3, 4))
     assert made(result=result).edits == "scar in slices 3, 4, 1 box, insertion points"
     assert "not known" in made(mask_source="read from mask.nii.gz").edits
+    assert make_report(made().result, Anatomy(made().ventricle, remote=mask)).edits == "remote myocardium"
+
+
+def test_a_wall_says_its_model_where_that_is_not_the_scars():
+    """In an exam without scar no segmenter was asked, and the map of the wall is all that a model made."""
+    study, ventricle, mask, _ = round_ventricle()
+    wall = {"wall": "mapper", "wall_sha256": "cd" * 32}
+    without = Result(study, np.zeros(mask.shape, np.float32), 0.5, provenance={"segmenter": "not used", **wall})
+    same = Result(study, np.zeros(mask.shape, np.float32), 0.5, provenance={**PROVENANCE, "wall_sha256": "ab" * 32})
+
+    def said(result: Result) -> str:
+        return dict(make_report(result, Anatomy(replace(ventricle, source="model"))).method_lines)["Myocardium"]
+
+    assert said(without).startswith("proposed by mapper, SHA-256 cdcdcdcdcdcdcdcd…;")
+    assert said(same).startswith("proposed by the model;")
 
 
 def test_measurements_keep_to_the_published_schema():

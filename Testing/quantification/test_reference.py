@@ -96,6 +96,13 @@ def test_half_of_the_maximum_hangs_on_the_images_zero_and_from_remote_does_not(r
     assert lifted["FWHM"].mask is None and "zero" in lifted["FWHM"].why
 
 
+def test_half_of_the_maximum_has_no_answer_in_psir(ring):
+    image, wall, cavity, scar = ring
+    found = reference_masks(image, wall, cavity, scar=scar, psir=True)
+    assert found["FWHM"].mask is None and "PSIR" in found["FWHM"].why
+    assert all(found[method].mask is not None for method in METHODS if method != "FWHM")
+
+
 def test_a_readers_own_remote_region_is_used(ring):
     image, wall, cavity, scar = ring
     found = reference_masks(image, wall, cavity, remote=scar | (wall & (np.arange(2) == 1)[:, None, None]))

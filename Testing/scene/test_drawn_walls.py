@@ -51,6 +51,13 @@ def test_a_blood_pool_that_nobody_drew_is_what_the_wall_encloses(session):
     assert np.array_equal(ventricle.cavity, ring_wall().cavity)
 
 
+def test_an_epicardium_that_was_drawn_as_a_whole_leaves_the_blood_pool(session):
+    found = ring_wall()
+    take_wall(session, add_segments(session, myocardium=found.myocardium | found.cavity, LV_blood_pool=found.cavity))
+    ventricle = session.state.ventricle.ventricle(SHAPE)
+    assert np.array_equal(ventricle.cavity, found.cavity) and np.array_equal(ventricle.myocardium, found.myocardium)
+
+
 def test_a_label_map_is_taken_by_its_numbers(session):
     labels = np.zeros(SHAPE, dtype=np.uint8)
     labels[ring_wall().myocardium], labels[ring_wall().cavity] = 2, 1

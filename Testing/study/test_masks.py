@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study import Geometry, Reconstruction, Study, read_mask, write_volume
@@ -88,6 +89,16 @@ def test_blank_label_map_needs_no_geometry_and_a_drawn_one_does(tmp_path):
     write_volume(tmp_path / "scar.nrrd", SCAR, lost)
     with pytest.raises(StudyError, match=r"another grid.*Resample"):
         read_mask(tmp_path / "scar.nrrd", STUDY)
+
+
+@pytest.mark.parametrize("order", [[1, 0, 2], [2, 0, 1], [1, 2, 0], [2, 1, 0]])
+def test_a_mask_whose_axes_are_in_another_order_lies_where_it_lies(tmp_path, order):
+    """As programs write it that bring every image's axes near to the patient's."""
+    write_volume(tmp_path / "labels.nrrd", TRUTH, STUDY)
+    stored = sitk.PermuteAxes(sitk.ReadImage(str(tmp_path / "labels.nrrd")), order)
+    assert stored.GetSize() != STUDY.voxels.shape[::-1]
+    sitk.WriteImage(sitk.Flip(stored, [True, False, True]), str(tmp_path / "turned.nii.gz"))
+    assert np.array_equal(read_labels(tmp_path / "turned.nii.gz", STUDY).values, TRUTH)
 
 
 def test_an_origin_that_was_rounded_is_the_same_place_and_one_off_by_a_fifth_of_a_voxel_is_not(tmp_path):

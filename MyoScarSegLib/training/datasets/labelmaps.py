@@ -230,6 +230,16 @@ def classes_on(
         if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() > NO_REFLOW:
             raise StudyError(f"The labels must be bool, or whole numbers from 0 to {NO_REFLOW}, not {labels.dtype}.")
         return scar_only_unless_wall(labels.astype(np.uint8), wall_known is not False)
+    classes, drawn = all_classes_on(study, labels, label_map, root)
+    return scar_only_unless_wall(classes, drawn and wall_known is not False)
+
+
+def all_classes_on(
+    study: Study, labels: Path | str, label_map: LabelMap | None, root: Path | None = None
+) -> tuple[np.ndarray, bool]:
+    """The classes of a file on one study, as of :func:`classes_on`, with all that is drawn there; and whether cavity and
+    myocardium can both be told.
+    """
     stored, where = read_labels(labels, study), str(labels)
     if stored.segments:
         classes, drawn = classes_of_segments(stored.segments, where, label_map)
@@ -244,4 +254,4 @@ def classes_on(
                 raise unnamed(where, found, example=(study.voxels, values))
         classes, drawn = apply_label_map(values, label_map, where), knows_wall(label_map)
     check_cover(classes >= INFARCT, where)
-    return scar_only_unless_wall(classes, drawn and wall_known is not False)
+    return classes, drawn

@@ -18,13 +18,11 @@ from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.segments import check_cover
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT
-from MyoScarSegLib.training.datasets.labeled import scar_only_unless_wall
+from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM
 from MyoScarSegLib.training.datasets.labelmaps import (
     LabelMap,
     apply_label_map,
     classes_of_segments,
-    knows_wall,
     named_by_place,
     unnamed,
     whole_numbers,
@@ -139,10 +137,9 @@ def _compare(
 ) -> CaseScore:
     """One case's reference and prediction, in this order in ``files`` and ``sides``, on the grid of ``study``."""
     reference, prediction = files
-    classes, wall_known = sides[0].classes(reference, study)
+    classes = sides[0].classes(reference, study)
     check_cover(classes >= INFARCT, str(reference))
-    classes, wall_known = scar_only_unless_wall(classes, wall_known)
-    mask = sides[1].classes(prediction, study)[0] >= INFARCT
+    mask = sides[1].classes(prediction, study) >= INFARCT
     probability: np.ndarray | None = None
     geometry = study.geometry
     if (prediction.parent / RESULT).is_file():  # beside several cases' masks in one folder it would be of nobody knows which
@@ -160,7 +157,7 @@ def _compare(
         Grid.of(geometry, study.slices),
         case=case,
         patient=patient,
-        wall=classes > CAVITY if wall_known else None,
+        wall=classes > CAVITY if (classes == MYOCARDIUM).any() else None,
         probability=probability,
     )
 
@@ -201,12 +198,12 @@ class _Masks:
     used: dict[str, int] = field(default_factory=dict)
     unknown: set[int] = field(default_factory=set)
 
-    def classes(self, path: Path, study: Study) -> tuple[np.ndarray, bool]:
-        """Of one file on the grid of ``study``, uint8 ``[k, j, i]``, and whether cavity and wall can be told."""
+    def classes(self, path: Path, study: Study) -> np.ndarray:
+        """Of one file on the grid of ``study``, uint8 ``[k, j, i]``."""
         stored = read_labels(path, study)
         if stored.segments:
             label_map = self._noted(self.given or self.other or {})
-            return classes_of_segments(stored.segments, str(path), label_map, self.option)
+            return classes_of_segments(stored.segments, str(path), label_map, self.option)[0]
         values = whole_numbers(stored, str(path))
         found = {int(value) for value in np.unique(values)}
         said = self.given or named_by_place(path, found, self.where if self.where.is_dir() else None)
@@ -215,7 +212,7 @@ class _Masks:
         if said is None:
             self.unknown |= found
             raise StudyError(f"Nothing says what the values of {path} mean.")
-        return apply_label_map(values, dict.fromkeys(found, BACKGROUND) | self._noted(said), str(path)), knows_wall(said)
+        return apply_label_map(values, dict.fromkeys(found, BACKGROUND) | self._noted(said), str(path))
 
     def _noted(self, label_map: LabelMap) -> dict[int, int]:
         self.used |= {str(value): number for value, number in label_map.items()}

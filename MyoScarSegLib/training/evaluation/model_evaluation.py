@@ -28,7 +28,7 @@ from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
 from MyoScarSegLib.result import Boxes, Result
 from MyoScarSegLib.study.checks import recognize_reconstruction
-from MyoScarSegLib.study.study import Geometry, Study
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.study.tissue import CAVITY
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack, in_order
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
@@ -254,7 +254,9 @@ def evaluate_thresholds(
         try:
             if stack.wall is None:
                 raise StudyError("its left-ventricular wall was not drawn")
-            found = reference_masks(stack.study.voxels, stack.wall, stack.cavity)
+            found = reference_masks(
+                stack.study.voxels, stack.wall, stack.cavity, psir=stack.study.reconstruction is Reconstruction.PSIR
+            )
         except StudyError as error:
             failures[f"thresholds, {stack.case}"] = str(error)
             continue
