@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -150,8 +151,8 @@ def _new(args: argparse.Namespace) -> int:
         return 0
     sys.stdout.write(f"{run.folder}\n{settings.explain(len(run.split.training))}\n")
     if not args.go:
-        sys.stdout.write(f"Start it: myoscarseg runs start {args.library} {run.name}\n")
-        sys.stdout.write(f"or here:  myoscarseg train --resume {run.folder}\n")
+        sys.stdout.write(f"Start it: myoscarseg runs start {shlex.quote(str(args.library))} {run.name}\n")
+        sys.stdout.write(f"or here:  myoscarseg train --resume {shlex.quote(str(run.folder))}\n")
     return 0
 
 
@@ -170,7 +171,8 @@ def _split(args: argparse.Namespace) -> Split:
 def _start(args: argparse.Namespace) -> int:
     run = open_run(args.library, args.name)
     run.start(processes=args.processes)
-    sys.stdout.write(f"{run.name} is started. `myoscarseg runs show {args.library} {run.name}` says where it stands.\n")
+    show = f"myoscarseg runs show {shlex.quote(str(args.library))} {run.name}"
+    sys.stdout.write(f"{run.name} is started. `{show}` says where it stands.\n")
     return 0
 
 
