@@ -65,7 +65,11 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", choices=[c.name for c in choices], default=usual, help=f"{helps[name]} ({usual})")
     parser.add_argument("--start-segmenter", metavar="NAME|PATH", help="to start from (the default one)")
     parser.add_argument("--start-detector", metavar="NAME|PATH", help="to start from (the default one; fresh for new weights)")
-    parser.add_argument("--epochs", type=whole_number, help="passes over the data (as many as the preset says)")
+    parser.add_argument(
+        "--epochs",
+        type=whole_number,
+        help="passes over the data in the last phase (as many as the preset says); the phases before it: --set context_epochs=N",
+    )
     parser.add_argument("--patience", type=whole_number, help="epochs without a better figure that end the training")
     add_options(parser, "device", seed="of everything that is drawn (0)")
     parser.add_argument("--model-name", default="", metavar="NAME", help="of the model that is made")
