@@ -4,8 +4,26 @@ from collections.abc import Collection
 from typing import Any
 
 
+class Sentence(str):
+    """What an error says to a user.
+
+    Attributes:
+        kind: the error's class in this file by name, under which the page on troubleshooting has an entry.
+    """
+
+    kind = ""
+
+    def __str__(self) -> "Sentence":
+        return self
+
+
 class MyoScarSegError(Exception):
     """Base of every error that the program raises on purpose; the message is fit to show to a user."""
+
+    def __str__(self) -> Sentence:
+        said = Sentence(super().__str__())
+        said.kind = next(one.__name__ for one in type(self).__mro__ if one.__module__ == __name__)
+        return said
 
 
 class StudyError(MyoScarSegError):

@@ -24,6 +24,7 @@ from Testing.support.standins.application import Application
 from Testing.support.standins.pythonqt import unwrap
 
 _PHANTOMS = 6
+_HIGHEST_PX = 6000
 
 
 def main(out: Path, tab: str = "") -> None:
@@ -33,13 +34,14 @@ def main(out: Path, tab: str = "") -> None:
         application = Application(bootstrap(folder), Path(folder), patch)
         with open_module(application) as module:
             if tab in ("", "segment"):
-                _story(module, out)
+                story(module, out)
             if tab in ("", "train"):
-                _training_story(module, Path(folder), out)
+                training_story(module, Path(folder), out)
         application.close()
 
 
-def _story(module: Module, out: Path) -> None:
+def story(module: Module, out: Path) -> None:
+    """From the empty panel to masks on the phantom, with the models that come with the program; and a slice of it."""
     grab(module, out / "panel-empty.png")
     module.click("sampleButton")
     module.until(lambda: module.session is not None, what="sample")
@@ -74,12 +76,12 @@ def _story(module: Module, out: Path) -> None:
     grab(module, out / "panel-error.png")
     module.panel.segment.status.say_error("")
     x, y = (box.box.x0 + box.box.x1) / 2, (box.box.y0 + box.box.y1) / 2
-    views = {"centre": (x, y), "zoom": 2.2, "selected": box.id}
+    views = {"center": (x, y), "zoom": 2.2, "selected": box.id}
     draw_slice(out / "slice.png", module.session, best, text=f"slice {best}", **views)
     join(out / "overview.png", [out / "panel-light.png", out / "slice.png"])
 
 
-def _training_story(module: Module, folder: Path, out: Path) -> None:
+def training_story(module: Module, folder: Path, out: Path) -> None:
     """A library of phantoms, a short training of the usual model on it, and what came of it: all real, none of it a patient's."""
     from MyoScarSegLib.phantom import PhantomSettings, make_phantom
     from MyoScarSegLib.training.datasets.training_library import Library
@@ -130,14 +132,14 @@ def grab(module: Module, path: Path, *, width: int = 400, tail: bool = False) ->
     window = module.application.window
     window.resize(width, 300)
     module.settle(0.05)
-    window.resize(width, min(form.sizeHint().height() + 60, 2400))
+    window.resize(width, min(form.sizeHint().height() + 60, _HIGHEST_PX))
     module.settle(0.1)
     picture = window.grab().toImage()
     if tail:
         section = unwrap(module.ui.advancedSection)
         top = section.mapTo(window, section.rect().topLeft()).y()
         picture = picture.copy(0, max(top - 4, 0), picture.width(), picture.height() - max(top - 4, 0))
-    picture.save(str(path))
+    assert picture.save(str(path)), path
 
 
 def join(path: Path, parts: list[Path]) -> None:

@@ -12,9 +12,15 @@ import markdown
 
 HERE = Path(__file__).resolve().parent
 HELP = HERE.parent / "Resources" / "Help"
-PAGES = ("quick-start", "keys", "numbers", "troubleshooting")
+PAGES = ("quick-start", "keys", "numbers", "troubleshooting", "it")
 _LINK = re.compile(r'<a href="([^"]*)">(.*?)</a>', re.DOTALL)
-_TITLES = {"quick-start": "Quick start", "keys": "Keys", "numbers": "Numbers", "troubleshooting": "Troubleshooting"}
+_TITLES = {
+    "quick-start": "Quick start",
+    "keys": "Keys",
+    "numbers": "Numbers",
+    "troubleshooting": "Troubleshooting",
+    "it": "For IT departments",
+}
 
 
 def help_page(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,7 @@ def _check(args: argparse.Namespace) -> None:
     if of_masks + of_models + bool(args.compare) != 1:
         args.fail("give either PRED and TRUTH, or --models (or --reference) with --data, or --compare")
     if of_masks and args.truth is None:
-        args.fail(f"give the reference, too: myoscarseg evaluate {args.pred} TRUTH")
+        args.fail(f"give the reference, too: myoscarseg evaluate {shlex.quote(str(args.pred))} TRUTH")
     if of_models and args.data is None:
         args.fail("--models and --reference need --data FOLDER")
     if of_models and not (args.models or args.reference):

@@ -148,11 +148,13 @@ def _list(args: argparse.Namespace) -> int:
         documents = [described(entry, state) for entry, state in found]
         print_json({"version": 1, "models": documents, "problems": models.problems()})
         return 0
-    rows = [("NAME", "TASK", "SIZE", "STATE", "LICENCE", "METRICS")]
+    from MyoScarSegLib.scene.model_words import metrics_in_words
+
+    rows = [("NAME", "TASK", "SIZE", "STATE", "LICENSE", "FIGURES")]
     for entry, state in found:
         size = "?" if entry.size is None else f"{entry.size / 1e6:.0f} MB"
-        metrics = ", ".join(f"{key} {value}" for key, value in entry.metrics.items())
-        rows.append((entry.name, entry.task, size, state.state, entry.licence, metrics or "-"))
+        figures = ", ".join(metrics_in_words(entry.metrics))
+        rows.append((entry.name, entry.task, size, state.state, entry.licence, figures or "-"))
     for reason in models.problems().values():
         _complain(reason)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -64,7 +65,11 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", choices=[c.name for c in choices], default=usual, help=f"{helps[name]} ({usual})")
     parser.add_argument("--start-segmenter", metavar="NAME|PATH", help="to start from (the default one)")
     parser.add_argument("--start-detector", metavar="NAME|PATH", help="to start from (the default one; fresh for new weights)")
-    parser.add_argument("--epochs", type=whole_number, help="passes over the data (as many as the preset says)")
+    parser.add_argument(
+        "--epochs",
+        type=whole_number,
+        help="passes over the data in the last phase (as many as the preset says); the phases before it: --set context_epochs=N",
+    )
     parser.add_argument("--patience", type=whole_number, help="epochs without a better figure that end the training")
     add_options(parser, "device", seed="of everything that is drawn (0)")
     parser.add_argument("--model-name", default="", metavar="NAME", help="of the model that is made")
@@ -150,8 +155,8 @@ def _new(args: argparse.Namespace) -> int:
         return 0
     sys.stdout.write(f"{run.folder}\n{settings.explain(len(run.split.training))}\n")
     if not args.go:
-        sys.stdout.write(f"Start it: myoscarseg runs start {args.library} {run.name}\n")
-        sys.stdout.write(f"or here:  myoscarseg train --resume {run.folder}\n")
+        sys.stdout.write(f"Start it: myoscarseg runs start {shlex.quote(str(args.library))} {run.name}\n")
+        sys.stdout.write(f"or here:  myoscarseg train --resume {shlex.quote(str(run.folder))}\n")
     return 0
 
 
@@ -170,7 +175,8 @@ def _split(args: argparse.Namespace) -> Split:
 def _start(args: argparse.Namespace) -> int:
     run = open_run(args.library, args.name)
     run.start(processes=args.processes)
-    sys.stdout.write(f"{run.name} is started. `myoscarseg runs show {args.library} {run.name}` says where it stands.\n")
+    show = f"myoscarseg runs show {shlex.quote(str(args.library))} {run.name}"
+    sys.stdout.write(f"{run.name} is started. `{show}` says where it stands.\n")
     return 0
 
 

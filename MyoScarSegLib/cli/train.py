@@ -96,7 +96,11 @@ def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--start", metavar="NAME|PATH", help=f"model to start from (the default one{fresh})")
     parser.add_argument("--name", help="of the new model and its files")
     _add_augmentation(parser)
-    parser.add_argument("--epochs", type=whole_number, help="passes over the data")
+    parser.add_argument(
+        "--epochs",
+        type=whole_number,
+        help="passes over the data; of a segmenter in its last phase, those before it have --set context_epochs=N",
+    )
     parser.add_argument("--batch", type=whole_number, help="slices per step")
     parser.add_argument("--seed", type=whole_number, help="of everything that is drawn (0)")
     add_options(parser, "split")

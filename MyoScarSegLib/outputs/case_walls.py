@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -156,7 +157,7 @@ def scar_in(folder: Path) -> Path:
 
 
 def _image_of(folder: Path, slices: int) -> Study:
-    how = f"Give the study and the case together: myoscarseg report STUDY --mask {folder}"
+    how = f"Give the study and the case together: myoscarseg report STUDY --mask {shlex.quote(str(folder))}"
     if not (folder / IMAGE).is_file():
         raise StudyError(f"{folder} holds no image. {how}; or segment with --report, which keeps the image.")
     study = read_study(folder / IMAGE)

@@ -21,14 +21,18 @@ class HelpWindow:
         self.dialog: Any = None
         self.browser: Any = None
 
-    def show(self, page: str = QUICK_START) -> None:
-        """Show a page of ``Resources/Help``, by its name without ending."""
+    def show(self, page: str = QUICK_START, entry: str = "") -> None:
+        """Show a page of ``Resources/Help``, by its name without ending, at one of its headings or at its beginning."""
         if self.dialog is None:
             self._build()
-        path = resources_folder() / "Help" / f"{page}.html"
-        self.browser.setSource(qt.QUrl.fromLocalFile(str(path)))
         self.dialog.show()
         self.dialog.raise_()
+        address = qt.QUrl.fromLocalFile(str(resources_folder() / "Help" / f"{page}.html"))
+        address.setFragment(entry.lower())
+        self.browser.moveCursor(qt.QTextCursor.Start)
+        self.browser.setSource(address)
+        if entry:
+            self.browser.find(entry)  # marked, for the last entries of a page cannot stand at the window's top
 
     def close(self) -> None:
         """Let go of the window."""

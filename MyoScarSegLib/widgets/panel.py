@@ -13,7 +13,7 @@ import qt
 import slicer
 
 import MyoScarSegLib
-from MyoScarSegLib.errors import SceneError
+from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.scene import terminology
 from MyoScarSegLib.widgets.backend import Backend
 from MyoScarSegLib.widgets.help_window import HelpWindow
@@ -99,7 +99,7 @@ class Panel:
 
     def _say_unexpected(self, why: str) -> None:
         sentence = _("Unexpected error: {why}. What you did last may not be complete. Copy log has what a report needs.")
-        (self.training if self.training.shown else self.segment).status.say_error(sentence.format(why=why))
+        (self.training if self.training.shown else self.segment).status.say_error(str(MyoScarSegError(sentence.format(why=why))))
 
     def _build_tabs(self) -> None:
         """The headings, and under them both forms, of which one is shown: so the panel is as high as that one needs."""

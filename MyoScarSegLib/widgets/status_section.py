@@ -9,6 +9,7 @@ import qt
 import slicer
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.errors import EngineError, Sentence
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.training.training_state import FIELDS, TrainingState
@@ -36,7 +37,7 @@ class StatusSection(Section):
         self._extra_is_new = False
         self._widget("cancelButton").connect("clicked()", self.workflow.cancel)
         self._widget("copyLogButton").connect("clicked()", self.copy_log)
-        self._widget("errorHelpButton").connect("clicked()", lambda: self.panel.help.show(TROUBLESHOOTING))
+        self._widget("errorHelpButton").connect("clicked()", self.explain)
         self._widget("installButton").connect("clicked()", lambda: self.tab.packages.show())
 
     def say_error(self, sentence: str) -> None:
@@ -54,6 +55,11 @@ class StatusSection(Section):
     def error(self) -> str:
         """The sentence that is shown."""
         return self._extra_error or str(self.said.error)
+
+    def explain(self) -> None:
+        """Open the page on troubleshooting, at the entry of what is shown."""
+        error = self.error
+        self.panel.help.show(TROUBLESHOOTING, error.kind if isinstance(error, Sentence) else "")
 
     @property
     def advice(self) -> str:
@@ -129,7 +135,7 @@ class SegmentStatus(StatusSection, SegmentSection):
     @property
     def error(self) -> str:  # noqa: D102 (the base class describes it)
         engine = self.panel.engine
-        return super().error or (str(engine.error) if engine.state == "failed" else "")
+        return super().error or (str(EngineError(engine.error)) if engine.state == "failed" else "")
 
     def refresh(self, changes: frozenset[Any]) -> None:  # noqa: D102 (the base class describes it)
         super().refresh(changes)

@@ -1950,6 +1950,29 @@
     </message>
   </context>
   <context>
+    <name>scene.model_words</name>
+    <message>
+      <source>Dice {value:.2f} with experts' boxes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Dice {value:.2f} on its own</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>covers {value:.0%} of scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>finds {value:.0%} of the lesions</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{value:.1f} false boxes per slice</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>scene.notices</name>
     <message>
       <source>Kept as you painted: {slices}.</source>
@@ -3727,26 +3750,6 @@
     </message>
     <message>
       <source>damaged</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Dice {value:.2f} with experts' boxes</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Dice {value:.2f} on its own</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>covers {value:.0%} of scar</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>finds {value:.0%} of the lesions</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>{value:.1f} false boxes per slice</source>
       <translation type="unfinished" />
     </message>
   </context>

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from MyoScarSegLib import models as models_package
-from MyoScarSegLib.models import Registry
+from MyoScarSegLib.models import DEFAULT_SEGMENTER, Registry
 from MyoScarSegLib.models import download as download_module
 from Testing.support.models_server import Behavior, serving, sha256, write_index
 
@@ -28,7 +28,7 @@ def server():
 def registry(tmp_path, monkeypatch, server):
     """Two models of one content: the first has a published checksum, the second does not."""
     source = {"kind": "url", "url": server.url, "revision": "main"}
-    index = write_index(tmp_path / "index.json", source, source, metrics={"data": "phantoms", "dice": 0.9})
+    index = write_index(tmp_path / "index.json", source, source, metrics={"data": "phantoms", "oracle_dice": 0.9})
     document = json.loads(index.read_text())
     document["models"][0].update(sha256=sha256(CONTENT), size=len(CONTENT))
     index.write_text(json.dumps(document))
@@ -53,9 +53,16 @@ def test_list_shows_what_is_installed_missing_and_damaged(registry, myoscarseg):
     status, out, _ = myoscarseg("list")
     rows = [re.split(r" {2,}", line) for line in out.splitlines()]
     assert status == 0
-    assert rows[0] == ["NAME", "TASK", "SIZE", "STATE", "LICENCE", "METRICS"]
-    assert rows[1] == ["model-0", "segment", "0 MB", "installed", "MIT", "data phantoms, dice 0.9"]
-    assert rows[2] == ["model-1", "segment", "?", "damaged", "MIT", "data phantoms, dice 0.9"]
+    assert rows[0] == ["NAME", "TASK", "SIZE", "STATE", "LICENSE", "FIGURES"]
+    assert rows[1] == ["model-0", "segment", "0 MB", "installed", "MIT", "Dice 0.90 with experts' boxes"]
+    assert rows[2] == ["model-1", "segment", "?", "damaged", "MIT", "Dice 0.90 with experts' boxes"]
+
+
+def test_list_says_the_figures_of_the_models_that_come_with_the_program_in_words(myoscarseg):
+    _, out, _ = myoscarseg("list")
+    figures = {line.split()[0]: re.split(r" {2,}", line)[-1] for line in out.splitlines()}
+    assert re.fullmatch(r"Dice 0\.\d\d with experts' boxes, Dice 0\.\d\d on its own", figures[DEFAULT_SEGMENTER])
+    assert max(map(len, out.splitlines())) < 180
 
 
 def test_list_survives_a_damaged_record(registry, myoscarseg):

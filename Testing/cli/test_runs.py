@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -59,6 +60,13 @@ def test_a_run_is_planned_listed_shown_cancelled_and_removed(made, library, comm
     assert ran.status == 1 and "Repeat it as a new run" in ran.err
     assert command("runs", "remove", str(library), "mine").status == 0
     assert "no run yet" in command("runs", "list", str(library)).out
+
+
+def test_commands_that_are_said_can_be_pasted_where_a_folder_has_a_space(made, library, command):
+    spaced = library.rename(library.with_name("Meine Bücherei"))
+    ran = command("runs", "new", str(spaced), "--start-segmenter", str(made / "start.safetensors"), "--name", "mine")
+    said = [shlex.split(line.partition("myoscarseg ")[2]) for line in ran.out.splitlines() if "myoscarseg " in line]
+    assert said == [["runs", "start", str(spaced), "mine"], ["train", "--resume", str(spaced / "runs" / "mine")]]
 
 
 def test_what_is_not_there_is_said(library, command, tmp_path):

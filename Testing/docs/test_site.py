@@ -1,6 +1,7 @@
 """The site is built without a warning: no broken link, no page that no menu leads to, no name that the API reference lacks."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -17,3 +18,8 @@ def test_the_site_builds_strictly_and_needs_no_network(tmp_path):
     for name, text in pages.items():
         assert ":class:`" not in text, name
         assert "fonts.googleapis" not in text, name
+
+
+def test_the_menu_names_each_page_once():
+    named = re.findall(r"([\w-]+\.md)$", (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(named) == sorted(path.name for path in (REPOSITORY / "docs").glob("*.md"))

@@ -97,7 +97,7 @@ def test_only_the_next_step_stands_out(opened):
 
 @pytest.fixture
 def words(application):
-    from MyoScarSegLib.widgets.model_choice import metrics_in_words
+    from MyoScarSegLib.scene.model_words import metrics_in_words
 
     return metrics_in_words
 
