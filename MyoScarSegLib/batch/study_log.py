@@ -40,7 +40,7 @@ class StudyLog:
         Raises:
             OutputError: it cannot be written.
         """
-        write_bytes(folder / STUDY_LOG, "".join(f"{line}\n" for line in self._lines).encode(errors="backslashreplace"))
+        write_bytes(folder / STUDY_LOG, "".join(f"{line}\n" for line in self._lines).encode())
 
 
 def _listen(handler: logging.Handler, *, ends: bool = False) -> None:

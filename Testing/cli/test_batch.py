@@ -11,6 +11,8 @@ import time
 import psutil
 import pytest
 
+from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.images import images_of
 from Testing.support.command import REPOSITORY, in_process, table, voxels, write_image, write_pictures
 from Testing.support.quick_pipeline import Quick
 
@@ -53,6 +55,20 @@ def test_failures_of_one_cause_are_one_line(batch, tree):
         (tree / f"bad{number}.nrrd").write_bytes(b"NRRD0004\nbroken")
     out = batch(tree).out
     assert out.count("failed: ") == 1 and "7 failed: " in out and "bad4 and 2 more" in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names on other systems are Unicode")
+def test_names_of_an_old_file_server_are_listed_as_they_are_and_spelled_out_elsewhere(batch, tree, tmp_path):
+    latin = os.fsdecode("Müller".encode("latin-1"))
+    (tree / f"{latin}.nrrd").write_bytes(b"NRRD0004\nbroken")
+    (tree / f"{latin}.zip").write_bytes(b"PK")
+    write_image(tmp_path / "good.nrrd", voxels(7, (2, 12, 10))).rename(tree / f"{latin}-2.nrrd")
+    ran = batch(tree, "--table", "sqlite", "--report")
+    assert ran.status == 1 and "4 done, 1 failed" in ran.out and r"M\udcfcller.nrrd" in ran.out
+    assert r"M\udcfcller.nrrd" in (tmp_path / "out/cohort.html").read_text(encoding="utf-8")
+    cohort = Cohort(tmp_path / "out")
+    assert images_of(cohort, next(one for one in cohort.records() if one.case == "M_ller-2")).slices == 2
+    assert "5 of them were as they are" in batch(tree, "--resume", "--report").out
 
 
 def test_tables_are_made_without_running_anything(batch, tree, tmp_path):
