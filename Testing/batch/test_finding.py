@@ -10,6 +10,7 @@ import pytest
 
 from MyoScarSegLib.batch.finding import Found, find_studies, study_inputs
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.study import read_study
 from Testing.support.command import voxels, write_pictures
 from Testing.support.dicom_factory import write_series
 from Testing.support.quick_pipeline import SHAPE, small_study
@@ -93,6 +94,9 @@ def test_files_beside_studies_and_folders_are_named_too(tmp_path):
 def test_what_is_no_file_is_named_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.nrrd")
     assert {name: one.why for name, one in found(tmp_path).items()} == {"pipe.nrrd": "neither a file nor a folder"}
+    assert [one.taken for one in find_studies([tmp_path / "pipe.nrrd"])] == [False]
+    with pytest.raises(StudyError, match="neither a file nor a folder"):
+        read_study(tmp_path / "pipe.nrrd")
 
 
 def test_results_are_no_inputs(tmp_path):
