@@ -34,6 +34,11 @@ class Cohort:
 
     out: Path
 
+    @property
+    def begun(self) -> bool:
+        """Whether the folder has the record of a study."""
+        return next(self.out.glob(f"*/{STUDY_RECORD}"), None) is not None
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep every other run of a cohort out of the folder.
@@ -63,7 +68,7 @@ class Cohort:
             StudyError: a root is missing, or there is no study in any.
             OutputError: the folder has records of an earlier run that is not to be resumed, or cannot be written.
         """
-        if not resume and next(self.out.glob(f"*/{STUDY_RECORD}"), None) is not None:
+        if not resume and self.begun:
             raise OutputError(
                 f"{self.out} holds the studies of an earlier run. --resume goes on with it and runs what is missing or has "
                 "changed; or choose another folder."

@@ -77,6 +77,11 @@ def test_tables_are_made_without_running_anything(batch, tree, tmp_path):
     assert ran.status == 0 and [row["case"] for row in table(tmp_path / "out/cohort.csv")] == ["lge0", "lge1", "lge2"]
 
 
+def test_tables_of_a_folder_without_a_cohort_are_refused(batch, tmp_path):
+    ran = batch("--table", "csv", "--report")
+    assert ran.status == 1 and "holds no study" in ran.err and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
