@@ -76,6 +76,24 @@ class ClusterChoice:
             "can run programs there. Use --tls-ca, --tls-cert and --tls-key, or a network that is yours alone."
         )
 
+    def check(self) -> None:
+        """Whether the TLS files fit.
+
+        Raises:
+            EngineError: they are for no scheduler, one of the three is not given, or there is no such file.
+        """
+        files = [self.tls_ca, self.tls_cert, self.tls_key]
+        given = [file for file in files if file is not None]
+        if self.scheduler is None:
+            if given:
+                raise EngineError("--tls-ca, --tls-cert and --tls-key are for a --scheduler; workers here have their own.")
+            return
+        if len(given) < len(files) and (given or self.scheduler.startswith("tls://")):
+            raise EngineError(f"For TLS with {self.scheduler} give --tls-ca, --tls-cert and --tls-key, all three.")
+        for file in given:
+            if not file.is_file():
+                raise EngineError(f"There is no file {file}.")
+
 
 def segment_on_cluster(
     job: Job, networks: EngineSettings, where: ClusterChoice, *, cancel: CancelToken | None = None, ended: Ended = ignore_outcome
@@ -85,8 +103,9 @@ def segment_on_cluster(
     A study whose process dies is given to another one; after Dask's number of deaths (3) it has failed.
 
     Raises:
-        EngineError: Dask is not installed, the scheduler cannot be reached, or it is lost in the middle.
+        EngineError: Dask is not installed, TLS files do not fit, the scheduler cannot be reached, or it is lost in the middle.
     """
+    where.check()
     job = replace(job, inputs=[Path(path).absolute() for path in job.inputs], out=Path(job.out).absolute())
     with _client(where, networks.threads) as client:
         from MyoScarSegLib.batch.dask_worker import StudyPlugin

@@ -34,6 +34,11 @@ class Cohort:
 
     out: Path
 
+    @property
+    def begun(self) -> bool:
+        """Whether the folder has the record of a study."""
+        return next(self.out.glob(f"*/{STUDY_RECORD}"), None) is not None
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep every other run of a cohort out of the folder.
@@ -63,7 +68,7 @@ class Cohort:
             StudyError: a root is missing, or there is no study in any.
             OutputError: the folder has records of an earlier run that is not to be resumed, or cannot be written.
         """
-        if not resume and next(self.out.glob(f"*/{STUDY_RECORD}"), None) is not None:
+        if not resume and self.begun:
             raise OutputError(
                 f"{self.out} holds the studies of an earlier run. --resume goes on with it and runs what is missing or has "
                 "changed; or choose another folder."
@@ -78,26 +83,32 @@ class Cohort:
     def list_inputs(self, found: Sequence[Found], outcomes: Mapping[Path, Outcome]) -> None:
         """Write ``inputs.csv``: each file and folder that was looked at, why it was taken or left, and which case it became.
 
-        It alone names paths, which may hold patients' names. What it says of studies of other runs, which were not looked at now,
-        stays.
+        It alone names paths, which may hold patients' names. What it says of a study stays until the study ends, and of those of
+        other runs, which were not looked at now, always.
 
         Raises:
             OutputError: it cannot be written.
         """
+        listed = read_table(self.out / INPUTS)
+        before = {row["place_sha256"]: row for row in listed if row.get("place_sha256") and row.get("case")}
         rows = []
         for one in found:
             outcome = outcomes.get(one.path)
             row: dict[str, str] = {"input": str(one.path.absolute()), "taken": "yes" if one.taken else "no", "why": one.why}
             if one.taken:
                 row["place_sha256"] = place_of(one.path)
-            if outcome is not None:
+            if outcome is not None and not outcome.not_begun:
                 row |= {"case": outcome.case, "status": outcome.status, "message": outcome.message}
                 row["why"] += f"; {outcome.why}" if outcome.why else ""
+            elif one.taken and row["place_sha256"] in before:
+                row |= {name: before[row["place_sha256"]].get(name) or "" for name in ("why", "case", "status", "message")}
+            elif outcome is not None:
+                row |= {"status": outcome.status, "message": outcome.message}
             rows.append(row)
-        places, cases = {row.get("place_sha256", "") for row in rows}, {outcome.case for outcome in outcomes.values()}
+        places, cases = {row.get("place_sha256", "") for row in rows}, {row.get("case") for row in rows} - {None, ""}
         earlier = [
             row
-            for row in read_table(self.out / INPUTS)
+            for row in listed
             if row.get("place_sha256", "") not in {*places, ""} and row.get("case") not in cases and row.get("status") != LEFT
         ]
         write_table(self.out / INPUTS, INPUT_COLUMNS, [*earlier, *rows])

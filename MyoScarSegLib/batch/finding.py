@@ -99,7 +99,8 @@ class _Look:
 
     def all(self) -> Iterable[Found]:
         exams = exam_folders(self._exams, self._root)
-        return [*self._found, *(Found(folder, True, why) for folder, why in exams.items())]
+        others = (one for one in self._found if one.path not in exams)  # beside the folders of its series it may hold anything
+        return [*others, *(Found(folder, True, why) for folder, why in exams.items())]
 
     def into(self, folder: Path) -> None:
         """Look at a folder and all below it."""
@@ -122,7 +123,8 @@ class _Look:
         for file in volumes:
             self.at_file(file)
         for file in others:
-            if not dicom and has_extension(file, ARCHIVE_EXTENSIONS) and not has_extension(file, _BESIDE_A_HEADER):
+            archive = has_extension(file, ARCHIVE_EXTENSIONS) and not has_extension(file, _BESIDE_A_HEADER)
+            if archive and not (dicom and is_dicom(file)):
                 self._leave(file, "an archive: unpack it")
         if pictures and not dicom:
             if volumes:
@@ -130,13 +132,15 @@ class _Look:
             else:
                 self._found.append(Found(folder, True, f"{len(pictures)} PNG or JPEG pictures"))
         below = [entry for entry in entries if os.path.isdir(entry)]  # noqa: PTH112 (likewise)
+        for entry in sorted({*entries} - {*files, *below}):
+            self._leave(entry, "a link to nothing that can be reached" if entry.is_symlink() else "neither a file nor a folder")
+        if len(self._found) + len(self._exams) == before and (files or not below):
+            self._leave(folder, _nothing_in(files))
         for entry in below:
             if entry.is_symlink():
                 self._leave(entry, "a link to a folder, which is not followed")
             else:
                 self.into(entry)
-        if not below and len(self._found) + len(self._exams) == before:
-            self._leave(folder, _nothing_in(files))
 
     def at_file(self, file: Path) -> None:
         """Take a volume file, or leave it."""

@@ -100,3 +100,8 @@ class Outcome:
     before: bool = False
     number: int = 0
     why: str = ""
+
+    @property
+    def not_begun(self) -> bool:
+        """Whether this run did nothing with the study, as it was cancelled before."""
+        return self.status == CANCELLED and not self.written

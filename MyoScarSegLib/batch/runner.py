@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from MyoScarSegLib.batch.job import Job, Outcome
+from MyoScarSegLib.batch.job import DONE, INCOMPLETE, Job, Outcome
 from MyoScarSegLib.batch.study_work import Read, StudyWork
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.case_files import CaseTables
@@ -77,7 +77,7 @@ def collected(job: Job, outcomes: Iterable[Outcome], ended: Ended = ignore_outco
     for outcome in outcomes:
         folders.check()
         with_tables = outcome
-        if not outcome.before:
+        if not (job.cohort and outcome.not_begun):  # what the tables say of it stands; it may have no case yet
             with_tables = _in_tables(tables, folders, job, outcome)
         done.append(with_tables)
         ended(with_tables)
@@ -92,7 +92,8 @@ def _in_tables(tables: CaseTables, folders: CaseFolders, job: Job, outcome: Outc
             tables.write_rest(folders.locked)
         else:
             said = without_folders(outcome.message, Path(job.inputs[outcome.number]))
-            tables.add(outcome.case, outcome.status, said, written=outcome.written, alone=folders.locked)
+            there = outcome.written or (outcome.before and outcome.status in (DONE, INCOMPLETE))
+            tables.add(outcome.case, outcome.status, said, written=there, alone=folders.locked)
     except OutputError as error:
         # The disk may have room for the next, smaller case, and then for the tables with all rows.
         return replace(outcome, status="failed", message=" ".join(part for part in (outcome.message, str(error)) if part))

@@ -47,7 +47,7 @@ from MyoScarSegLib.result import NUMBERS_VERSION, ProposedVentricle, Result
 from MyoScarSegLib.study import read_study
 from MyoScarSegLib.study.checks import looks_like_labels
 from MyoScarSegLib.study.image_quality import signal_to_noise
-from MyoScarSegLib.study.names import without_folders
+from MyoScarSegLib.study.names import spelled, without_folders
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
@@ -162,11 +162,11 @@ class StudyWork:
                 outcome = work(read, case, progress, cancel)
             except MyoScarSegError as error:
                 status = LEFT if self.job.cohort and isinstance(error, NoStackError) else FAILED
-                outcome = self._without_result(read, name, status, str(error), type(error).__name__)
+                outcome = self._without_result(read, name, status, spelled(str(error)), type(error).__name__)
             except Exception as error:
                 # A defect of ours or of a library on this one study: the log has the traceback, the others go on.
                 _log.exception("Study %d failed", item.number + 1)  # no name: logs travel
-                message = f"Unexpected {type(error).__name__}: {error}"
+                message = spelled(f"Unexpected {type(error).__name__}: {error}")
                 outcome = self._without_result(read, name, FAILED, message, f"Unexpected {type(error).__name__}")
             finally:
                 # What is kept of a study serves no other, and would be scattered over a heap that grows for hundreds of them.
@@ -389,7 +389,7 @@ class _Case:
         name, wanted = self.study.case, self.item.wanted_name
         if name == wanted or name.startswith(f"{wanted}-"):
             return []
-        return [f"{self.item.path} was written to {self.job.out / name}, which belongs to an image of the same content."]
+        return [spelled(f"{self.item.path} was written to {self.job.out / name}, which belongs to an image of the same content.")]
 
     def keep_edits(self, boxes: list[Box] | None, points: Sequence[Point]) -> None:
         if not self.job.overwrite:

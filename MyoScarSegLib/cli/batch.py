@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.cli.console import add_options, cancel_on_interrupt, folder, positive_number, taken
 from MyoScarSegLib.cli.jobs import check_models
+from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.utils.progress import CancelToken, duration
 from MyoScarSegLib.utils.words import counted, listed
 
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.input and not args.table and not args.report:
         args.parser.error("batch: give INPUT_ROOT, or --table or --report to make them from what OUT holds")
     cohort = Cohort(args.out)
+    if not args.input and not cohort.begun:
+        raise OutputError(f"{args.out} holds no study that was segmented. Give INPUT_ROOT, or the results folder of a cohort.")
     with cohort.alone():
         outcomes = _segmented(args, cohort) if args.input else []
         if args.table:
@@ -107,6 +110,7 @@ def _work(args: argparse.Namespace, cancel: CancelToken) -> Callable[[Job, Calla
     from MyoScarSegLib.utils.memory import keep_freed_memory
 
     where = ClusterChoice(args.workers, args.scheduler, args.tls_ca, args.tls_cert, args.tls_key)
+    where.check()
     if where.warning:
         sys.stderr.write(f"warning: {where.warning}\n")
     shared = None if args.scheduler else max(1, (os.cpu_count() or 1) // args.workers)

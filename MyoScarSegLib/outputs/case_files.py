@@ -177,7 +177,7 @@ class CaseTables:
         Args:
             case: its name.
             status, message: how it ended.
-            written: whether this run wrote a result for it.
+            written: whether this run wrote a result for it, or found that it has the one that it would write.
             alone: holds the lock of the results folder while the tables are written.
 
         Raises:
@@ -289,7 +289,7 @@ def _rows(case: str, file: Path | None) -> _Rows:
 def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV table; none if there is none, or none that can be read."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             return list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error):
         return []
@@ -306,4 +306,5 @@ def write_table(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, 
     writer.writeheader()
     for row in rows:
         writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
-    write_bytes(path, text.getvalue().encode())
+    # A path of an old file server may not be UTF-8: it is written as the system has it, so that it is found again.
+    write_bytes(path, text.getvalue().encode(errors="surrogateescape"))

@@ -29,7 +29,7 @@ RECORD = "case.json"
 PROMPTS = ("boxes.json", "points.json")
 _VERSION = 1
 _LOCKS, _LOCKED_APART = ".locks", 64
-_NEVER_A_CASE = ("results.csv", "slices.csv")
+_NEVER_A_CASE = ("results.csv", "slices.csv", "inputs.csv", *(f"cohort.{kind}" for kind in ("csv", "html", "parquet", "sqlite")))
 
 
 def content_of(study: Study) -> str:

@@ -44,8 +44,14 @@ def case_name(path: Path | str) -> str:
 
 
 def without_folders(text: str, path: Path) -> str:
-    """A text with the name of an input in the place of its path, whose folders may have patients' names."""
-    return text.replace(str(path), path.name) if path.name else text  # "." has none, and is in every text
+    """A text with the name of an input in the place of its path, whose folders may have patients' names; see :func:`spelled`."""
+    text = spelled(text)
+    return text.replace(spelled(str(path)), spelled(path.name)) if path.name else text  # "." has none, and is in every text
+
+
+def spelled(text: str) -> str:
+    """A text with what cannot be written as UTF-8 spelled out, such as the umlauts of an old file server's names."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def case_names(inputs: Sequence[Path]) -> list[str]:

@@ -84,6 +84,8 @@ def kind_of(path: Path) -> str:
         raise StudyError(f"There is no file or folder {path}.") from error
     if path.is_dir():
         return _kind_of_folder(path)
+    if not path.is_file():
+        raise StudyError(f"{path} is neither a file nor a folder.")  # of a pipe one would wait for the first byte
     if has_extension(path, VOLUME_EXTENSIONS):
         return "volume"
     if has_extension(path, PICTURE_EXTENSIONS):

@@ -45,6 +45,23 @@ def test_without_dask_the_sentence_says_what_to_install(tmp_path, monkeypatch):
         segment_on_cluster(Job([], tmp_path), EngineSettings(), ClusterChoice(2))
 
 
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ({"scheduler": "tls://host:1"}, "all three"),
+        ({"scheduler": "tls://host:1", "tls_ca": Path(__file__)}, "all three"),
+        (
+            {"scheduler": "tls://host:1", **dict.fromkeys(("tls_ca", "tls_cert", "tls_key"), Path("no.pem"))},
+            "no file",
+        ),
+        ({"tls_ca": Path(__file__)}, "for a --scheduler"),
+    ],
+)
+def test_tls_files_that_do_not_fit_are_named(tmp_path, where, words):
+    with pytest.raises(EngineError, match=words):
+        segment_on_cluster(Job((), tmp_path), EngineSettings(), ClusterChoice(**where))
+
+
 def test_a_given_scheduler_without_tls_is_warned_of():
     assert "not encrypted" in ClusterChoice(scheduler="tcp://host:8786").warning
     assert ClusterChoice(scheduler="tls://host:8786", tls_ca=Path("ca.pem")).warning == ClusterChoice(2).warning == ""

@@ -22,6 +22,7 @@ from MyoScarSegLib.quantification.anatomy import Anatomy
 from MyoScarSegLib.result import ProposedVentricle
 from MyoScarSegLib.study import read_study
 from MyoScarSegLib.utils import files
+from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.command import REPOSITORY, table, write_pictures
 from Testing.support.quick_pipeline import Quick, small_study
 from Testing.support.until import until
@@ -240,6 +241,33 @@ def test_a_full_disk_fails_the_study_and_it_is_run_again(studies, tmp_path, monk
         patch.setattr(study_work, "write_case", full)
         assert run(studies, out)["study1"] == "failed"
     assert "study1" in again(studies, out) and run(studies, out) == dict.fromkeys(ALL, "done")
+
+
+def test_what_was_done_before_a_cancelled_run_is_still_told(studies, tmp_path):
+    out, cancel = tmp_path / "out", CancelToken()
+    run(studies / "P0", out)
+    cancel.cancel()
+    assert run(studies, out, cancel=cancel) == dict.fromkeys(ALL, "cancelled")
+    inputs = {Path(row["input"]).stem: (row["case"], row["status"]) for row in table(out / "inputs.csv")}
+    assert inputs == {"study0": ("study0", "done"), "study1": ("", "cancelled"), "study2": ("", "cancelled")}
+    assert [(row["case"], row["status"]) for row in table(out / "results.csv")] == [("study0", "done")]
+
+
+def test_a_run_that_finds_all_done_makes_the_tables_anew(studies, tmp_path):
+    out = tmp_path / "out"
+    run(studies, out)
+    told = (out / "results.csv").read_text()
+    for damaged in ("", told.replace("done,", "cancelled,")):
+        (out / "results.csv").write_text(damaged)
+        assert again(studies, out) == [] and (out / "results.csv").read_text() == told
+
+
+def test_a_kill_at_the_start_of_a_run_leaves_what_the_list_of_inputs_said(studies, tmp_path):
+    out = tmp_path / "out"
+    run(studies, out)
+    told = (out / "inputs.csv").read_text()
+    Cohort(out).find([studies], resume=True)  # the run ends here
+    assert (out / "inputs.csv").read_text() == told
 
 
 class _Gone(Quick):

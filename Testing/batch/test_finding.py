@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from MyoScarSegLib.batch.finding import Found, find_studies, study_inputs
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.study import read_study
 from Testing.support.command import voxels, write_pictures
 from Testing.support.dicom_factory import write_series
 from Testing.support.quick_pipeline import SHAPE, small_study
@@ -34,6 +36,7 @@ def test_series_of_one_examination_are_one_study_and_those_of_two_are_two(tmp_pa
     for patient in (1, 2):
         for series in ("cine", "lge"):
             write_series(tmp_path / f"P{patient}/{series}", voxels(0, SHAPE), StudyInstanceUID=f"1.2.{patient}")
+        (tmp_path / f"P{patient}/letter.docx").write_bytes(b"")
     assert taken(tmp_path) == ["P1", "P2"]
     assert "2 folders" in found(tmp_path)["P1"].why
 
@@ -75,6 +78,25 @@ def test_what_is_left_is_named_with_the_reason(tmp_path):
     assert set(left) == {"exams.zip", "scar.seg.nrrd", "empty", "notes", "mixed", "link"} and "link" in left["link"]
     assert "unpack" in left["exams.zip"] and "segmentation" in left["scar.seg.nrrd"] and left["empty"] == "empty"
     assert ".txt" in left["notes"] and "beside volume files" in left["mixed"]
+
+
+def test_files_beside_studies_and_folders_are_named_too(tmp_path):
+    write_series(tmp_path / "P1/lge", voxels(0, SHAPE), StudyInstanceUID="1.2.1")
+    (tmp_path / "P1/letter.docx").write_bytes(b"")
+    (tmp_path / "P1/lge/cine.zip").write_bytes(b"PK")
+    (tmp_path / "gone.nrrd").symlink_to(tmp_path / "nowhere")
+    left = {name: one.why for name, one in found(tmp_path).items() if not one.taken}
+    assert set(left) == {"P1", "P1/lge/cine.zip", "gone.nrrd"} and taken(tmp_path) == ["P1/lge"]
+    assert "1 .docx" in left["P1"] and "unpack" in left["P1/lge/cine.zip"] and "link to nothing" in left["gone.nrrd"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.nrrd")
+    assert {name: one.why for name, one in found(tmp_path).items()} == {"pipe.nrrd": "neither a file nor a folder"}
+    assert [one.taken for one in find_studies([tmp_path / "pipe.nrrd"])] == [False]
+    with pytest.raises(StudyError, match="neither a file nor a folder"):
+        read_study(tmp_path / "pipe.nrrd")
 
 
 def test_results_are_no_inputs(tmp_path):

@@ -11,6 +11,8 @@ import time
 import psutil
 import pytest
 
+from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.images import images_of
 from Testing.support.command import REPOSITORY, in_process, table, voxels, write_image, write_pictures
 from Testing.support.quick_pipeline import Quick
 
@@ -55,10 +57,29 @@ def test_failures_of_one_cause_are_one_line(batch, tree):
     assert out.count("failed: ") == 1 and "7 failed: " in out and "bad4 and 2 more" in out
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names on other systems are Unicode")
+def test_names_of_an_old_file_server_are_listed_as_they_are_and_spelled_out_elsewhere(batch, tree, tmp_path):
+    latin = os.fsdecode("Müller".encode("latin-1"))
+    (tree / f"{latin}.nrrd").write_bytes(b"NRRD0004\nbroken")
+    (tree / f"{latin}.zip").write_bytes(b"PK")
+    write_image(tmp_path / "good.nrrd", voxels(7, (2, 12, 10))).rename(tree / f"{latin}-2.nrrd")
+    ran = batch(tree, "--table", "sqlite", "--report")
+    assert ran.status == 1 and "4 done, 1 failed" in ran.out and r"M\udcfcller.nrrd" in ran.out
+    assert r"M\udcfcller.nrrd" in (tmp_path / "out/cohort.html").read_text(encoding="utf-8")
+    cohort = Cohort(tmp_path / "out")
+    assert images_of(cohort, next(one for one in cohort.records() if one.case == "M_ller-2")).slices == 2
+    assert "5 of them were as they are" in batch(tree, "--resume", "--report").out
+
+
 def test_tables_are_made_without_running_anything(batch, tree, tmp_path):
     batch(tree)
     ran = batch("--table", "csv")
     assert ran.status == 0 and [row["case"] for row in table(tmp_path / "out/cohort.csv")] == ["lge0", "lge1", "lge2"]
+
+
+def test_tables_of_a_folder_without_a_cohort_are_refused(batch, tmp_path):
+    ran = batch("--table", "csv", "--report")
+    assert ran.status == 1 and "holds no study" in ran.err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
