@@ -185,12 +185,12 @@ class Slicer:
         """Click on a widget of the module's first tab."""
         self.click(f"panel().segment.ui.{name}")
 
-    def click_at(self, x: int, y: int, button: int = 1) -> None:
-        """Click on a place of the screen; the buttons are 1 left, 2 middle, 3 right."""
+    def click_at(self, x: int, y: int, button: int = 1, *, times: int = 1) -> None:
+        """Click on a place of the screen, twice for a double click; the buttons are 1 left, 2 middle, 3 right."""
         self.acts += 1
         self._xdotool("mousemove", x, y)
         time.sleep(0.1)
-        self._xdotool("click", button)
+        self._xdotool("click", "--repeat", times, "--delay", 60, button)
         self.rest()
 
     def drag(self, *places: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""The section *Review* in the real application, by mouse and keys: a cohort opened, next, edit, accept, reject, a second reader.
+"""The section *Review* in the real application, by mouse and keys: a cohort opened, next, edit, accept, reject, readers, reopen.
 
 Named by ``make test-application``, as :mod:`Testing.application.ideal_path`.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.reviews import mask_file, read_reviews
@@ -132,4 +133,17 @@ def test_a_second_reader_begins_anew_and_finds_his_way_by_keys(slicer, cohort):
     in_hand(slicer, "P0")
     slicer.key("Next")
     in_hand(slicer, "P1")
+    assert slicer.tracebacks() == ""
+
+
+def test_who_opens_an_edited_study_again_finds_it_as_he_left_it(slicer, cohort):
+    open_as(slicer, cohort, "ann", 0)
+    slicer.until(f"{SEGMENT}.cohortTable.item(1, 4).text() == 'edited by ann'")
+    center = f"{SEGMENT}.cohortTable.visualItemRect({SEGMENT}.cohortTable.item(1, 0)).center()"
+    place = slicer.ask(f"_global({SEGMENT}.cohortTable.viewport(), {center}.x(), {center}.y())")
+    slicer.click_at(*place, times=2)
+    in_hand(slicer, "P1")
+    left = sitk.GetArrayFromImage(sitk.ReadImage(mask_file(cohort.out / "P1", "ann")))
+    assert slicer.ask("study()['pixels']") == (left > 0).sum()
+    look(slicer, "34-again")
     assert slicer.tracebacks() == ""
