@@ -48,6 +48,13 @@ def test_edit_is_answered_before_the_rest_is_encoded_and_the_slice_looked_at_com
     assert faulty.done() == ["encode 5", "segment [4]", *(f"encode {k}" for k in (2, 3, 1, 4, 0))]
 
 
+def test_an_edit_comes_with_the_boxes_of_other_slices_which_tell_it_of_scar(faulty):
+    boxes = [Box(k, 8, 8, 30, 24) for k in (2, 3, 4)]
+    result = faulty.wait(faulty.segment(STUDY, boxes, slices=[3]), timeout_s=20)
+    assert list(result.scores) == [3]
+    assert (faulty.faults / "boxes").read_text() == "[2, 3, 4]"
+
+
 @needs_signals
 def test_slice_looked_at_comes_first_after_a_restart_too(faulty):
     faulty.order("encode", "crash")

@@ -325,6 +325,16 @@ def test_what_a_slice_tells_its_neighbors_of_a_readers_box_is_one_answer_inside_
     assert len(looks) == 2
 
 
+def test_other_answers_count_from_the_next_question_on(state, image):
+    segmenter = Segmenter(checkpoint(state), device="cpu", precision="float32")
+    before = segmenter.predict(image, [READERS]).logits
+    segmenter.answers = replace(segmenter.answers, asked=(1.0, 0.5))
+    after = segmenter.predict(image, [READERS]).logits
+    inside = np.abs(before) < 10
+    np.testing.assert_allclose(after[inside], before[inside] + 0.5, atol=1e-4)
+    assert inside.any()
+
+
 def test_scar_beside_has_the_shape_of_the_slice(context, image):
     beside = np.zeros(image.shape, bool)
     with pytest.raises(PromptError):

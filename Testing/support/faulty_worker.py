@@ -50,6 +50,7 @@ class NumpyPipeline:
 
     def segment(self, study, boxes, points, *, slices, threshold, progress, cancel):
         (FAULTS / "log").open("a").write(f"segment {sorted({b.slice for b in boxes} & {*slices})}\n")
+        (FAULTS / "boxes").write_text(f"{sorted(box.slice for box in boxes)}")
         slices = sorted(({box.slice for box in boxes} | {point.slice for point in points}) & {*slices})
         probability = np.zeros(study.voxels.shape, dtype=np.float32)
         for done, k in enumerate(slices):
