@@ -94,33 +94,31 @@ class LibraryWatch:
     @property
     def looking(self) -> bool:
         """Whether a look goes on that will soon be answered."""
-        return self._look is not None and self.answers
-
-    @property
-    def answers(self) -> bool:
-        """Whether the library's disk answers, as far as is known: if not, nothing of it is to be looked at in this thread."""
-        return self._look is None or self._clock() - self._began < _ANSWERS_S
+        return self._look is not None and self._clock() - self._began < _ANSWERS_S
 
     @property
     def next_patient(self) -> str:
         """The first of ``P001``, ``P002``, ... that is free."""
         return "P001" if self._library is None else next_code(self._library)
 
-    def look(self, *, at_once: bool = False) -> None:
+    def look(self, *, at_once: bool = False) -> bool:
         """See whether the folder has changed, once a second, and read it anew if so.
 
         With ``at_once`` now and to the end; else for a moment only, and the next look goes on with it.
+
+        Returns:
+            Whether the disk has just answered: only then is anything else on it to be looked at in this thread.
         """
         folder = self._training.state.folder
         if folder is None or (not at_once and self._look is None and self._clock() - self._looked < _LOOK_S):
-            return
+            return False
         try:
             if self._look is None or at_once:
                 self._look, self._began = _begin_look(folder, self._library), self._clock()
             look = self._look
             wait([look], _ANSWERS_S if at_once else _LOOK_AT_ONCE_S)
             if not look.done():
-                return
+                return False
             self._looked, self._look = self._clock(), None
             self._read(*look.result())
         except (StudyError, OSError) as error:
@@ -129,6 +127,7 @@ class LibraryWatch:
                 self._library = self._rows = self._signature = None
                 self._training.update(gone=True, rows=(), split=None)
                 self._training.say(error=str(error))
+        return True
 
     def _read(self, library: Library, found: Signature) -> None:
         if found == self._signature:

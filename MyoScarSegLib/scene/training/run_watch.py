@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -17,17 +16,13 @@ from MyoScarSegLib.training.runs.run_status import STATUS, RunState
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
 
-_LOOK_S = 0.25
-_LIST_S = 1.0
-
 
 class RunWatch:
     """Keeps ``runs``, ``statuses`` and what is shown of a training in the state as they are on disk."""
 
-    def __init__(self, training: TrainingWorkflow, clock: Callable[[], float]) -> None:
-        self._training, self._clock = training, clock
+    def __init__(self, training: TrainingWorkflow) -> None:
+        self._training = training
         self._damaged: dict[str, str] = {}
-        self._looked = self._listed = 0.0
         self._status_times: dict[str, tuple[int, int] | None] = {}
         self._readers: dict[str, CurveReader] = {}
         self._examples_time: Any = None
@@ -40,13 +35,12 @@ class RunWatch:
         self.list_anew()
 
     def refresh(self) -> None:
-        """See now which there are, how all stand, and the shown one."""
+        """Read which trainings there are, how all stand, and the shown one."""
         self.list_anew()
-        self.look(at_once=True)
+        self._look_at_shown()
 
     def list_anew(self) -> None:
         """Read which trainings there are."""
-        self._listed = self._clock()
         state = self._training.state
         before = {run.name: run for run in state.runs}
         found, self._damaged = ([], {}) if state.folder is None else runs_of(state.folder)
@@ -75,25 +69,13 @@ class RunWatch:
         self._readers = {} if run is None else {part: CurveReader(path) for part, path in run.logs().items()}
         self._examples_time = self._comparison_time = None
         self._training.update(run=run, curves=MappingProxyType({}), examples=(), comparison=None)
-        self.look(at_once=True)
+        self._look_at_shown()
 
-    def look(self, *, at_once: bool = False) -> None:
-        """See how far the shown training is, four times a second, and once a second which others there are."""
-        self._look_at_list()
-        run, now = self._training.state.run, self._clock()
-        if run is None or (not at_once and now - self._looked < _LOOK_S):
-            return
-        self._looked = now
-        self._training.update(statuses={**self._training.state.statuses, run.name: run.status()})
-        self._read_curves()
-        self._read_examples(run)
-        self._read_comparison(run)
-
-    def _look_at_list(self) -> None:
+    def look(self) -> None:
+        """See which trainings there are, how they stand, and how far the shown one is."""
         folder = self._training.state.folder
-        if folder is None or self._clock() - self._listed < _LIST_S:
+        if folder is None:
             return
-        self._listed = self._clock()
         try:
             names = {entry.name for entry in os.scandir(folder / RUNS) if entry.is_dir() and not entry.name.startswith(".")}
         except OSError:
@@ -102,6 +84,16 @@ class RunWatch:
             self.list_anew()
         else:
             self._look_at_others()
+        self._look_at_shown()
+
+    def _look_at_shown(self) -> None:
+        run = self._training.state.run
+        if run is None:
+            return
+        self._training.update(statuses={**self._training.state.statuses, run.name: run.status()})
+        self._read_curves()
+        self._read_examples(run)
+        self._read_comparison(run)
 
     def _look_at_others(self) -> None:
         """See how the others stand: another Slicer or a command may have begun some."""

@@ -73,7 +73,7 @@ class TrainingWorkflow:
         self.tasks = TaskQueue(self.processes, self._task_failed, self._tasks_changed)
         self.last_task: TrainingTask | None = None
         self.library = LibraryWatch(self, clock)
-        self.run_files = RunWatch(self, clock)
+        self.run_files = RunWatch(self)
         self.cases = LibraryCases(self)
         self.trainings = Trainings(self)
         self.models = TrainedModels(self)
@@ -127,10 +127,8 @@ class TrainingWorkflow:
             self._step()
             self.tasks.pump()
             self.library.poll()
-            if self.watching or self.state.running:
-                self.library.look()
-                if self.library.answers:
-                    self.run_files.look()
+            if (self.watching or self.state.running) and self.library.look():
+                self.run_files.look()
                 self.trainings.resume_interrupted()
         finally:
             self._pumping = False

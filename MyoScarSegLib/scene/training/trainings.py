@@ -268,7 +268,7 @@ class Trainings:
         """Start or resume a training. Raises what :meth:`Run.start` does."""
         run.start(python=self._training.processes["python"], environment=self._training.processes["environment"])
         self.last_run, self._may_resume = run, True
-        self._training.run_files.look(at_once=True)
+        self._training.run_files.look()
 
     def _ask(self, command: str) -> bool:
         training, run = self._training, self._training.state.run
@@ -282,5 +282,5 @@ class Trainings:
         except MyoScarSegError as error:
             return training.failed(error)
         training.say(note="" if command == "cancel" else _("The step in hand ends first, which may take some minutes."))
-        training.run_files.look(at_once=True)
+        training.run_files.look()
         return True
