@@ -41,7 +41,6 @@ class Workflow:
         engine: that does the slow work.
         settings: models, device and confidence, as of :meth:`configure`.
         session: of the chosen volume, None without one.
-        requests: what the session asks of the engine, None without one.
         views: the study's boxes in the slice views, None without a study: to select, show and hide them.
         fit: whether a study's first proposals bring views and gray scale to the heart.
         notices: tell each :class:`Change`: those of the study in hand, and that it is another one.
@@ -53,7 +52,6 @@ class Workflow:
         self.engine = engine
         self.settings = EngineSettings()
         self.session: StudySession | None = None
-        self.requests: EngineRequests | None = None
         self.views: BoxViews | None = None
         self.fit = True
         self.notices = Notices()
@@ -110,6 +108,11 @@ class Workflow:
     def changed(self) -> Signal:
         """Emits each :class:`Change`."""
         return self.notices.changed
+
+    @property
+    def requests(self) -> EngineRequests | None:
+        """What the session asks of the engine, None without a session."""
+        return None if self.session is None else self.session.requests
 
     @property
     def volume_node(self) -> Any:
@@ -186,11 +189,11 @@ class Workflow:
 
     def why_not(self, verb: str) -> str:
         """Why something is not possible now, as a sentence for a tooltip; empty if it is. ``verb`` is a method's name."""
-        if self.session is None or self.requests is None:
+        if self.session is None:
             return _("Nothing is running.") if verb == "cancel" else _("Choose an LGE volume first.")
         if verb in ("segment_slice", "suggest") and self.displayed_slice is None:
             return _("No slice view shows a slice of this volume.")
-        return self.requests.why_not(verb, self.displayed_slice) or self.session.why_not(verb)
+        return self.session.requests.why_not(verb, self.displayed_slice) or self.session.why_not(verb)
 
     def attempt(self, verb: Callable[Concatenate[StudySession, P], T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Do something with the study in hand: ``attempt(add_box, box)``, with any function of a session.
@@ -258,7 +261,7 @@ class Workflow:
             self.notices.say(error=str(error))
             return False
         self._sessions[volume_node.GetID()] = self.session = session
-        requests = self.requests = session.requests
+        requests = session.requests
         requests.live, requests.waits = self._live, self._waits
         session.notices.error, session.notices.note = "", session.nodes.problem
         self._disconnect = session.notices.changed.connect(self.changed.emit)
@@ -278,7 +281,7 @@ class Workflow:
 
         ``hide`` what the views show of it: over another volume, of the same patient perhaps, it would look like that one's.
         """
-        session, self.session, self.requests = self.session, None, None
+        session, self.session = self.session, None
         self._of_volume.clear()
         if self._displayed is not None:
             self._displayed.stop()

@@ -175,10 +175,10 @@ class DrawingHold:
 
     @property
     def _waiting(self) -> bool:
-        session, requests = self._workflow.session, self._workflow.requests
-        if session is None or requests is None:
+        session = self._workflow.session
+        if session is None:
             return False
-        done, total = requests.encoded
+        requests, (done, total) = session.requests, session.requests.encoded
         return requests.live and not requests.busy and done == total and bool(session.pending.slices)
 
     def _on_changed(self, what: Change) -> None:

@@ -26,7 +26,6 @@ class BoxesSection(SegmentSection):
 
     def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
-        self.selected: int | None = None
         self._rows: dict[int, BoxRow] = {}
         self._icons = {
             state: style.dot(qt.QColor(*(round(255 * part) for part in color)), filled=state is not BoxState.REJECTED)
@@ -46,6 +45,11 @@ class BoxesSection(SegmentSection):
         ui.copyBoxButton.connect("clicked()", self.copy_on)
         ui.nextReviewButton.connect("clicked()", lambda: self.review(1))
         ui.previousReviewButton.connect("clicked()", lambda: self.review(-1))
+
+    @property
+    def selected(self) -> int | None:
+        """Id of the box that stands out in table and views, None if none does."""
+        return None if self.workflow.views is None else self.workflow.views.selected
 
     def propose(self) -> None:
         """Propose boxes on all slices."""
@@ -131,7 +135,6 @@ class BoxesSection(SegmentSection):
 
     def select(self, box_id: int | None, *, jump: bool = False) -> None:
         """Let a box stand out in table and views; with ``jump`` the views go to its slice."""
-        self.selected = box_id
         if self.workflow.views is not None:
             self.workflow.views.select(box_id)
         if jump and self.session is not None and box_id is not None:
@@ -141,6 +144,7 @@ class BoxesSection(SegmentSection):
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         if Change.VOLUME in changes:
+            self._rows = {}  # another study's, whose boxes have the same numbers
             self.apply_view()
         if changes & {Change.VOLUME, Change.BOXES}:
             self._fill()
@@ -169,15 +173,13 @@ class BoxesSection(SegmentSection):
 
     def _fill(self) -> None:
         table = self.ui.boxTable
-        rows = [] if self.session is None else self.session.state.boxes
+        rows, views = [] if self.session is None else self.session.state.boxes, self.workflow.views
         before, self._rows = self._rows, {row.id: row for row in rows}
         moved = [row.id for row in rows if row.id in before and row.box.xyxy != before[row.id].box.xyxy]
-        if len(moved) == 1:  # the one that was dragged in a view
-            self.selected = moved[0]
-        if self.selected not in self._rows:
-            self.selected = None
-        if self.workflow.views is not None:
-            self.workflow.views.select(self.selected)
+        if views is not None and len(moved) == 1:  # the one that was dragged in a view
+            views.select(moved[0])
+        if views is not None and self.selected not in self._rows:
+            views.select(None)
 
         there = {table.item(n, _SLICE).data(qt.Qt.UserRole): n for n in range(table.rowCount)}
         if there.keys() != self._rows.keys():

@@ -185,6 +185,19 @@ def test_the_brush_works_on_the_second_study_too_and_rests_when_the_scene_is_clo
     study.settle()
 
 
+def test_a_chosen_box_is_not_chosen_in_another_study_that_has_a_box_of_its_number(study):
+    (row,) = study.session.state.boxes
+    study.panel.segment.boxes.select(row.id)
+    study.settle()
+    assert study.ui.acceptBoxButton.enabled
+    study.workflow.select(add_volume(study.scene, seed=2))
+    apply_proposals(study.session, [Box(1, 10, 12, 30, 34, confidence=0.5, source="detector")], {})
+    study.settle()
+    assert [other.id for other in study.session.state.boxes] == [row.id]
+    assert study.panel.segment.boxes.selected is None and study.workflow.views.selected is None
+    assert not study.ui.boxTable.selectedItems() and not study.ui.acceptBoxButton.enabled
+
+
 def test_escape_lays_the_brush_down_before_it_cancels(study):
     study.ui.editorGroup.checked = True
     study.settle()
