@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import subprocess
@@ -57,6 +58,12 @@ def test_worker_answers_before_any_library_is_loaded(engine):
     status = engine.status()
     assert status.torch == "" and status.device == ""
     assert status.python == sys.executable and status.python_version
+
+
+@pytest.mark.parametrize("verb", ["encode", "propose", "suggest", "segment", "ventricle"])
+def test_engine_takes_the_arguments_of_the_pipeline_but_for_progress_and_cancel_which_the_request_has(verb):
+    pipeline, engine = (inspect.signature(getattr(cls, verb)).parameters for cls in (Pipeline, Engine))
+    assert [*engine.values()] == [one for name, one in pipeline.items() if name not in ("progress", "cancel")]
 
 
 def test_answers_are_those_of_the_pipeline(engine, tiny_detector, tiny_segmenter):

@@ -42,6 +42,15 @@ def test_the_heart_is_looked_for_once_per_study(detector, lite, study):
     assert pipeline.networks.heart_center(study) == (30.0, 18.0)
 
 
+def test_boxes_and_heart_are_found_in_one_look_at_each_slice(detector, lite, study):
+    pipeline = Pipeline(detector=detector, segmenter=lite)
+    boxes = pipeline.propose(study)
+    assert [call[:2] for call in detector.calls] == [(k, ("scar", "lv")) for k in range(SLICES)]
+    pipeline.segment(study, boxes)
+    assert len(detector.calls) == SLICES
+    assert pipeline.networks.heart_center(study) == (30.0, 18.0)
+
+
 def test_a_slice_on_which_the_heart_cannot_be_looked_for_costs_no_other(lite, study):
     failing = BrightestDetector(fails_on={0.0: RuntimeError("odd"), 2.0: StudyError("bad")})
     result = Pipeline(detector=failing, segmenter=lite).segment(study, [Box(0, 36, 10, 42, 25)])
