@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import slicer
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
@@ -15,6 +17,7 @@ from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import MASS_ERROR, Boxes, SliceMasks
 from MyoScarSegLib.scene.mask_steps import apply_masks, set_threshold
 from MyoScarSegLib.scene.prompt_steps import apply_proposals, nudge_box, update_box
+from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from Testing.support.standins.pythonqt import unwrap
 
 BOXES = [Box(k, 20, 22, 40, 44, confidence=0.5 + k / 10, source="yolo") for k in range(4)]
@@ -105,6 +108,55 @@ def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(
     nudge_box(encoded.workflow.session, encoded.session.state.boxes[-1].id, -1, 0)
     assert draws == [False, True]  # once late, the views are live until the masks are there
     encoded.until(lambda: not encoded.workflow.session.pending.slices, what="mask")
+
+
+def crossed(end: object) -> list[str]:
+    """The classes of ours whose methods are being called, the outermost first, and ``end``'s; without timer and signals."""
+    names, frame = [type(end).__name__], sys._getframe(2)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if type(owner).__module__.startswith("MyoScarSegLib.") and type(owner).__name__ not in ("Backend", "Signal", *names):
+            names.append(type(owner).__name__)
+        frame = frame.f_back
+    return names[::-1]
+
+
+@pytest.fixture
+def ways(encoded, monkeypatch):
+    """The classes crossed by each request on its way to the pipe, and by each answer on its way to the segment."""
+    asked, answered = [], []
+    transport = type(encoded.engine._process._transport)
+    send, write = transport.write, TissueSegment.write_slices
+    monkeypatch.setattr(transport, "write", lambda pipe, data: (asked.append(crossed(pipe)), send(pipe, data))[1])
+    monkeypatch.setattr(
+        TissueSegment,
+        "write_slices",
+        lambda segment, masks: (answered.append(crossed(segment)) if masks else 0, write(segment, masks))[1],
+    )
+    return asked, answered
+
+
+TO_THE_PIPE = ["EngineRequests", "Engine", "WorkerProcess", "QProcessTransport"]
+TO_THE_SEGMENT = ["Workflow", "Engine", "Request", "EngineRequests", "StudySession", "StudyNodes", "TissueSegment"]
+
+
+def test_a_press_of_segment_all_crosses_the_classes_that_the_page_on_the_architecture_names(encoded, ways):
+    asked, answered = ways
+    encoded.click("segmentAllButton")
+    encoded.until(lambda: not encoded.workflow.busy, what="masks")
+    assert asked[0] == ["ScarSection", "Workflow", *TO_THE_PIPE]
+    assert answered == [TO_THE_SEGMENT]
+
+
+def test_a_dragged_box_crosses_the_classes_that_the_page_on_the_architecture_names(encoded, ways):
+    asked, answered = ways
+    node, markups = encoded.workflow.views.node(encoded.session.state.boxes[1].id), slicer.vtkMRMLMarkupsNode
+    node.InvokeEvent(markups.PointStartInteractionEvent)
+    node.SetSize(*(0.8 * np.array(node.GetSize())))
+    node.InvokeEvent(markups.PointEndInteractionEvent)
+    encoded.until(lambda: not encoded.session.pending.slices, what="mask")
+    assert asked == [["BoxViews", "Workflow", "StudySession", *TO_THE_PIPE]]
+    assert answered == [TO_THE_SEGMENT]
 
 
 def test_the_heart_is_shown_after_propose_unless_the_reader_does_not_want_that(study):
