@@ -32,7 +32,6 @@ class DisplayedSlice:
         self._callback = callback
         self._turned = turned
         self._along: dict[str, bool] = {}
-        self._observed: set[str] = set()
         self._observers = Observers()
         self._shown: dict[str, int | None] = {}
         self._displayed: int | None = None
@@ -53,15 +52,13 @@ class DisplayedSlice:
     def stop(self) -> None:
         """Observe the views no longer; the callbacks are never called again."""
         self._observers.clear()
-        self._observed.clear()
 
     def _on_node_added(self, node: Any) -> None:
         if node is not None and node.IsA("vtkMRMLSliceNode"):
             self._observe(node)
 
     def _observe(self, node: Any) -> None:
-        if node.GetID() not in self._observed:
-            self._observed.add(node.GetID())
+        if node.GetID() not in self._along:
             self._observers.add(node, vtk.vtkCommand.ModifiedEvent, self._on_slice_node)
             self._note(node)
 

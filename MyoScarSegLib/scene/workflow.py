@@ -39,7 +39,6 @@ class Workflow:
     Attributes:
         scene: the MRML scene.
         engine: that does the slow work.
-        settings: models, device and confidence, as of :meth:`configure`.
         session: of the chosen volume, None without one.
         views: the study's boxes in the slice views, None without a study: to select, show and hide them.
         fit: whether a study's first proposals bring views and gray scale to the heart.
@@ -50,7 +49,6 @@ class Workflow:
         """The caller starts and stops the engine."""
         self.scene = scene
         self.engine = engine
-        self.settings = EngineSettings()
         self.session: StudySession | None = None
         self.views: BoxViews | None = None
         self.fit = True
@@ -108,6 +106,11 @@ class Workflow:
     def changed(self) -> Signal:
         """Emits each :class:`Change`."""
         return self.notices.changed
+
+    @property
+    def settings(self) -> EngineSettings:
+        """Models, device and confidence, as of :meth:`configure`."""
+        return self.engine.settings
 
     @property
     def requests(self) -> EngineRequests | None:
@@ -239,7 +242,6 @@ class Workflow:
 
     def configure(self, settings: EngineSettings) -> None:
         """Use other models, device or confidence from now on; the slices are encoded anew where that matters."""
-        self.settings = settings
         self.engine.configure(settings)
         if self.requests is not None:
             self.requests.encode(self.displayed_slice)

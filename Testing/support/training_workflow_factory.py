@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.utils.signal import Signal
 from Testing.support.ring_factory import ring
 from Testing.support.until import until
@@ -72,6 +73,10 @@ class IdleEngine:
 
     def __init__(self) -> None:
         self.state_changed = Signal()
+        self.settings = EngineSettings()
+
+    def configure(self, settings: EngineSettings) -> None:
+        self.settings = settings
 
     def __getattr__(self, name):
         if name.startswith("__"):
