@@ -61,11 +61,9 @@ class VolumePoints:
 
     @property
     def existing_node(self) -> Any:
-        """The list if it is in the scene, laid where the volume is now."""
+        """The list if it is in the scene."""
         if self._node is not None and self._node.GetScene() is None:
             self._node = None
-        if self._node is not None:
-            self._follow(self._node)
         return self._node
 
     @property
@@ -80,15 +78,22 @@ class VolumePoints:
         return self._node
 
     def read(self) -> np.ndarray:
-        """Places of the points, ``[n, 3]``: x and y in pixel edges, and the slice, which need not be whole."""
+        """Places of the points, ``[n, 3]``: x and y in pixel edges, and the slice, which need not be whole.
+
+        If the volume was moved without its list, that is laid where the volume is now.
+        """
         node = self.existing_node
-        return np.zeros((0, 3)) if node is None else self._geometry.from_world(_positions(node))
+        if node is None:
+            return np.zeros((0, 3))
+        self._follow(node)
+        return self._geometry.from_world(_positions(node))
 
     def write(self, places: Sequence[tuple[float, float, float]], labels: Sequence[str]) -> None:
         """Put points at these places instead of all others."""
         if not places and self.existing_node is None:
             return
         node = self.node
+        self._follow(node)
         with self._writing, slicer.util.NodeModify(node):
             node.RemoveAllControlPoints()
             for place, label in zip(places, labels, strict=True):

@@ -614,6 +614,19 @@ def test_asking_changes_nothing(session, scene):
     assert session.state.edited == [4]
 
 
+def test_asking_for_a_list_of_points_does_not_lay_it_where_its_volume_was_moved_to(session, scene):
+    add_point(session, Point(1, 5.5, 5.5))
+    points, volume = session.nodes.points, session.volume_node
+    node = points.node(True)
+    volume.SetAndObserveTransformNodeID(add_transform(scene, 1).GetID())
+    before = node.GetMTime()
+    assert points.has_node(True) and points.node(True) is node and not points.has_node(False)
+    assert node.GetMTime() == before
+    session.refresh()
+    assert node.GetParentTransformNode() is volume.GetParentTransformNode()
+    assert session.state.points == (Point(1, 5.5, 5.5),)
+
+
 def test_several_changes_may_be_one_step(session):
     before = everything(session)
     with session.step("Two boxes"):
