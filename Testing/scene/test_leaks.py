@@ -82,6 +82,21 @@ def test_a_volume_that_is_moved_many_times_has_one_study_and_an_edit_is_one_upda
     assert alive() - before == 1
 
 
+def test_a_study_of_a_volume_that_was_moved_since_answers_no_edit_though_somebody_holds_it(scene, volume, monkeypatch):
+    transform, held = add_transform(scene, 1), [StudySession.open(volume)]
+    add_box(held[0], BOX)
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    for step in range(3):
+        transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(random_matrix(step, (1.0, 1.0, 1.0))))
+        held.append(StudySession.open(volume))
+    updates = []
+    monkeypatch.setattr(StudyNodes, "keep", lambda *_: updates.append(1))
+    table = held[-1].nodes.boxes.node
+    table.SetCellText(0, table.GetColumnIndex("x0"), "12.0")
+    assert [session.state.boxes[0].box.x0 for session in held] == [BOX.x0] * 3 + [12.0]
+    assert len(updates) == 1
+
+
 def test_a_study_that_nobody_holds_any_more_is_freed_without_a_word(volume):
     before = alive()
     session = StudySession.open(volume)
