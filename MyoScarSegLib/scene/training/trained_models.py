@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
-from MyoScarSegLib.models import registry
+from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, registry
 from MyoScarSegLib.models.own import free_name
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.start_models import start_names
 from MyoScarSegLib.utils.files import read_json
 
 if TYPE_CHECKING:
@@ -27,10 +26,9 @@ class TrainedModels:
 
     @property
     def in_use(self) -> tuple[str, str]:
-        """Names or file names of the segmenter and of the detector in use."""
+        """Names or paths of the segmenter and of the detector in use."""
         settings = self._training.workflow.settings
-        segmenter, detector = (None if chosen is None else str(chosen) for chosen in (settings.segmenter, settings.detector))
-        return start_names("segmenter", segmenter), start_names("detector", detector)
+        return str(settings.segmenter or DEFAULT_SEGMENTER), str(settings.detector or DEFAULT_DETECTOR)
 
     def refresh(self) -> None:
         """Read which models there are, and which is in use."""

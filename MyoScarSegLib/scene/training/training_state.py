@@ -68,7 +68,7 @@ class TrainingState:
         preview: PNG of the last preview of the augmentation; None before one.
         question: what the last import asks the user; None if nothing.
         models: that can be started from or used.
-        in_use: names or file names of the segmenter and of the detector in use.
+        in_use: names or paths of the segmenter and of the detector in use.
     """
 
     folder: Path | None = None

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
-from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.training.case_nodes import ReadCase, add_volume, opened_volume
 from MyoScarSegLib.scene.training.compared_view import ComparedView
 from MyoScarSegLib.scene.training.training_curves import CurveChart
@@ -95,7 +94,7 @@ class Trainings:
             measured = training.state.measured
             same = measured is not None and (measured.settings, measured.split) == (settings, split)
             expected = dict(measured.estimate.parts) if measured is not None and same else None
-            run = Run.create(training.state.folder, settings, split, expected=expected, compare_with=self._in_use)
+            run = Run.create(training.state.folder, settings, split, expected=expected, compare_with=self._in_use())
             run = training.run_files.take_up(run)
             self._start(run)
         except MyoScarSegError as error:
@@ -173,7 +172,8 @@ class Trainings:
         run = run or self._training.state.run
         if self._training.refuses("compare") or run is None:
             return False
-        arguments = {"run": str(run.folder), "used": self._in_use["segmenter"], "used_detector": self._in_use["detector"]}
+        used = self._in_use()
+        arguments = {"run": str(run.folder), "used": used["segmenter"], "used_detector": used["detector"]}
         return self._training.begin("compare", arguments, "compare", ended=self._training.run_files.refresh)
 
     def show_worst(self, patient: str, k: int, case: str | None = None) -> bool:
@@ -235,14 +235,8 @@ class Trainings:
         run = self._training.state.run
         self._chart.show(self._training.state.curves, run.name if run is not None else _("Training"))
 
-    @property
     def _in_use(self) -> dict[str, str]:
-        """The models in use, by name or path."""
-        settings = self._training.workflow.settings
-        return {
-            "segmenter": DEFAULT_SEGMENTER if settings.segmenter is None else str(settings.segmenter),
-            "detector": DEFAULT_DETECTOR if settings.detector is None else str(settings.detector),
-        }
+        return dict(zip(("segmenter", "detector"), self._training.models.in_use, strict=True))
 
     def _usable_split(self) -> tuple[Split, list[str]]:
         """The split without patients of whom there is no readable case, and these.
