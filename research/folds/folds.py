@@ -4,6 +4,7 @@
     python -m research.folds.folds train EMIDEC FOLD -o OUT       train on the four other folds; goes on where it was stopped
     python -m research.folds.folds score EMIDEC FOLD -o OUT [--model FILE]   figures, and masks as fold-N.npz
     python -m research.folds.folds table FOLDER                   all folds together, from the masks
+    python -m research.folds.folds wall EMIDEC -o FOLDER          how good those masks were if the wall were the expert's
     python -m research.folds.folds ask EMIDEC FOLD --model FILE [--sam-share S]   box and clicks alone, unshifted; writes nothing
 
 Models of the folds are scored with the shipped model's numbers for putting answers together (`Answers`), but for SAM's share.
@@ -168,6 +169,32 @@ def table(folder: Path) -> None:
         print(f"{setting:11} " + ", ".join(said))
 
 
+def within_wall(data: Path, folder: Path) -> None:
+    """Dice per infarct patient of the folds' masks as they are, cut off at the expert's wall, and so with a lower threshold."""
+    stacks = {stack.case: stack for stack in stacks_of(read_dataset(data).slices)}
+    found: dict[str, list[list[float]]] = {}
+    for masks in (np.load(path) for path in sorted(folder.glob("fold-*.npz"))):
+        for case, truth in truths(masks):
+            stack, scar = stacks[case], truth.astype(bool)
+            assert stack.wall is not None and stack.cavity is not None  # noqa: S101 - EMIDEC's walls are drawn
+            if not scar.any():
+                continue
+            corner = tuple(np.argwhere(stack.scar)[0][1:] - np.argwhere(scar)[0][1:])
+            wall, cavity = cropped(stack.wall, corner), cropped(stack.cavity, corner)
+            for setting in (END_TO_END, *ASKED):
+                likely = masks[f"{case}/{setting}"]
+                mask = likely > 127
+                dices = [2 * (m & scar).sum() / (m.sum() + scar.sum()) for m in (mask, mask & wall, (likely > 89) & wall)]
+                outside = [(mask & place).sum() / max(1, mask.sum()) for place in (~wall, cavity)]
+                found.setdefault(setting, []).append([*dices, *outside])
+    for setting, rows in found.items():
+        plain, cut, lower, outside, blood = np.mean(rows, axis=0)
+        print(
+            f"{setting:11} Dice {plain:.3f}, within the expert's wall {cut:.3f}, there from probability 0.35 on {lower:.3f}; "
+            f"{outside:.0%} of the mask outside the wall, {blood:.0%} in the cavity"
+        )
+
+
 def mean_of(figures: list[dict], name: str) -> float:
     """A figure's mean over all folds' patients that have one; of 0 patients it is nothing."""
     place = name.split("_")[1]
@@ -214,7 +241,7 @@ def ask(data: Path, fold: int, model: Path | None, sam_share: float | None) -> N
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("anatomy", "train", "score", "table", "ask"))
+    parser.add_argument("what", choices=("anatomy", "train", "score", "table", "wall", "ask"))
     parser.add_argument("data", type=Path)
     parser.add_argument("fold", type=int, nargs="?", default=0)
     parser.add_argument("-o", "--out", type=Path, default=Path())
@@ -229,6 +256,8 @@ def main() -> None:
     elif told.what == "score":
         name = f"fold-{told.fold}"
         score(told.data, told.fold, told.model or told.out / name / f"{name}.safetensors", told.out / "scores")
+    elif told.what == "wall":
+        within_wall(told.data, told.out)
     elif told.what == "ask":
         ask(told.data, told.fold, told.model, told.sam_share)
     else:
