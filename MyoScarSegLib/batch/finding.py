@@ -18,13 +18,13 @@ from MyoScarSegLib.study.names import (
     PICTURE_EXTENSIONS,
     VOLUME_EXTENSIONS,
     has_extension,
+    is_segmentation,
     natural_order,
 )
 from MyoScarSegLib.study.reader import kind_of
 
 RESULTS = ".myoscarseg-results"
 """An empty file that marks a folder of results, in which no study is looked for."""
-_MASKS = (".seg.nrrd", ".seg.nhdr")
 _BESIDE_A_HEADER = (".img", ".img.gz", ".raw", ".zraw")
 
 
@@ -144,7 +144,7 @@ class _Look:
 
     def at_file(self, file: Path) -> None:
         """Take a volume file, or leave it."""
-        if has_extension(file, _MASKS):
+        if is_segmentation(file):
             self._leave(file, "a segmentation")
             return
         try:

@@ -25,8 +25,7 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.edited import Edited
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.locks import locked
 
 Mode = Literal["shared", "double"]
@@ -144,7 +143,7 @@ class ReviewList:
             return record
         with self._alone(case):
             self._check_free(case, record)
-            write_json(self._lease_file(case), to_json(Lease(self.reader, time.time() + lease_s), version=1))
+            save(self._lease_file(case), Lease(self.reader, time.time() + lease_s), version=1)
         return record
 
     def close(self, case: str) -> None:

@@ -15,8 +15,8 @@ from MyoScarSegLib.outputs import edited as masks
 from MyoScarSegLib.outputs.edited import Edited, Marks, read_edited, replace_edited
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import atomic_path, write_json
-from MyoScarSegLib.utils.json_fields import Limits, check, load, to_json
+from MyoScarSegLib.utils.files import atomic_path
+from MyoScarSegLib.utils.json_fields import Limits, check, load, save, to_json
 
 REVIEW = "review-"
 """With this begin the names of a reader's files in a case folder."""
@@ -100,7 +100,7 @@ def write_review(
     review = Review(reader, verdict, mass_g, comment, time.time(), basis_sha256(record), marks)
     check(review, OutputError, "The review")
     with atomic_path(_review_file(folder, reader)) as temporary:  # it takes its place after the masks
-        write_json(temporary, to_json(review, version=_VERSION))
+        save(temporary, review, version=_VERSION)
         replace_edited(folder, REVIEW + reader, edited)
     return review
 

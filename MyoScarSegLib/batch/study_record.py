@@ -18,8 +18,7 @@ import numpy as np
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.study.names import DETACHED_HEADERS, has_extension
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.utils.json_fields import load, save
 
 STUDY_RECORD = "record.json"
 LEFT_RECORDS = ".left"
@@ -108,7 +107,7 @@ def write_study_record(folder: Path, record: StudyRecord) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    write_json(folder / STUDY_RECORD, to_json(record, version=_VERSION))
+    save(folder / STUDY_RECORD, record, version=_VERSION)
 
 
 def image_sha256(study: Study) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_BATCH = 16
+_SLICES_AT_ONCE = 16
 """Slices in one pass of the network on an accelerator. On a processor it is one: a batch is hardly quicker there, and one
 slice's boxes would change in the seventh digit with the slices beside it."""
 _MOST_BOXES = 50
@@ -74,7 +74,7 @@ class YoloDetector:
         self.confidence = record.confidence
         self.device = resolve_device(device)
         fused: Any = network
-        self.slices_at_once = 1 if self.device.type == "cpu" else _BATCH
+        self.slices_at_once = 1 if self.device.type == "cpu" else _SLICES_AT_ONCE
         self._stride = int(fused.stride.max())
         fused.fuse(verbose=False)
         self._network: nn.Module = fused.to(self.device, memory_format=torch.channels_last)

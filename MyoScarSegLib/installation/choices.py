@@ -7,7 +7,7 @@ from pathlib import Path
 
 from MyoScarSegLib.errors import InstallationError
 from MyoScarSegLib.utils import json_fields
-from MyoScarSegLib.utils.files import cache_folder, write_json
+from MyoScarSegLib.utils.files import cache_folder
 
 
 @dataclass(frozen=True)
@@ -61,4 +61,4 @@ class Memory:
         Raises:
             OutputError: the file cannot be written.
         """
-        write_json(self.file, json_fields.to_json(remembered))
+        json_fields.save(self.file, remembered)

@@ -31,7 +31,7 @@ from MyoScarSegLib.utils.words import counted
 _LOCK = ".lock"
 _ENDINGS = (*CHECKPOINT_ENDINGS["segment"], ".json", ".md")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-_LONGEST_NAME = 64
+_LONGEST_NAME_LETTERS = 64
 _TEMPORARY = (".keeping-", ".removing-")
 _FIGURES = {
     "end_to_end_dice": "end_to_end dice_mean",
@@ -101,7 +101,7 @@ def own_entry(name: str) -> Entry | None:
 
 def free_name(wanted: str) -> str:
     """A name that no model has: ``wanted`` itself, made fit to be a name, or with a number behind it."""
-    base = re.sub(r"[^a-z0-9._-]+", "-", wanted.lower()).strip("-._")[: _LONGEST_NAME - 4].rstrip("-._") or "model"
+    base = re.sub(r"[^a-z0-9._-]+", "-", wanted.lower()).strip("-._")[: _LONGEST_NAME_LETTERS - 4].rstrip("-._") or "model"
     number, name = 1, base
     while _refused(name):
         number += 1
@@ -251,14 +251,14 @@ def _refused(name: str) -> str:
 
     fit = (
         re.fullmatch(NAME_PATTERN, name)
-        and len(name) <= _LONGEST_NAME
+        and len(name) <= _LONGEST_NAME_LETTERS
         and not name.endswith(".")
         and not _RESERVED.fullmatch(name)
     )
     if not fit or name.endswith(_ENDINGS):
         return (
             f"{name!r} cannot be a model's name: it has lower-case letters, digits, '.', '_' and '-' only, "
-            f"{_LONGEST_NAME} at most, and does not end like a file."
+            f"{_LONGEST_NAME_LETTERS} at most, and does not end like a file."
         )
     if registry().ships(name):
         return f"{name} is a model that comes with MyoScarSeg. Choose another name."

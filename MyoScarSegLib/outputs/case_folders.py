@@ -21,8 +21,8 @@ from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points, set_by_reader
 from MyoScarSegLib.study.names import folder_key, free_name, natural_order
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import atomic_path, is_unfinished, remove_unfinished, sha256_of, write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.utils.files import atomic_path, is_unfinished, remove_unfinished, sha256_of
+from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.locks import locked
 
 RECORD = "case.json"
@@ -159,7 +159,7 @@ class CaseFolders:
             folder = self.root / self.name_for(wanted_name, path, content)
             before = read_record(folder) or Record("")
             record = replace(before, content_sha256=content or before.content_sha256, place_sha256=place_of(path))
-            write_json(folder / RECORD, to_json(record, version=_VERSION))
+            save(folder / RECORD, record, version=_VERSION)
         # Pictures and volumes take long to write: only whoever writes the same case waits for that.
         with locked(self.root / _LOCKS / f"{zlib.crc32(folder_key(folder.name).encode()) % _LOCKED_APART:02x}"):
             record = read_record(folder) or record
@@ -175,7 +175,7 @@ class CaseFolders:
                     record = replace(record, proposed_boxes=_proposed(folder / "boxes.json"))
                 if changed:
                     record = replace(record, prompts_sha256={**record.prompts_sha256, **changed}, coming_sha256={})
-                    write_json(folder / RECORD, to_json(record, version=_VERSION))
+                    save(folder / RECORD, record, version=_VERSION)
 
     def _records(self) -> dict[str, Record]:
         """The records of all case folders. The content that a folder belongs to stays, so they are read once."""
@@ -212,7 +212,7 @@ def prompts_path(file: Path) -> Iterator[Path]:
             if file.name == "boxes.json" and proposed is not None:
                 proposed |= _proposed(temporary)  # until it is known which of both files lies there
             record = replace(record, coming_sha256=coming, proposed_boxes=proposed)
-            write_json(file.parent / RECORD, to_json(record, version=_VERSION))
+            save(file.parent / RECORD, record, version=_VERSION)
 
 
 def keep_edits(folder: Path, boxes: Sequence[Box] | None, points: Sequence[Point]) -> None:

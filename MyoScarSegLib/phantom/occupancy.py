@@ -13,7 +13,7 @@ from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, 
 
 _SUPERSAMPLING = 4
 """Samples per pixel and direction: masses of labels and truth then agree within 1%."""
-_MARGIN = 5
+_MARGIN_PX = 5
 """Pixels kept around the ventricle, so that what blurs it blurs it into its surroundings."""
 
 
@@ -125,8 +125,8 @@ def _window(grid: Grid, heart: Heart) -> tuple[slice, slice]:
             f"{settings.pixel_spacing_mm} mm. Ask for more pixels, or larger ones."
         )
     return (
-        slice(max(first_row - _MARGIN, 0), min(last_row + _MARGIN, settings.rows)),
-        slice(max(first_column - _MARGIN, 0), min(last_column + _MARGIN, settings.columns)),
+        slice(max(first_row - _MARGIN_PX, 0), min(last_row + _MARGIN_PX, settings.rows)),
+        slice(max(first_column - _MARGIN_PX, 0), min(last_column + _MARGIN_PX, settings.columns)),
     )
 
 

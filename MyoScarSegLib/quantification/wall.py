@@ -72,7 +72,7 @@ _STEP_MM = 0.4
 #: A chord with less scar than this only touches the corner of a pixel.
 LEAST_SHARE = 0.05
 #: The inner part of the wall in which scar counts as endocardial.
-ENDOCARDIAL_DEPTH = 0.1
+ENDOCARDIAL_SHARE = 0.1
 
 
 def chords(
@@ -130,7 +130,7 @@ def chords(
     there = met & (length > 0)
     safe = np.where(there, length, 1.0)
     share = np.where(there, scars.sum(axis=2) / safe, np.nan)
-    skin = (np.cumsum(walls, axis=2) - walls) < ENDOCARDIAL_DEPTH * safe[..., None]
+    skin = (np.cumsum(walls, axis=2) - walls) < ENDOCARDIAL_SHARE * safe[..., None]
     shallow = (scars * skin).sum(axis=2) >= 0.5 * np.maximum((walls * skin).sum(axis=2), 1e-9)
     below = walls[:, :, :zero].sum(axis=2) + walls[:, :, zero] / 2
     ends = np.stack([points - below[..., None] * normals, points + (length - below)[..., None] * normals], axis=2)

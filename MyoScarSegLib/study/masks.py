@@ -20,7 +20,7 @@ from MyoScarSegLib.study.uneven import mean_grid, regular_grid
 from MyoScarSegLib.study.volumes import geometry_of, read_volume
 
 #: Programs round coordinates: a mask that lies off by less than this share of a voxel is one of the same grid.
-_SAME_PLACE = 0.1
+_SAME_PLACE_SHARE = 0.1
 #: Modalities of DICOM files that hold masks.
 _KINDS = ("SEG", "RTSTRUCT")
 
@@ -226,7 +226,7 @@ class _Grid:
         apart = np.abs(steps @ (shift - offset)).max() + np.abs((mask_steps - steps) @ np.asarray(shape[::-1], dtype=float)).max()
         start = (int(offset[2]), int(offset[1]), int(offset[0]))
         inside = all(first >= 0 and first + size <= whole for first, size, whole in zip(start, shape, self.shape, strict=True))
-        return start if inside and apart <= _SAME_PLACE * min(spacing) else None
+        return start if inside and apart <= _SAME_PLACE_SHARE * min(spacing) else None
 
 
 def _grids(study: Study) -> list[_Grid]:

@@ -19,7 +19,7 @@ from MyoScarSegLib.errors import MyoScarSegError, OutputError
 _HELD = (5, 32, 33)
 """Windows' errors (access denied, sharing and lock violation) for a file that a virus scanner or a reader has open just now."""
 _UNFINISHED = ".writing-"
-_PATIENCE_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
+_RETRY_AFTER_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
 
 
 def cache_folder() -> Path:
@@ -40,7 +40,7 @@ def move(source: Path, target: Path) -> None:
     Raises:
         OSError: it cannot be renamed.
     """
-    for wait_s in _PATIENCE_S:
+    for wait_s in _RETRY_AFTER_S:
         try:
             Path(source).replace(target)
             return

@@ -19,7 +19,7 @@ from MyoScarSegLib.errors import EngineError
 
 #: How much of what the worker wrote to its standard error is kept for the log, bytes.
 TAIL_BYTES = 32 << 10
-_PIECE = 1 << 16
+_PIECE_BYTES = 1 << 16
 
 
 def ignore_bytes(data: bytes) -> None:
@@ -160,7 +160,7 @@ class SubprocessTransport:
     def _read_all(self, process: subprocess.Popen[bytes], errors: threading.Thread) -> None:
         assert process.stdout is not None  # noqa: S101 (a pipe was asked for)
         with process.stdout as pipe:
-            while data := os.read(pipe.fileno(), _PIECE):
+            while data := os.read(pipe.fileno(), _PIECE_BYTES):
                 self._in.append(data)
                 self._arrived.set()
         code = process.wait()
@@ -171,5 +171,5 @@ class SubprocessTransport:
 
     def _read_errors(self, pipe: IO[bytes]) -> None:
         with pipe:
-            while data := os.read(pipe.fileno(), _PIECE):
+            while data := os.read(pipe.fileno(), _PIECE_BYTES):
                 self._tail = (self._tail + data)[-TAIL_BYTES:]

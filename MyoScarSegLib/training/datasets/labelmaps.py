@@ -11,11 +11,12 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.masks import StoredLabels, read_labels
+from MyoScarSegLib.study.names import stem
 from MyoScarSegLib.study.segments import Segment, check_cover, scar_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_named, says_scar
 from MyoScarSegLib.training.datasets.labeled import scar_only_unless_wall
-from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_acdcs_layout, in_emidecs_layout, stem
+from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_acdcs_layout, in_emidecs_layout
 from MyoScarSegLib.utils.files import read_json
 from MyoScarSegLib.utils.words import listed
 

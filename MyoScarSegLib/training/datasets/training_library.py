@@ -47,8 +47,8 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, case_folders, put, take_away
 from MyoScarSegLib.training.datasets.stored_stacks import read_written
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
-from MyoScarSegLib.utils.files import folder_aside, write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.utils.files import folder_aside
+from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
@@ -83,7 +83,7 @@ class Library:
             return cls.open(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise StudyError(f"{folder} is not empty and no training library; choose a new folder.")
-        write_json(folder / MARK, to_json(_Mark("MyoScarSeg training library"), version=VERSION))
+        save(folder / MARK, _Mark("MyoScarSeg training library"), version=VERSION)
         try:
             (folder / CASES).mkdir(exist_ok=True)
         except OSError as error:

@@ -14,7 +14,7 @@ from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.outputs.case_files import RESULT
 from MyoScarSegLib.outputs.case_walls import scar_in
 from MyoScarSegLib.study.masks import dicom_masks_in, read_labels
-from MyoScarSegLib.study.names import natural_order
+from MyoScarSegLib.study.names import is_segmentation, natural_order, stem
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.segments import check_cover
 from MyoScarSegLib.study.study import Study
@@ -27,15 +27,7 @@ from MyoScarSegLib.training.datasets.labelmaps import (
     unnamed,
     whole_numbers,
 )
-from MyoScarSegLib.training.datasets.pairs import (
-    LABEL_FOLDERS,
-    LABEL_WORDS,
-    folders_in,
-    is_segmentation,
-    stem,
-    subfolder,
-    volumes_in,
-)
+from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, LABEL_WORDS, folders_in, subfolder, volumes_in
 from MyoScarSegLib.training.datasets.places import CASES
 from MyoScarSegLib.training.datasets.training_library import MARK, Library
 from MyoScarSegLib.training.evaluation.common_grid import common_grid

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
 ANATOMY, CONTEXT, ASKED, PROMPTS = "anatomy", "context", "asked", "prompts"
-CONTEXT_BATCH = 8
+CONTEXT_SLICES_PER_STEP = 8
 """Slices per step of the context phase, with which the shipped models were trained."""
 _VALIDATION_EVERY_CONTEXT = 5
 CONTEXT_SCAR_FREE = 0.7
@@ -281,7 +281,7 @@ class Training:
             return context_loss(network, items, settings, seeds, part)
 
         rates = {part: rate * settings.context_rate}
-        return Phase(name, epochs, CONTEXT_BATCH, settings.seed, rates, order, item, loss, validate, choose=False)
+        return Phase(name, epochs, CONTEXT_SLICES_PER_STEP, settings.seed, rates, order, item, loss, validate, choose=False)
 
     def prompts(self, look: Look | None = None) -> Phase:
         """Everything that the mode lets learn, on prompts. The embeddings of a frozen encoder are made here."""

@@ -334,21 +334,21 @@ class Run:
             return
         try:
             with locked(self.lock, CancelToken(timeout_s=1.0)):
-                changes = self.settle(command)
+                changes = self.end_by(command)
                 ended = {**changes, "seconds_left": None, "memory_bytes": None, "updated": time.time()}
                 write_status(self.folder, replace(read_status(self.folder) or RunStatus(), **ended))
                 clear_command(self.folder)
         except Cancelled:
             raise StudyError(f"The run {self.name} is just starting or ending. Try again in a moment.") from None
 
-    def settle(self, command: str) -> dict[str, Any]:
+    def end_by(self, command: str) -> dict[str, Any]:
         """Leave what a run has made, whose lock is held, as a command says. Returns the changes of its status."""
         if command == CANCEL:
             self.clear()
         models = self.models()
         for model in models.values():
             mend_card(model)
-        state, message = _SETTLED[command]
+        state, message = _ENDED_BY[command]
         if command == STOP and not models:
             message = "Stopped before there was a model to keep."
         return {"state": state, "message": message, **({"best": {}, "error": ""} if command == CANCEL else {})}
@@ -391,7 +391,7 @@ class Run:
 
 
 _INTERRUPTED = "The training's process has ended unexpectedly. Resume it: at most one epoch is done again."
-_SETTLED = {
+_ENDED_BY = {
     PAUSE: (RunState.PAUSED, "Paused. Resume it to go on."),
     STOP: (RunState.STOPPED, "Stopped; the best model so far is kept."),
     CANCEL: (RunState.CANCELLED, "Cancelled; its models are removed."),

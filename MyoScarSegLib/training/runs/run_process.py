@@ -114,7 +114,7 @@ class _Work:
                 self._compare()
                 self._close(state=RunState.FINISHED, message="Finished")
             except Cancelled:
-                self._close(**self._run.settle(self._watch.command or PAUSE))
+                self._close(**self._run.end_by(self._watch.command or PAUSE))
             except MyoScarSegError as error:
                 self._failed(error)
             except Exception as error:  # a defect: whoever watches the run is to hear of it, and the output says where
@@ -198,7 +198,7 @@ class _Work:
         # A file of a model and its card go together; they take a moment, unless the disk hangs. A cancel removes both.
         self._files.acquire(timeout=0 if command == CANCEL else _FILES_TIMEOUT_S)
         try:
-            self._close(**self._run.settle(command))
+            self._close(**self._run.end_by(command))
             clear_command(self._run.folder)
         except MyoScarSegError as error:
             _say(str(error))

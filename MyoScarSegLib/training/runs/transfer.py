@@ -170,11 +170,11 @@ def _copy(source: Path, to: Path) -> None:
                 shutil.copyfile(path, to / name / path.name)
 
 
-def _differences(marks: Mapping[str, CaseFingerprint], library: Library) -> tuple[str, ...]:
+def _differences(fingerprints: Mapping[str, CaseFingerprint], library: Library) -> tuple[str, ...]:
     """What is to be said of cases that the library does not have as they were trained on."""
     here = {case.case: CaseFingerprint.of(case) for case in library.scan()[0]}
-    missing = sorted(name for name in marks if name not in here)
-    other = sorted(name for name, mark in marks.items() if name in here and here[name] != mark)
+    missing = sorted(name for name in fingerprints if name not in here)
+    other = sorted(name for name, fingerprint in fingerprints.items() if name in here and here[name] != fingerprint)
     notes = []
     if missing:
         notes.append(f"The run used cases that this library does not have: {', '.join(missing)}.")

@@ -27,7 +27,7 @@ TEST_PHANTOMS = 60
 FALSE_BOXES_PER_SLICE = 0.4
 _NEARLY = 0.01
 _HIT, _GOOD_HIT = 0.3, 0.5
-_AT_ONCE = 32
+_SLICES_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def find_on(
     by_spacing: dict[tuple[float, float] | None, list[int]] = {}
     for number, labeled in enumerate(slices):
         by_spacing.setdefault(labeled.pixel_spacing_mm, []).append(number)
-    groups = [of[first : first + _AT_ONCE] for of in by_spacing.values() for first in range(0, len(of), _AT_ONCE)]
+    groups = [of[first : first + _SLICES_AT_ONCE] for of in by_spacing.values() for first in range(0, len(of), _SLICES_AT_ONCE)]
     results: dict[int, SliceFindings] = {}
     for group in steps(groups, lambda _: "Looking for scar on labeled slices", progress, cancel):
         images, spacing = [slices[n].image for n in group], slices[group[0]].pixel_spacing_mm
