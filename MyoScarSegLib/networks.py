@@ -60,11 +60,7 @@ class Networks:
 
     @property
     def detector(self) -> Detector:
-        """The detector, loaded on first use.
-
-        Raises:
-            ModelError: it is missing, damaged, untrusted or no detector.
-        """
+        """The detector, loaded on first use; ModelError if it is missing, damaged, untrusted or no detector."""
         if self._detector is None or isinstance(self._detector, (str, Path)):
             from MyoScarSegLib.detection import load_detector
 
@@ -73,11 +69,7 @@ class Networks:
 
     @property
     def segmenter(self) -> Segmenter:
-        """The segmenter, loaded on first use.
-
-        Raises:
-            ModelError: it is missing, damaged, untrusted or no segmenter.
-        """
+        """The segmenter, loaded on first use; ModelError if it is missing, damaged, untrusted or no segmenter."""
         if self._segmenter is None or isinstance(self._segmenter, (str, Path)):
             from MyoScarSegLib.segmentation import load_segmenter
 

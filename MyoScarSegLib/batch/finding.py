@@ -66,7 +66,6 @@ def find_studies(roots: Sequence[Path], out: Path | None = None) -> list[Found]:
     folder below two roots is taken once.
 
     Args:
-        roots: folders and files.
         out: folder for the results; nothing in it is looked at.
 
     Returns:

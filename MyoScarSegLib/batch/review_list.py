@@ -121,11 +121,7 @@ class ReviewList:
         return record
 
     def entry(self, case: str) -> Entry:
-        """One study as it is now.
-
-        Raises:
-            OutputError: it has no record, or the results folder is not to be reached.
-        """
+        """One study as it is now; OutputError if it has no record, or the results folder is not to be reached."""
         return self._entry(self.record(case))
 
     def next(self, after: str | None = None, *, back: bool = False) -> str | None:
@@ -185,11 +181,7 @@ class ReviewList:
         return review
 
     def left_of(self, case: str, study: Study) -> Edited | None:
-        """What this reader left of a study; None where he changed nothing.
-
-        Raises:
-            StudyError: a mask is damaged, or of another study.
-        """
+        """What this reader left of a study; None where he changed nothing. StudyError if a mask is damaged, or of another study."""
         return read_left(self.cohort.out / case, self.reader, study)
 
     def _entry(self, record: StudyRecord) -> Entry:

@@ -78,11 +78,6 @@ def write_review(
     """Write a reader's word; his earlier one is replaced.
 
     Args:
-        folder: of the case.
-        record: that is reviewed.
-        reader: see :data:`READER`.
-        verdict: see :class:`Review`.
-        comment: of the reader.
         edited: with ``edit``: what the reader left.
 
     Raises:
@@ -115,11 +110,6 @@ def read_review(folder: Path, reader: str) -> Review | None:
 
 def read_left(folder: Path, reader: str, study: Study) -> Edited | None:
     """What a reader left of a study; None if he changed nothing, or said nothing of it.
-
-    Args:
-        folder: of the case.
-        reader: his name.
-        study: the stack.
 
     Raises:
         StudyError: his word is damaged; or a mask is gone, damaged, or of another study.

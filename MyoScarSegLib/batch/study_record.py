@@ -102,11 +102,7 @@ def read_study_record(folder: Path) -> StudyRecord | None:
 
 
 def write_study_record(folder: Path, record: StudyRecord) -> None:
-    """Replace the record in a case folder.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+    """Replace the record in a case folder; OutputError if it cannot be written."""
     save(folder / STUDY_RECORD, record, version=_VERSION)
 
 

@@ -94,7 +94,6 @@ def detect_slices(
     """Run a detector on slices of one stack. A slice on which it fails costs no other, and a cancelled search keeps what it has.
 
     Args:
-        detector: which.
         images: slices ``[rows, columns]`` of raw voxel values, by their index.
         pixel_spacing_mm, confidence, labels: as in :meth:`Detector.detect_many`.
         what: is done, for ``progress``.

@@ -228,11 +228,7 @@ def list_models() -> list[dict[str, Any]]:
 
 
 def _raise_if_none_went_well(failed: Mapping[int, str], tried: int) -> None:
-    """One sentence in place of the same one for every slice.
-
-    Raises:
-        ModelError: all that was tried failed, for the same reason.
-    """
+    """One sentence in place of the same one for every slice; ModelError if all that was tried failed, for the same reason."""
     reasons = set(failed.values())
     if failed and len(failed) >= tried and len(reasons) == 1:
         raise ModelError(f"All slices that were tried failed: {reasons.pop()}")

@@ -56,9 +56,5 @@ class Memory:
             return Remembered()
 
     def write(self, remembered: Remembered) -> None:
-        """Remember.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Remember; OutputError if the file cannot be written."""
         json_fields.save(self.file, remembered)

@@ -65,7 +65,6 @@ class Installer:
             memory: what outlives a restart; None for none.
             busy: why no installation may begin now, "" if one may (another one is running, ...).
             loaded: names of the modules that the calling process has loaded.
-            clock: seconds.
         """
         self.state = WAITING
         self.phase = ""

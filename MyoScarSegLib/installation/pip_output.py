@@ -53,7 +53,6 @@ class Follower:
 
     Args:
         total_mb: how much will be downloaded, about.
-        clock: seconds.
     """
 
     def __init__(self, total_mb: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -115,8 +114,6 @@ def explain(log: str, status: int, wheel_folder: Path | None = None) -> str:
     """One or two sentences: what went wrong, and what to do.
 
     Args:
-        log: what pip wrote.
-        status: with what exit status it ended.
         wheel_folder: where the wheels were to come from, None for an index.
     """
     for pattern, sentence in _REASONS:

@@ -97,11 +97,7 @@ class Report:
 
     @classmethod
     def from_json(cls, document: Any) -> Report:
-        """The report of :func:`look`.
-
-        Raises:
-            InstallationError: it is none.
-        """
+        """The report of :func:`look`; InstallationError if it is none."""
         return json_fields.read(cls, document, InstallationError, "What Slicer's Python says of itself")
 
     def version(self, name: str) -> str:

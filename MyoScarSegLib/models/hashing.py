@@ -54,11 +54,7 @@ def blocks_of(file: IO[bytes], total: int, message: str, progress: Progress, can
 
 
 def hash_file(path: Path, progress: Progress = no_progress, cancel: CancelToken | None = None, message: str = "Checking") -> str:
-    """SHA-256 of ``path`` in lower-case hexadecimal digits; ``progress`` counts bytes.
-
-    Raises:
-        ModelError: the file cannot be read.
-    """
+    """SHA-256 of ``path`` in lower-case hexadecimal digits; ``progress`` counts bytes. ModelError if the file cannot be read."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

@@ -91,11 +91,7 @@ def own_models() -> OwnModels:
 
 
 def own_entry(name: str) -> Entry | None:
-    """The user's model of this name; None if there is none.
-
-    Raises:
-        ModelError: it is there, but its card is damaged.
-    """
+    """The user's model of this name; None if there is none. ModelError if it is there, but its card is damaged."""
     return _read_entry(models_folder() / name) if _is_there(name) else None
 
 

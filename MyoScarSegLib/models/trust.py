@@ -44,11 +44,7 @@ def trust_file() -> Path:
 
 
 def is_trusted(sha256: str) -> bool:
-    """Whether the user has explicitly trusted the file with this SHA-256.
-
-    Raises:
-        ModelError: the record cannot be read.
-    """
+    """Whether the user has explicitly trusted the file with this SHA-256; ModelError if the record cannot be read."""
     return sha256.lower() in _trusted()
 
 

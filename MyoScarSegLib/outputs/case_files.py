@@ -92,7 +92,6 @@ def write_case(
 
     Args:
         folder: made if it is not there.
-        result: what to write.
         formats: of the mask: ``seg.nrrd``, ``nii.gz`` or ``both``.
         truth: bool ``[k, j, i]``, drawn into the overlay for comparison.
         picture: draw the overlay, which needs matplotlib; else an earlier one is taken away.
@@ -175,8 +174,6 @@ class CaseTables:
         """A case ended.
 
         Args:
-            case: its name.
-            status, message: how it ended.
             written: whether this run wrote a result for it, or found that it has the one that it would write.
             alone: holds the lock of the results folder while the tables are written.
 

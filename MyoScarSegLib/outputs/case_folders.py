@@ -72,8 +72,6 @@ class CaseFolders:
     def __init__(self, root: Path, inputs: Sequence[Path] = (), *, made: bool = False) -> None:
         """
         Args:
-            root: the results folder.
-            inputs: of the run.
             made: the results folder is there already: if it is gone, its drive or server is, and nothing is written in its place.
         """
         self.root = Path(root)
@@ -121,11 +119,7 @@ class CaseFolders:
         self._taken.add(folder_key(name))
 
     def check(self) -> None:
-        """Whether the results folder is where it was.
-
-        Raises:
-            OutputError: it is gone.
-        """
+        """Whether the results folder is where it was; OutputError if it is gone."""
         if self._made and not self.root.is_dir():
             raise OutputError(
                 f"The results folder {self.root} is gone. Connect its drive or server again, and go on with --resume: what was "
@@ -134,11 +128,7 @@ class CaseFolders:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Alone in the results folder; other runs wait.
-
-        Raises:
-            OutputError: the folder cannot be written, or is gone.
-        """
+        """Alone in the results folder; other runs wait. OutputError if the folder cannot be written, or is gone."""
         self.check()
         with locked(self.root / ".lock"):
             yield
@@ -219,7 +209,6 @@ def keep_edits(folder: Path, boxes: Sequence[Box] | None, points: Sequence[Point
     """Refuse to write over prompts that were edited.
 
     Args:
-        folder: of the case.
         boxes: that are to be written; None if they are not known yet.
         points: that are to be written; none leave the file as it is.
 

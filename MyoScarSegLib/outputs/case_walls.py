@@ -45,9 +45,6 @@ def write_walls(folder: Path, result: Result, walls: Anatomy, formats: str = "bo
     no-reflow what lies within the wall; the whole scar is ``scar.nii.gz``.
 
     Args:
-        folder: of the case.
-        result: study and mask.
-        walls: to write.
         formats: ``seg.nrrd``, ``nii.gz`` or ``both``.
 
     Raises:
@@ -110,7 +107,6 @@ def read_case(folder: Path, study: Study | None = None) -> tuple[Result, Anatomy
     """A case that ``segment`` wrote, with what was edited since.
 
     Args:
-        folder: of the case.
         study: its images; None takes ``image.nrrd`` in the folder.
 
     Raises:

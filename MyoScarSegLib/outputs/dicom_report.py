@@ -76,13 +76,9 @@ def write_structured_report(
     each of the 17 segments, with its finding site. Model, checksum and parameters are told as its algorithm.
 
     Args:
-        path: of the file, usually ``.dcm``.
         study: with ``files``, as for the segmentation.
-        measurements: of it.
         segmentation: that :func:`~MyoScarSegLib.outputs.dicom_segmentation.write_dicom_seg` wrote for the same study
             with the same ``pseudonym``; the report refers to its segments.
-        provenance: the result's.
-        pseudonym: as for the segmentation.
 
     Raises:
         StudyError: the study did not come from DICOM, or its files are gone.

@@ -79,7 +79,6 @@ def replace_edited(folder: Path, name: str, edited: Edited | None) -> None:
     """Write the masks that a reader left, and remove those of before: all are written before the first takes its place.
 
     Args:
-        folder: of the case.
         name: with which the files' names begin.
         edited: None if nothing is left.
 
@@ -115,8 +114,6 @@ def read_edited(folder: Path, name: str, study: Study, marks: Marks | None = Non
     """What :func:`replace_edited` wrote.
 
     Args:
-        folder, name: as there.
-        study: whose masks they are.
         marks: that were kept elsewhere.
 
     Raises:

@@ -61,9 +61,7 @@ def draw_bullseye(axis: Axes, values: Sequence[float | None], title: str, *, gra
     """The 17 segments of the left ventricle, each with its number and its value: anterior up, septum left, the base outside.
 
     Args:
-        axis: plain axes.
         values: percent of segments 1 to 17; None where the segment was not imaged, which is hatched.
-        title: above the picture.
         graded: colored by the grades of transmurality; else from 0 to 100%, evenly.
 
     Raises:

@@ -39,8 +39,6 @@ def write_overlay(path: Path, result: Result, truth: np.ndarray | None = None) -
     """Draw a result as a montage, atomically.
 
     Args:
-        path: PNG file.
-        result: what to draw.
         truth: bool ``[k, j, i]``, an expert's mask to compare with, drawn in another color.
 
     Raises:
@@ -52,11 +50,7 @@ def write_overlay(path: Path, result: Result, truth: np.ndarray | None = None) -
 
 
 def write_boxes_picture(path: Path, study: Study, boxes: Sequence[Box]) -> None:
-    """Draw proposed boxes as a montage, atomically.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Draw proposed boxes as a montage, atomically; OutputError if the file cannot be written."""
     captions = [counted(sum(b.slice == k for b in boxes), "box", "boxes") for k in range(study.slices)]
     title = f"{study.case}: {counted(len(boxes), 'box', 'boxes')} proposed"
     _draw(path, study, boxes, (), None, None, captions, title, "MyoScarSeg, research use only")

@@ -361,7 +361,6 @@ def make_report(result: Result, anatomy: Anatomy | None = None, *, name: str = "
     """Measure a result and gather what its report says.
 
     Args:
-        result: study and mask.
         anatomy: the ventricle around it; None for scar's own amounts alone. Insertion points that are not set are proposed, if
             there is a wall all round the cavity somewhere.
         name: on the report; the case's if empty.

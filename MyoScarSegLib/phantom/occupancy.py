@@ -54,11 +54,7 @@ class Occupancy:
 
 
 def sample_heart(grid: Grid, heart: Heart) -> Occupancy:
-    """Sample the ventricle several times per pixel and direction.
-
-    Raises:
-        MyoScarSegError: the ventricle reaches beyond the image.
-    """
+    """Sample the ventricle several times per pixel and direction; MyoScarSegError if the ventricle reaches beyond the image."""
     settings = grid.settings
     rows, columns = _window(grid, heart)
     fine = _SUPERSAMPLING

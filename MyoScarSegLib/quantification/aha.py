@@ -177,8 +177,6 @@ def known_levels(ventricle: Ventricle | None, study: Study, by_reader: Mapping[i
     """The levels of :func:`levels_of`, with those that a reader has set; None if he has set none, or without wall or spacing.
 
     Args:
-        ventricle: wall and cavity.
-        study: whose they are.
         by_reader: slice index to level, or to :data:`NO_LEVEL`.
     """
     if ventricle is None or not by_reader or study.geometry.spacing_mm is None:
@@ -212,9 +210,7 @@ def angles_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes)
     that of :func:`angles_of_axes` comes of points that were exchanged, or of such a file.
 
     Args:
-        insertions: the points.
         ventricle: with at least one slice that has a wall.
-        planes: of its stack.
     """
     angles = []
     for point in (insertions.anterior_mm, insertions.inferior_mm):

@@ -130,11 +130,7 @@ def dicom_masks_in(folder: Path) -> list[Path]:
 
 
 def _of_dicom(path: Path, study: Study) -> list[Segment]:
-    """The segments of a DICOM file.
-
-    Raises:
-        StudyError: it is damaged, of another kind, or was not drawn on this study.
-    """
+    """The segments of a DICOM file; StudyError if it is damaged, of another kind, or was not drawn on this study."""
     from MyoScarSegLib.study.dicom_rtstruct import read_structure_set
     from MyoScarSegLib.study.dicom_seg import read_dicom_segmentation
     from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors

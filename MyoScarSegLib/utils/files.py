@@ -132,11 +132,7 @@ def folder_aside(parent: Path, prefix: str, *, parents: bool = False) -> Iterato
 
 
 def remove(stale: Path) -> None:
-    """Take away a file, if it is there, that would contradict what is written now.
-
-    Raises:
-        OutputError: it cannot be removed.
-    """
+    """Take away a file, if it is there, that would contradict what is written now; OutputError if it cannot be removed."""
     try:
         stale.unlink(missing_ok=True)
     except OSError as error:

@@ -50,11 +50,7 @@ class Transport(Protocol):
         """Number of the process that was started; None if it does not run."""
 
     def start(self) -> None:
-        """Start the process.
-
-        Raises:
-            EngineError: it cannot be started. Where that is known only later, ``on_exit`` says it.
-        """
+        """Start the process; EngineError if it cannot be started. Where that is known only later, ``on_exit`` says it."""
 
     def write(self, data: bytes) -> None:
         """Send ``data``, now or later; never blocks, also if the worker does not read. Ignored after the end."""
@@ -80,11 +76,6 @@ class SubprocessTransport:
     """A worker on :mod:`subprocess`. Three threads move the bytes; the callbacks are called by :meth:`pump` alone."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        """
-        Args:
-            command: program and arguments.
-            environment: the whole environment of the process.
-        """
         self.on_bytes: Callable[[bytes], None] = ignore_bytes
         self.on_exit: Callable[[int, str], None] = ignore_exit
         self._command = command
