@@ -230,7 +230,7 @@ class Result:
 
 
 def slices_of(study: Study, slices: Iterable[int] | None) -> list[int]:
-    """The slices that are asked for, each once, in that order; all of the study for None. PromptError if one is not in the study."""
+    """The slices that are asked for, each once, in that order; all of them for None. PromptError if one is not in the study."""
     if slices is None:
         return list(range(study.slices))
     chosen = list(dict.fromkeys(int(k) for k in slices))

@@ -42,9 +42,6 @@ class StudyPlugin(WorkerPlugin):  # type: ignore[misc,unused-ignore]  # Any wher
         number = int(worker.name) if str(worker.name).isdigit() else 0
         self._number, self._threads = number, self._networks.threads or worker.state.nthreads
 
-    def teardown(self, worker: Worker) -> None:
-        """Called by Dask when the worker ends."""
-
     def do(self, item: Item) -> Outcome:
         """Read a study, and when it is its turn segment it."""
         with self._in_hand:

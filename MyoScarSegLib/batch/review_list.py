@@ -181,7 +181,7 @@ class ReviewList:
         return review
 
     def left_of(self, case: str, study: Study) -> Edited | None:
-        """What this reader left of a study; None where he changed nothing. StudyError if a mask is damaged, or of another study."""
+        """What this reader left of a study; None if he changed nothing. StudyError if a mask is damaged, or of another study."""
         return read_left(self.cohort.out / case, self.reader, study)
 
     def _entry(self, record: StudyRecord) -> Entry:

@@ -84,20 +84,20 @@ def _text(figure: Figure, x: float, y: float, words: str, size: float, **style: 
     figure.text(x / WIDTH_INCHES, y / HEIGHT_INCHES, words, fontsize=size, **{"color": INK, "va": "top", **style})
 
 
-def _line(figure: Figure, y: float, color: str = LINE) -> None:
+def _line(figure: Figure, y: float) -> None:
     from matplotlib.lines import Line2D
 
     figure.add_artist(
-        Line2D([_MARGIN_INCHES / WIDTH_INCHES, 1 - _MARGIN_INCHES / WIDTH_INCHES], [y / HEIGHT_INCHES] * 2, color=color, lw=0.8)
+        Line2D([_MARGIN_INCHES / WIDTH_INCHES, 1 - _MARGIN_INCHES / WIDTH_INCHES], [y / HEIGHT_INCHES] * 2, color=LINE, lw=0.8)
     )
 
 
-def _box(figure: Figure, x: float, y: float, width: float, height: float, color: str, edge: str = "none") -> None:
+def _box(figure: Figure, x: float, y: float, width: float, height: float, color: str) -> None:
     from matplotlib.patches import Rectangle
 
     place = (x / WIDTH_INCHES, y / HEIGHT_INCHES)
     figure.add_artist(
-        Rectangle(place, width / WIDTH_INCHES, height / HEIGHT_INCHES, fc=color, ec=edge, lw=0.6, transform=figure.transFigure)
+        Rectangle(place, width / WIDTH_INCHES, height / HEIGHT_INCHES, fc=color, ec="none", transform=figure.transFigure)
     )
 
 

@@ -103,7 +103,9 @@ class _Work:
         self._data: DataSet | None = None
 
     def carry_out(self) -> RunStatus:
-        self._sweep_unfinished()
+        # What a process was writing when it was ended: nobody else works on the run now.
+        for folder in filter(Path.is_dir, (self._run.folder, *map(self._run.part, self._run.parts))):
+            remove_unfinished(folder)
         self._told.heartbeat()
         self._watch.start()
         # A computer that is shut down or a queue whose time is over lose nothing.
@@ -221,11 +223,6 @@ class _Work:
 
     def _is_gone(self) -> bool:
         return not (self._run.folder / RECORD).is_file()
-
-    def _sweep_unfinished(self) -> None:
-        """Remove what a process was writing when it was ended: nobody else works on the run now."""
-        for folder in filter(Path.is_dir, (self._run.folder, *map(self._run.part, self._run.parts))):
-            remove_unfinished(folder)
 
     def _sweep(self) -> None:
         """Remove the folders that writing a file has made anew in a run that was removed."""

@@ -22,7 +22,7 @@ from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
 from MyoScarSegLib.training.loop.gradients import Item
-from MyoScarSegLib.training.reader_prompts import Corners
+from MyoScarSegLib.training.reader_prompts import Corners, middle
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
@@ -93,10 +93,7 @@ class DetectorSample:
     @cached_property
     def center(self) -> tuple[float, float]:
         """``(x, y)`` of the ventricle's center in pixel edges, or of the slice's where there is none."""
-        rows, columns = np.nonzero(self.targets[LEFT_VENTRICLE])
-        if rows.size == 0:
-            return self.image.shape[1] / 2, self.image.shape[0] / 2
-        return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
+        return middle(self.targets[LEFT_VENTRICLE]) or (self.image.shape[1] / 2, self.image.shape[0] / 2)
 
     @property
     def has_scar(self) -> bool:
