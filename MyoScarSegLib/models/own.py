@@ -8,10 +8,8 @@ Nothing here is ever unpickled, and nothing needs torch.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
-import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME_PATTERN, Entry
 from MyoScarSegLib.models.hashing import checksum_of, copy_hashed
 from MyoScarSegLib.models.safetensors_header import read_header
-from MyoScarSegLib.utils.files import atomic_path, move, read_json, write_bytes, write_json
+from MyoScarSegLib.utils.files import atomic_path, move, read_json, users_folder, write_bytes, write_json
 from MyoScarSegLib.utils.json_fields import read
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -49,14 +47,8 @@ def models_folder() -> Path:
 
     It is not the cache, which anybody may empty.
     """
-    chosen = os.environ.get("MYOSCARSEG_MODELS")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "MyoScarSeg" / "Models"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "MyoScarSeg" / "Models"
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "myoscarseg" / "models"
+    mac, linux = "Application Support/MyoScarSeg/Models", "myoscarseg/models"
+    return users_folder("MYOSCARSEG_MODELS", "Models", mac, "XDG_DATA_HOME", ".local/share", linux)
 
 
 @dataclass(frozen=True)
