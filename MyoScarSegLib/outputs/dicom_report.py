@@ -28,7 +28,7 @@ from MyoScarSegLib.outputs.dicom_segmentation import (
 )
 from MyoScarSegLib.quantification.burden import Extent
 from MyoScarSegLib.quantification.measurements import Measurements, SegmentMeasurement
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import AHA_SITES, BLOOD_POOL, LEFT_VENTRICLE, MVO, OWN_SCHEME, SCAR, WALL, Tissue
 

@@ -19,7 +19,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.study.dicom_headers import DicomImage
 from MyoScarSegLib.study.dicom_sources import source_images
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import BLOOD_POOL, LEFT_VENTRICLE, WALL, Tissue
 from MyoScarSegLib.utils.files import atomic_path

@@ -11,7 +11,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.dicom_sources import check_frame_of_reference, located
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 from MyoScarSegLib.study.segments import Segment
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import class_of_segment

@@ -11,7 +11,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.dicom_files import dicom_files
 from MyoScarSegLib.study.dicom_headers import DicomImage, Unreadable, read_images
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 from MyoScarSegLib.study.study import SliceFile, Study
 
 #: Programs round: so far, as a share of a pixel or in mm, a slice may lie from its image, and so much its axes may turn.

@@ -113,7 +113,7 @@ def is_dicom_mask(path: Path) -> bool:
 
 def dicom_masks_in(folder: Path) -> list[Path]:
     """The DICOM segmentations and structure sets in a folder, whatever their names, in natural order; not those below it."""
-    from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+    from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 
     found = []
     for path in sorted(folder.iterdir(), key=lambda p: natural_order(p.name)):
@@ -133,7 +133,7 @@ def _of_dicom(path: Path, study: Study) -> list[Segment]:
     """The segments of a DICOM file; StudyError if it is damaged, of another kind, or was not drawn on this study."""
     from MyoScarSegLib.study.dicom_rtstruct import read_structure_set
     from MyoScarSegLib.study.dicom_seg import read_dicom_segmentation
-    from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+    from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 
     try:
         dataset = import_pydicom().dcmread(path, force=True)

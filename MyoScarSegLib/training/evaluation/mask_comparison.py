@@ -29,7 +29,7 @@ from MyoScarSegLib.training.datasets.labelmaps import (
 )
 from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, LABEL_WORDS, folders_in, subfolder, volumes_in
 from MyoScarSegLib.training.datasets.places import CASES
-from MyoScarSegLib.training.datasets.training_library import MARK, Library
+from MyoScarSegLib.training.datasets.training_library import Library, is_library
 from MyoScarSegLib.training.evaluation.common_grid import common_grid
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
@@ -92,7 +92,7 @@ def compare_masks(
         lacking = [case for case in references if case not in matched]
         failures |= dict.fromkeys(lacking, f"It has a reference, but no prediction in {predicted}.")
     studies = _studies(image, matched, one_case=predicted.is_file() and truth.is_file())
-    library = Library.open(truth) if (truth / MARK).is_file() else None
+    library = Library.open(truth) if is_library(truth) else None
     patients = {} if library is None else {record.case: record.patient for record in library.scan()[0]}
     sides = _Masks(truth, labels, None, "--labels"), _Masks(predicted, pred_labels, labels, "--pred-labels")
     scores: list[CaseScore] = []
@@ -222,7 +222,7 @@ def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
         return {_name(path): path}, {}
     if not path.is_dir():
         raise StudyError(f"There is no file or folder {path}.")
-    if (path / MARK).is_file():
+    if is_library(path):
         path = path / CASES
     skipped: dict[str, str] = {}
     found: dict[str, list[Path]] = {}

@@ -34,7 +34,7 @@ from typing import Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, EngineError, OutputError, StudyError
 from MyoScarSegLib.training.card import mend_card
-from MyoScarSegLib.training.datasets.training_library import Library
+from MyoScarSegLib.training.datasets.training_library import Library, is_library
 from MyoScarSegLib.training.runs.record import RunRecord, cases_of, copy_cases
 from MyoScarSegLib.training.runs.run_commands import CANCEL, COMMANDS, HEARTBEAT_S, PAUSE, STOP, clear_command, write_command
 from MyoScarSegLib.training.runs.run_status import STARTING, RunState, RunStatus, read_status, write_status
@@ -166,7 +166,7 @@ class Run:
         if (self.folder / DATA).is_dir():
             return self.folder / DATA
         around = self.folder.resolve().parent.parent
-        if self.folder.resolve().parent.name == RUNS and (around / "library.json").is_file():
+        if self.folder.resolve().parent.name == RUNS and is_library(around):
             return around
         raise StudyError(
             f"The run {self.folder} has no data with it and is in no library. Give the library (--data), or make the run with "
