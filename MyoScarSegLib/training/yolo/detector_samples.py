@@ -182,19 +182,12 @@ def detector_window(
 
     covered = (float(augmenter.side), float(augmenter.side))
     second = np.random.default_rng((_LOOK, *seed)).random() < second_look_share
-    if not second or sample.ventricle is None:
-        image, targets = augmenter(sample.image, sample.targets, sample.center, seed=seed, window_px=covered)
-        return Item(image, targets, wall_known=True)
-    x0, y0, x1, y1 = sample.ventricle
-    window, targets, inside = augmenter.geometry(
-        sample.raw,
-        sample.targets,
-        ((x0 + x1) / 2, (y0 + y1) / 2),
-        seed=seed,
-        window_px=covered,
-        heart_px=(x1 - x0, y1 - y0),
-    )
-    if inside.any():
+    image, center, heart_px = sample.image, sample.center, None
+    if second and sample.ventricle is not None:
+        x0, y0, x1, y1 = sample.ventricle
+        image, center, heart_px = sample.raw, ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0)
+    window, targets, inside = augmenter.geometry(image, sample.targets, center, seed=seed, window_px=covered, heart_px=heart_px)
+    if heart_px is not None and inside.any():
         window[inside] = torch.from_numpy(normalize(window[inside].numpy()[None])[0])
     return Item(augmenter.intensity(window, seed=seed, inside=inside), targets, wall_known=True)
 
