@@ -43,7 +43,7 @@ DASK_SETTINGS: dict[str, Any] = {
 WORKER_ENVIRONMENT = {f"DASK_{name.upper().replace('.', '__')}": str(value) for name, value in DASK_SETTINGS.items()} | {
     name: str(value) for name, value in HEAP_ENVIRONMENT.items()
 }
-"""The same, and the heap's, for scheduler and workers that are started elsewhere."""
+"""Variables with :data:`DASK_SETTINGS` and those of the heap, for scheduler and workers that are started elsewhere."""
 WORKER_ENDED = "Cancelled, as the process that worked on it had ended."
 _LOOK_S = 0.5
 _CONNECT_S = "20s"

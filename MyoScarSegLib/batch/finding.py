@@ -89,7 +89,7 @@ def find_studies(roots: Sequence[Path], out: Path | None = None) -> list[Found]:
 
 
 class _Look:
-    """Looks through one root."""
+    """One search through the files and folders below a root."""
 
     def __init__(self, root: Path, out: Path | None) -> None:
         self._root, self._out = root, out

@@ -95,12 +95,12 @@ class Installer:
 
     @property
     def log(self) -> str:
-        """See the attributes."""
+        """The last lines that pip wrote, for the user to copy."""
         return "\n".join(self._log)
 
     @property
     def progress(self) -> TaskProgress:
-        """How far it is."""
+        """The progress of the installation, of :data:`STEPS` steps."""
         if self.running and self.phase == LOOKING:
             return TaskProgress(0, STEPS, "Looking at what is installed")
         if self.running and self.phase == CHECKING:
@@ -154,7 +154,7 @@ class Installer:
         self._end(CANCELLED, "The installation was cancelled. Nothing that Slicer had was changed.")
 
     def pump(self) -> None:
-        """Deliver what has happened."""
+        """Call the callbacks of what the process has said since."""
         if self._task is not None:
             self._task.poll()
 

@@ -67,7 +67,7 @@ class Follower:
         self._fraction = 0.0
 
     def begin(self, title: str) -> None:
-        """A step begins."""
+        """A step of the plan begins: ``title`` is the message until pip says more."""
         self._finish_file()
         self._installing = False
         self._message = title

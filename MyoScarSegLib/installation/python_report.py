@@ -61,7 +61,7 @@ class Computer:
 
     @property
     def device_text(self) -> str:
-        """The same for the user."""
+        """The device that the networks will use, in words for the user, with the reason if it is no card."""
         if self.device == "cuda":
             return f"graphics card {self.card}"
         if self.device == "mps":

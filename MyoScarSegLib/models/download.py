@@ -96,7 +96,7 @@ def download(
 
 @dataclass(frozen=True)
 class _Fetch:
-    """The attempts at one file."""
+    """One file that is asked for again until it is whole."""
 
     url: str
     part: Path

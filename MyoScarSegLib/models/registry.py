@@ -91,11 +91,10 @@ class Registry:
     """
 
     def __init__(self, entries: Iterable[Entry], *, own: bool = False) -> None:
-        """Of these entries.
+        """A registry of the index's entries.
 
         Args:
-            own: whether the models that the user keeps belong to it, as they are at each moment.
-        """
+            own: whether the models that the user keeps belong to it, as they are at each moment."""
         self._entries = {entry.name: entry for entry in entries}
         self._with_own = own
 

@@ -93,7 +93,7 @@ def slices_height(report: Report, width: float, most: float) -> float:
 
 
 def draw_slices(figure: Figure, report: Report, box: Box) -> None:
-    """The slices with outlines."""
+    """Draw the slices side by side with the outlines of scar and wall."""
     left, bottom, width, height = box
     in_grams = report.measurements.scar.mass_g is not None
     captions = []
@@ -106,7 +106,7 @@ def draw_slices(figure: Figure, report: Report, box: Box) -> None:
 
 
 def _outlined(report: Report) -> dict[str, np.ndarray]:
-    """By the names of :data:`~MyoScarSegLib.outputs.montage.OUTLINES`."""
+    """The masks to outline, by the names of :data:`~MyoScarSegLib.outputs.montage.OUTLINES`."""
     masks = {"scar": report.scar}
     if report.ventricle is not None:
         masks |= {"LV myocardium": report.ventricle.myocardium, "LV blood pool": report.ventricle.cavity}

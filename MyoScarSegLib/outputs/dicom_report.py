@@ -243,7 +243,7 @@ _Value = tuple[str, float | None, str]
 
 
 def _measured(sr: ModuleType, values: list[_Value]) -> list[Any]:
-    """The values that are there."""
+    """The items of those values that are not None."""
     return [
         sr.Measurement(
             name=coded(name) if "^" in name else own_code(name),

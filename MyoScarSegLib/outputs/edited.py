@@ -61,17 +61,17 @@ class Edited:
 
 
 def scar_file(folder: Path, name: str) -> Path:
-    """Where the scar is."""
+    """Path of the file of the scar."""
     return folder / f"{name}.nii.gz"
 
 
 def wall_file(folder: Path, name: str) -> Path:
-    """Where labels of wall and cavity are, if they were edited."""
+    """Path of the label volume of wall and cavity; it is there if they were edited."""
     return folder / f"{name}-wall.nii.gz"
 
 
 def regions_file(folder: Path, name: str) -> Path:
-    """Where the segments of no-reflow and remote region are, if there are any."""
+    """Path of the segmentation of no-reflow and remote region; it is there if there are any."""
     return folder / f"{name}.seg.nrrd"
 
 

@@ -78,7 +78,7 @@ class Report:
 
     @property
     def ventricle(self) -> Ventricle | None:
-        """None without a wall."""
+        """The ventricle of the report; None if it has no wall."""
         ventricle = self.anatomy.ventricle
         return ventricle if ventricle is not None and ventricle.walls else None
 
@@ -108,7 +108,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        """The patient or the pseudonym."""
+        """The patient's name if the report names one, else the pseudonym."""
         return self.patient.name if self.patient is not None and self.patient.name else self.name
 
     @property

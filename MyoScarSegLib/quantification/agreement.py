@@ -110,14 +110,7 @@ class Agreement:
 
 
 def agreement(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> Agreement:
-    """All of the agreement of two readings of one number, such as mass.
-
-    Args:
-        a, b: ``[cases]``, of the same cases in the same order.
-
-    Raises:
-        StudyError: there is no case, the numbers of cases differ, or a number is not finite.
-    """
+    """All of the agreement of two readings of one number, such as mass; arguments and errors as of :func:`bland_altman`."""
     first, second = _pair(a, b)
     within = math.sqrt(float(np.mean((second - first) ** 2 / 2)))
     mean = float(np.mean([first, second]))

@@ -39,11 +39,11 @@ class MassError:
 
     @property
     def known(self) -> bool:
-        """Whether anything is known."""
+        """Whether anything is known of the errors."""
         return self.offset_g + self.share > 0
 
     def text(self) -> str:
-        """For a provenance record."""
+        """The three numbers as text, for a provenance record; :meth:`of_text` reads it."""
         return f"{self.offset_g:g} {self.share:g} {self.doubtful:g}"
 
     @classmethod

@@ -34,7 +34,7 @@ class Planes:
 
     @classmethod
     def of(cls, geometry: Geometry, slices: int) -> Planes:
-        """Those of a stack; StudyError if it carries no spacing."""
+        """The planes of a stack; StudyError if it carries no spacing."""
         spacing = geometry.spacing_mm
         extents = geometry.slice_extents_mm(slices)
         if spacing is None or extents is None:

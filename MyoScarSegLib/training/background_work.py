@@ -201,7 +201,7 @@ def run_export(*, run: str, folder: str, progress: Progress, cancel: CancelToken
 
 @task
 def compare(*, run: str, progress: Progress, cancel: CancelToken, **used: Any) -> Told:
-    """:func:`~.runs.model_comparison.compare_run` of a run."""
+    """Compare a run's models with those in use: :func:`~.runs.model_comparison.compare_run`."""
 
     return compare_run(Run.open(run), progress, cancel, **used)
 

@@ -103,7 +103,7 @@ class Case:
 
     @property
     def slices(self) -> int:
-        """Of the stack."""
+        """Number of slices of the stack."""
         return self.geometry.slices
 
     @property

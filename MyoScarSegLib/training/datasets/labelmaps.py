@@ -143,7 +143,7 @@ def _of_nnunet(folder: Path) -> LabelMap | None:
 
 
 def apply_label_map(values: np.ndarray, label_map: LabelMap, where: str) -> np.ndarray:
-    """Classes, uint8, shaped like ``values``."""
+    """The classes of label values, uint8 of the same shape; StudyError if a value has no class."""
     found = np.unique(values)
     unknown = [int(value) for value in found if int(value) not in label_map]
     if unknown:

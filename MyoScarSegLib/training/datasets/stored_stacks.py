@@ -37,7 +37,7 @@ class StoredPlaces:
 
     @property
     def geometry(self) -> Geometry:
-        """The same, without a place in the world."""
+        """Spacing and slice positions as a geometry at the origin, its axes those of the world."""
         places = (None if places is None else np.array(places) for places in (self.slice_positions_mm, self.slice_origins_mm))
         return Geometry(self.spacing_mm, (0.0, 0.0, 0.0), np.eye(3), *places)
 

@@ -59,7 +59,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class _Content:
-    """Of ``library.json``."""
+    """The content of ``library.json``."""
 
     format: Literal["MyoScarSeg training library"]
 

@@ -191,7 +191,7 @@ class _Masks:
     unknown: set[int] = field(default_factory=set)
 
     def classes(self, path: Path, study: Study) -> np.ndarray:
-        """Of one file on the grid of ``study``, uint8 ``[k, j, i]``."""
+        """The classes of a mask file on the grid of ``study``, uint8 ``[k, j, i]``."""
         stored = read_labels(path, study)
         if stored.segments:
             label_map = self._noted(self.given or self.other or {})

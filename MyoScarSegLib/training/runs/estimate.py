@@ -57,7 +57,7 @@ class Estimate:
 
     @classmethod
     def from_json(cls, document: Any) -> Estimate:
-        """What a background task gave."""
+        """An estimate as the background task ``estimate`` returned it."""
         return read(cls, document, StudyError, "The estimate")
 
 
@@ -177,7 +177,7 @@ class _Watch(CancelToken):
 
     @property
     def cancelled(self) -> bool:
-        """As of every token."""
+        """Whether this token or the outer one is set."""
         return super().cancelled or (self._outer is not None and self._outer.cancelled)
 
     def run(self, job: TrainJob, training: Sequence[LabeledSlice], validation: Sequence[LabeledSlice]) -> None:

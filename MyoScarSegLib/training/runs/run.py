@@ -135,7 +135,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Its folder's name."""
+        """Name of the run: that of its folder."""
         return self.folder.name
 
     @property

@@ -54,7 +54,7 @@ def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequen
 
 
 def by_epoch(paths: Iterable[Path]) -> dict[int, list[Path]]:
-    """Those of the files that are such pictures by epoch, both in order."""
+    """The pictures among some files by epoch, both in order."""
     found: dict[int, list[Path]] = {}
     for path in sorted(paths):
         if match := EXAMPLE.fullmatch(path.name):

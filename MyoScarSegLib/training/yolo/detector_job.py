@@ -211,7 +211,7 @@ def _check_free(checkpoint: Path, *, resume: bool) -> None:
 
 @contextmanager
 def _deterministic(device: torch.device) -> Iterator[None]:
-    """The same result each time on a GPU, too."""
+    """Make torch compute the same on a GPU each time, while the block runs."""
     if device.type != "cuda":
         yield
         return

@@ -159,7 +159,7 @@ def _counts(findings: Sequence[SliceFindings], confidence: float) -> dict[str, n
 
 
 def _ventricle_counts(findings: Sequence[SliceFindings]) -> dict[str, np.ndarray]:
-    """Likewise of the most confident ventricle, where it is labeled; the threshold for scar does not matter here."""
+    """As :func:`_counts`, of the most confident ventricle where it is labeled; the threshold for scar does not matter here."""
     overlaps, labeled = np.zeros(len(findings)), np.zeros(len(findings), dtype=bool)
     for number, f in enumerate(findings):
         reference = boxes_of(f.labeled.left_ventricle) if f.labeled.wall_known else np.zeros((0, 4))
