@@ -121,7 +121,6 @@ class Networks:
             ModelError: the detector that finds the left ventricle cannot be loaded, or fails on every slice.
             Cancelled: ``cancel`` was set.
         """
-
         detector, known = self.heart_detector, self.known_heart(study)
         if known is None:
             spacing = study.geometry.pixel_spacing_mm
@@ -189,14 +188,12 @@ class Heart:
 
 def image_of(study: Study, index: int, center: tuple[float, float] | None) -> SegmenterImage:
     """A slice as the segmenter is given it, with its neighbors."""
-
     below, above = (None if k is None else study.voxels[k] for k in neighbors_of(study, index))
     return SegmenterImage(study.voxels[index], study.geometry.pixel_spacing_mm, center, below, above)
 
 
 def neighbors_of(study: Study, index: int) -> tuple[int | None, int | None]:
     """The slices that a segmenter looks at beside one, each None where there is none near enough."""
-
     return neighbors(study.geometry.positions_mm(study.slices), index, list(usable_slices(study)))
 
 

@@ -186,7 +186,6 @@ class Pipeline:
         Raises:
             ModelError: a model cannot be loaded.
         """
-
         found = Boxes()
         if cancel is not None and cancel.cancelled:
             found.cancelled = True
@@ -410,7 +409,6 @@ class Pipeline:
             ModelError: the segmenter cannot be loaded, or has no map of tissues.
             Cancelled: ``cancel`` was set.
         """
-
         segmenter = self.networks.segmenter
         if not segmenter.knows_tissue:
             raise ModelError(

@@ -156,7 +156,6 @@ def load_detector(name_or_path: str | Path | None = None, *, device: str = "auto
 
 def _locate(name_or_path: str | Path | None) -> tuple[Path, str]:
     """File and name of a detector."""
-
     if name_or_path is None:
         name_or_path = models.DEFAULT_DETECTOR
     path = models.path_of(name_or_path)

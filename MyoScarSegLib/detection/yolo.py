@@ -89,7 +89,6 @@ class YoloDetector:
         Raises:
             ModelError: it is refused, damaged, made for another normalization, or no detector.
         """
-
         checksum = models.checksum_of(path)
         if path.suffix == ".safetensors":
             preprocessing, (network, record) = PREPROCESSING, load_checkpoint(path)

@@ -241,7 +241,6 @@ class Training:
 
     def context(self) -> Phase:
         """The context network, on windows augmented anew every time."""
-
         epochs, start = self.settings.context_epochs, self.start
         plain = Augmenter("none", start.side)
 
@@ -270,7 +269,6 @@ class Training:
         """A phase of the context network or of its twin, at this share of its learning rate; ``stream`` tells the seeds of its
         windows from those of other phases.
         """
-
         settings, start = self.settings, self.start
         augmenter = Augmenter(settings.augmentation, start.side)
 
@@ -285,7 +283,6 @@ class Training:
 
     def prompts(self, look: Look | None = None) -> Phase:
         """Everything that the mode lets learn, on prompts. The embeddings of a frozen encoder are made here."""
-
         settings, start, hooks = self.settings, self.start, self._session.hooks
         augmenter = Augmenter(settings.augmentation, start.side)
         cached = self._cached_windows(augmenter) if settings.mode == "decoder" else None
@@ -369,7 +366,6 @@ def phantoms_of(settings: SamSettings, slices: int) -> int:
 
 def segmenter_of(network: nn.ModuleDict, start: StartModel, device: str) -> Segmenter:
     """A segmenter of a network in training."""
-
     return Segmenter(as_checkpoint(network, start, "in training"), device=device, precision="float32")
 
 

@@ -74,7 +74,6 @@ def estimate(
         StudyError: the library cannot be read, or nobody in it trains.
         ModelError: a start model cannot be used, a setting makes no sense, or a package is missing.
     """
-
     progress(0, 0, "Reading some cases")
     data = _Data.of(Library.open(library), split, cancel)
     parts = dict.fromkeys(STAGES, 0.0)

@@ -69,7 +69,6 @@ def compare_models(
         (each with both means, the paired difference and intervals; see :class:`~.statistics.Difference`), ``cases`` (a row each,
         with the worst slice and every slice), ``verdict`` (``word``, ``sentence``), ``failures`` and ``notes``.
     """
-
     if not slices:
         raise StudyError("There are no validation patients to compare the models on. Put some on the validation side.")
     masks: dict[str, Predictions] = {}
@@ -160,7 +159,6 @@ def compare_run(
 
 def validation_slices(run: Run, library: Path | str | None, progress: Progress, cancel: CancelToken | None) -> list[LabeledSlice]:
     """The labeled slices of a run's validation patients, as its library has them now."""
-
     validation = set(run.split.validation)
     data = read_dataset(run.data(library), kind="library", progress=progress, cancel=cancel)
     found = [s for s in data.slices if s.patient in validation]
