@@ -15,7 +15,9 @@ from MyoScarSegLib.models import Entry
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
-SCAR_ONLY = ("scar",)
+SCAR, LEFT_VENTRICLE = CLASSES = ("scar", "lv")
+"""The labels of this program's own detectors, in the order of their outputs."""
+SCAR_ONLY = (SCAR,)
 
 
 class Detector(Protocol):

@@ -14,7 +14,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.case_folders import prompts_path, read_case_boxes, same_prompts
-from MyoScarSegLib.outputs.case_walls import IMAGE, LABELS, NIFTI, SEGMENTATION, facts_of, write_walls
+from MyoScarSegLib.outputs.case_walls import IMAGE, LABELS, NIFTI, RESULT, SEGMENTATION, facts_of, write_walls
 from MyoScarSegLib.outputs.landmarks import LANDMARKS
 from MyoScarSegLib.outputs.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.prompts import Box, read_points, write_boxes, write_points
@@ -24,8 +24,6 @@ from MyoScarSegLib.study import write_segmentation, write_volume
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import read_json, remove, write_bytes, write_json
-
-RESULT = "result.json"
 
 _PROVENANCE = (
     "threshold",

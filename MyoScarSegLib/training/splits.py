@@ -19,6 +19,8 @@ from MyoScarSegLib.utils.files import read_json
 from MyoScarSegLib.utils.json_fields import read, save, to_json
 from MyoScarSegLib.utils.words import counted, listed
 
+SPLIT = "split.json"
+"""The file that holds one."""
 TRAINING, VALIDATION = "training", "validation"
 """The sides of a split."""
 

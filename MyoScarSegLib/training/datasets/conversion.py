@@ -19,8 +19,8 @@ from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.datasets.label_pictures import write_gray
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, none_of
 from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar, straight, write_image
-from MyoScarSegLib.training.datasets.training_library import SPLIT, Library, is_library
-from MyoScarSegLib.training.splits import Split, check_split, split_patients
+from MyoScarSegLib.training.datasets.training_library import Library, is_library
+from MyoScarSegLib.training.splits import SPLIT, Split, check_split, split_patients
 from MyoScarSegLib.utils.files import folder_aside, move, write_bytes, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 

@@ -46,13 +46,12 @@ from MyoScarSegLib.training.datasets.labeled import LabeledStudy, none_of, slice
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, case_folders, put, take_away
 from MyoScarSegLib.training.datasets.stored_stacks import read_written
-from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
+from MyoScarSegLib.training.splits import SPLIT, Split, check_leakage, check_split, split_patients
 from MyoScarSegLib.utils.files import folder_aside
 from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
-SPLIT = "split.json"
 _FILE = "library.json"
 VERSION = 1
 

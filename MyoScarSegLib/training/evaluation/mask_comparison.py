@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
-from MyoScarSegLib.outputs.case_files import RESULT
-from MyoScarSegLib.outputs.case_walls import scar_in
+from MyoScarSegLib.outputs.case_walls import RESULT, scar_in
 from MyoScarSegLib.study.masks import dicom_masks_in, read_labels
 from MyoScarSegLib.study.names import is_segmentation, natural_order, stem
 from MyoScarSegLib.study.reader import read_study

@@ -34,21 +34,20 @@ from typing import Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, EngineError, OutputError, StudyError
 from MyoScarSegLib.training.card import mend_card
+from MyoScarSegLib.training.datasets.places import REMOVING
 from MyoScarSegLib.training.datasets.training_library import Library, is_library
 from MyoScarSegLib.training.runs.record import RunRecord, cases_of, copy_cases
 from MyoScarSegLib.training.runs.run_commands import CANCEL, COMMANDS, HEARTBEAT_S, PAUSE, STOP, clear_command, write_command
 from MyoScarSegLib.training.runs.run_status import STARTING, RunState, RunStatus, read_status, write_status
-from MyoScarSegLib.training.runs.transfer import REMOVING, new_folder, put, with_start_models
-from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.runs.transfer import new_folder, put, with_start_models
+from MyoScarSegLib.training.splits import SPLIT, Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.background_task import environment_with_us
 from MyoScarSegLib.utils.files import move
 from MyoScarSegLib.utils.locks import is_held, locked
 from MyoScarSegLib.utils.progress import CancelToken
 
-RUNS, SPLIT, DATA, LOCK, OUTPUT, EXAMPLES, COMPARISON = (
-    "runs", "split.json", "data", ".lock", "output.txt", "examples", "comparison.json",
-)  # fmt: skip
+RUNS, DATA, LOCK, OUTPUT, EXAMPLES, COMPARISON = "runs", "data", ".lock", "output.txt", "examples", "comparison.json"
 _STARTING_S = 30.0
 """How long a process may take from its start to its lock."""
 _FRESH_S = 4 * HEARTBEAT_S

@@ -22,11 +22,12 @@ from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 from MyoScarSegLib.training.runs import run_commands
 from MyoScarSegLib.training.runs.model_comparison import compare_run
 from MyoScarSegLib.training.runs.record import RECORD, read_cases
-from MyoScarSegLib.training.runs.run import EXAMPLES, SPLIT, Run
+from MyoScarSegLib.training.runs.run import EXAMPLES, Run
 from MyoScarSegLib.training.runs.run_commands import CANCEL, PAUSE, CommandWatch, clear_command
 from MyoScarSegLib.training.runs.run_report import RunReport, device_name
 from MyoScarSegLib.training.runs.run_status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
 from MyoScarSegLib.training.runs.validation_pictures import draw
+from MyoScarSegLib.training.splits import SPLIT
 from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER
 from MyoScarSegLib.utils.files import remove_unfinished, write_json

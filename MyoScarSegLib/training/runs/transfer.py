@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.models import OwnSource, registry
+from MyoScarSegLib.training.datasets.places import REMOVING
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.record import CaseFingerprint
+from MyoScarSegLib.training.splits import SPLIT
 from MyoScarSegLib.training.start_models import start_model_of
 from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings
@@ -24,9 +26,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.run import Run
 
 START = "start"
-REMOVING = ".removing-"
-"""Before the name of what is on its way out."""
-_FILES = ("run.json", "split.json", "status.json", "output.txt", "comparison.json", "comparison.csv", "comparison.png")
+_FILES = ("run.json", SPLIT, "status.json", "output.txt", "comparison.json", "comparison.csv", "comparison.png")
 _FOLDERS = (SEGMENTER, DETECTOR, "examples", "predictions", START)
 
 

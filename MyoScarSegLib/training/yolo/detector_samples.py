@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.detection.detector import Detector
+from MyoScarSegLib.detection.detector import CLASSES, Detector
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.study.frame import Frame
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 NOT_SCAR = len(TISSUES)
 """In the tissue map: healthy, but nobody labeled what it is."""
 _MOST_LESIONS = 255
-_VENTRICLE = "lv"
 _VENTRICLE_CONFIDENCE = 0.25
 """Of a ventricle that stands for one that nobody labeled."""
 _WHAT = "Looking for the ventricle where it is not labeled"
@@ -138,7 +137,7 @@ def _ventricles(
             [s.image for s in members],
             pixel_spacing_mm=members[0].pixel_spacing_mm,
             confidence=_VENTRICLE_CONFIDENCE,
-            labels=(_VENTRICLE,),
+            labels=(CLASSES[LEFT_VENTRICLE],),
         )
         best = {s.index: of_slice[0].xyxy for s, of_slice in zip(members, proposed, strict=True) if of_slice}
         boxes |= {(stack, index): box for index, box in best.items()}

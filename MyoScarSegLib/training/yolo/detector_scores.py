@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.detection.detector import Detector, load_detector
+from MyoScarSegLib.detection.detector import CLASSES, Detector, load_detector
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.prompts import Box
@@ -18,7 +18,6 @@ from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phanto
 from MyoScarSegLib.training.evaluation.statistics import interval, ratio
 from MyoScarSegLib.training.reader_prompts import inside
 from MyoScarSegLib.training.splits import Split
-from MyoScarSegLib.training.yolo.detector_settings import CLASSES
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 LEAST_CONFIDENCE = 0.02
