@@ -60,11 +60,7 @@ class EngineSettings:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> EngineSettings:
-        """The inverse of :meth:`to_json`.
-
-        Raises:
-            EngineError: a field is unknown, or a value is not what its field allows.
-        """
+        """The inverse of :meth:`to_json`; EngineError if a field is unknown, or a value is not what its field allows."""
         return json_fields.read(cls, document, EngineError, "The settings of the calculation")
 
     def cache(self) -> EmbeddingCache:

@@ -60,11 +60,7 @@ class Networks:
 
     @property
     def detector(self) -> Detector:
-        """The detector, loaded on first use.
-
-        Raises:
-            ModelError: it is missing, damaged, untrusted or no detector.
-        """
+        """The detector, loaded on first use; ModelError if it is missing, damaged, untrusted or no detector."""
         if self._detector is None or isinstance(self._detector, (str, Path)):
             from MyoScarSegLib.detection import load_detector
 
@@ -73,11 +69,7 @@ class Networks:
 
     @property
     def segmenter(self) -> Segmenter:
-        """The segmenter, loaded on first use.
-
-        Raises:
-            ModelError: it is missing, damaged, untrusted or no segmenter.
-        """
+        """The segmenter, loaded on first use; ModelError if it is missing, damaged, untrusted or no segmenter."""
         if self._segmenter is None or isinstance(self._segmenter, (str, Path)):
             from MyoScarSegLib.segmentation import load_segmenter
 
@@ -129,7 +121,6 @@ class Networks:
             ModelError: the detector that finds the left ventricle cannot be loaded, or fails on every slice.
             Cancelled: ``cancel`` was set.
         """
-
         detector, known = self.heart_detector, self.known_heart(study)
         if known is None:
             spacing = study.geometry.pixel_spacing_mm
@@ -197,14 +188,12 @@ class Heart:
 
 def image_of(study: Study, index: int, center: tuple[float, float] | None) -> SegmenterImage:
     """A slice as the segmenter is given it, with its neighbors."""
-
     below, above = (None if k is None else study.voxels[k] for k in neighbors_of(study, index))
     return SegmenterImage(study.voxels[index], study.geometry.pixel_spacing_mm, center, below, above)
 
 
 def neighbors_of(study: Study, index: int) -> tuple[int | None, int | None]:
     """The slices that a segmenter looks at beside one, each None where there is none near enough."""
-
     return neighbors(study.geometry.positions_mm(study.slices), index, list(usable_slices(study)))
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.detection import Detector
-from MyoScarSegLib.detection.detector import detect_slices
-from MyoScarSegLib.detection.heart_center import HEART_CONFIDENCE, LEFT_VENTRICLE, heart_center
+from MyoScarSegLib.detection.detector import LEFT_VENTRICLE, SCAR, detect_slices
+from MyoScarSegLib.detection.heart_center import HEART_CONFIDENCE, heart_center
 from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
 from MyoScarSegLib.networks import Networks, image_of, neighbors_of, usable_slices
 from MyoScarSegLib.prompts import BESIDE, PROMPTS_AT_ONCE, Box, Point, check_box, check_point
@@ -35,7 +35,6 @@ from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
-SCAR = "scar"
 NO_BOXES: Mapping[int, Sequence[Box]] = {}
 _TOO_LITTLE_MEMORY = "there is too little memory. Close other programs, or choose a smaller model or another device."
 _log = logging.getLogger(__name__)
@@ -186,7 +185,6 @@ class Pipeline:
         Raises:
             ModelError: a model cannot be loaded.
         """
-
         found = Boxes()
         if cancel is not None and cancel.cancelled:
             found.cancelled = True
@@ -410,7 +408,6 @@ class Pipeline:
             ModelError: the segmenter cannot be loaded, or has no map of tissues.
             Cancelled: ``cancel`` was set.
         """
-
         segmenter = self.networks.segmenter
         if not segmenter.knows_tissue:
             raise ModelError(

@@ -104,12 +104,11 @@ class Point:
 
 def box_of_mask(mask: Any, slice_index: int, **fields: Any) -> Box | None:
     """The tight box, in pixel edges, around the non-zero pixels of ``mask`` [rows, columns]; None if there are none."""
-    import numpy as np
+    from MyoScarSegLib.utils.windows import window_of
 
-    rows, columns = np.nonzero(np.asarray(mask))
-    if rows.size == 0:
-        return None
-    return Box(slice_index, float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1), **fields)
+    rows, columns = window_of(mask != 0)
+    x0, y0, x1, y1 = (float(edge) for edge in (columns.start, rows.start, columns.stop, rows.stop))
+    return Box(slice_index, x0, y0, x1, y1, **fields) if rows.stop else None
 
 
 def places_of(boxes: Sequence[Box]) -> list[list[int]]:

@@ -230,11 +230,7 @@ class Result:
 
 
 def slices_of(study: Study, slices: Iterable[int] | None) -> list[int]:
-    """The slices that are asked for, each once, in that order; all of the study for None.
-
-    Raises:
-        PromptError: one is not in the study.
-    """
+    """The slices that are asked for, each once, in that order; all of them for None. PromptError if one is not in the study."""
     if slices is None:
         return list(range(study.slices))
     chosen = list(dict.fromkeys(int(k) for k in slices))
@@ -245,11 +241,7 @@ def slices_of(study: Study, slices: Iterable[int] | None) -> list[int]:
 
 
 def check_threshold(threshold: float) -> float:
-    """``threshold`` if it is a probability strictly between 0 and 1.
-
-    Raises:
-        MyoScarSegError: it is not.
-    """
+    """``threshold`` if it is a probability strictly between 0 and 1; MyoScarSegError if it is not."""
     if not 0 < threshold < 1:
         raise MyoScarSegError(f"The threshold is a probability between 0 and 1, not {threshold:g}.")
     return threshold

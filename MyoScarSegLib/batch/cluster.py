@@ -43,7 +43,7 @@ DASK_SETTINGS: dict[str, Any] = {
 WORKER_ENVIRONMENT = {f"DASK_{name.upper().replace('.', '__')}": str(value) for name, value in DASK_SETTINGS.items()} | {
     name: str(value) for name, value in HEAP_ENVIRONMENT.items()
 }
-"""The same, and the heap's, for scheduler and workers that are started elsewhere."""
+"""Variables with :data:`DASK_SETTINGS` and those of the heap, for scheduler and workers that are started elsewhere."""
 WORKER_ENDED = "Cancelled, as the process that worked on it had ended."
 _LOOK_S = 0.5
 _CONNECT_S = "20s"
@@ -144,7 +144,7 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
         with client:
             yield client
         return
-    from MyoScarSegLib.batch.dask_worker import AT_ONCE
+    from MyoScarSegLib.batch.dask_worker import STUDIES_AT_ONCE
 
     try:
         security = Security.temporary()
@@ -156,7 +156,7 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
         with interrupt_waits():
             cluster = distributed.LocalCluster(
                 n_workers=where.workers,
-                threads_per_worker=AT_ONCE,
+                threads_per_worker=STUDIES_AT_ONCE,
                 processes=True,
                 host="127.0.0.1",
                 protocol="tls://",
@@ -176,7 +176,7 @@ def _outcomes(client: Client, items: list[Item], give_up: _GiveUp, cancel: Cance
     """The outcomes as they come; no more studies are given out than the workers have room for, so a cancel ends soon."""
     import distributed
 
-    from MyoScarSegLib.batch.dask_worker import AT_ONCE, cancel_studies, do_study
+    from MyoScarSegLib.batch.dask_worker import STUDIES_AT_ONCE, cancel_studies, do_study
 
     waiting, running = list(reversed(items)), dict[Any, Item]()
     told = False
@@ -186,7 +186,7 @@ def _outcomes(client: Client, items: list[Item], give_up: _GiveUp, cancel: Cance
             client.run(cancel_studies)
             yield from (Outcome(item.wanted_name, CANCELLED, NOT_BEGUN, number=item.number) for item in reversed(waiting))
             waiting.clear()
-        room = AT_ONCE * max(1, len(client.nthreads()))
+        room = STUDIES_AT_ONCE * max(1, len(client.nthreads()))
         while waiting and len(running) < room:
             item = waiting.pop()
             running[client.submit(do_study, item, pure=False, key=f"study-{item.number}-{os.urandom(4).hex()}")] = item

@@ -21,7 +21,7 @@ from MyoScarSegLib.utils.progress import CancelToken
 INPUTS = "inputs.csv"
 INPUT_COLUMNS = ("input", "taken", "why", "case", "status", "message", "place_sha256")
 _LOCK = ".batch.lock"
-_PATIENCE_S = 1.0
+_LOCK_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Cohort:
         """
         with ExitStack() as held:
             try:
-                held.enter_context(locked(self.out / _LOCK, CancelToken(timeout_s=_PATIENCE_S)))
+                held.enter_context(locked(self.out / _LOCK, CancelToken(timeout_s=_LOCK_TIMEOUT_S)))
             except Cancelled:
                 raise OutputError(f"Another run is at work in {self.out}. Wait for its end, or choose another folder.") from None
             write_bytes(self.out / RESULTS, b"")

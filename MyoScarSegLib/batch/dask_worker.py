@@ -20,7 +20,7 @@ from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.memory import keep_freed_memory
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
 
-AT_ONCE = 2
+STUDIES_AT_ONCE = 2
 """Studies a worker has in hand: while one is worked on, the next is read."""
 _PLUGIN = "myoscarseg-studies"
 
@@ -36,14 +36,11 @@ class StudyPlugin(WorkerPlugin):  # type: ignore[misc,unused-ignore]  # Any wher
     def setup(self, worker: Worker) -> None:
         """Called by Dask on each worker."""
         self.cancel = CancelToken()
-        self._in_hand = threading.BoundedSemaphore(AT_ONCE)
+        self._in_hand = threading.BoundedSemaphore(STUDIES_AT_ONCE)
         self._alone = threading.Lock()
         self._work: StudyWork | None = None
         number = int(worker.name) if str(worker.name).isdigit() else 0
         self._number, self._threads = number, self._networks.threads or worker.state.nthreads
-
-    def teardown(self, worker: Worker) -> None:
-        """Called by Dask when the worker ends."""
 
     def do(self, item: Item) -> Outcome:
         """Read a study, and when it is its turn segment it."""

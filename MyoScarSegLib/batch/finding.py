@@ -18,13 +18,13 @@ from MyoScarSegLib.study.names import (
     PICTURE_EXTENSIONS,
     VOLUME_EXTENSIONS,
     has_extension,
+    is_segmentation,
     natural_order,
 )
 from MyoScarSegLib.study.reader import kind_of
 
 RESULTS = ".myoscarseg-results"
 """An empty file that marks a folder of results, in which no study is looked for."""
-_MASKS = (".seg.nrrd", ".seg.nhdr")
 _BESIDE_A_HEADER = (".img", ".img.gz", ".raw", ".zraw")
 
 
@@ -66,7 +66,6 @@ def find_studies(roots: Sequence[Path], out: Path | None = None) -> list[Found]:
     folder below two roots is taken once.
 
     Args:
-        roots: folders and files.
         out: folder for the results; nothing in it is looked at.
 
     Returns:
@@ -90,7 +89,7 @@ def find_studies(roots: Sequence[Path], out: Path | None = None) -> list[Found]:
 
 
 class _Look:
-    """Looks through one root."""
+    """One search through the files and folders below a root."""
 
     def __init__(self, root: Path, out: Path | None) -> None:
         self._root, self._out = root, out
@@ -144,7 +143,7 @@ class _Look:
 
     def at_file(self, file: Path) -> None:
         """Take a volume file, or leave it."""
-        if has_extension(file, _MASKS):
+        if is_segmentation(file):
             self._leave(file, "a segmentation")
             return
         try:

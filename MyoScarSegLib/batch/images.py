@@ -16,10 +16,6 @@ from MyoScarSegLib.study.study import Study
 def images_of(cohort: Cohort, record: StudyRecord) -> Study | None:
     """Read the images of a study from where ``inputs.csv`` says that they are.
 
-    Args:
-        cohort: the results folder.
-        record: of the study.
-
     Returns:
         The study; None if they are not there any more, but the case folder has a copy.
 

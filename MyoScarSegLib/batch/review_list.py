@@ -25,8 +25,7 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.edited import Edited
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.locks import locked
 
 Mode = Literal["shared", "double"]
@@ -122,11 +121,7 @@ class ReviewList:
         return record
 
     def entry(self, case: str) -> Entry:
-        """One study as it is now.
-
-        Raises:
-            OutputError: it has no record, or the results folder is not to be reached.
-        """
+        """One study as it is now; OutputError if it has no record, or the results folder is not to be reached."""
         return self._entry(self.record(case))
 
     def next(self, after: str | None = None, *, back: bool = False) -> str | None:
@@ -144,7 +139,7 @@ class ReviewList:
             return record
         with self._alone(case):
             self._check_free(case, record)
-            write_json(self._lease_file(case), to_json(Lease(self.reader, time.time() + lease_s), version=1))
+            save(self._lease_file(case), Lease(self.reader, time.time() + lease_s), version=1)
         return record
 
     def close(self, case: str) -> None:
@@ -186,11 +181,7 @@ class ReviewList:
         return review
 
     def left_of(self, case: str, study: Study) -> Edited | None:
-        """What this reader left of a study; None where he changed nothing.
-
-        Raises:
-            StudyError: a mask is damaged, or of another study.
-        """
+        """What this reader left of a study; None if he changed nothing. StudyError if a mask is damaged, or of another study."""
         return read_left(self.cohort.out / case, self.reader, study)
 
     def _entry(self, record: StudyRecord) -> Entry:

@@ -15,8 +15,8 @@ from MyoScarSegLib.outputs import edited as masks
 from MyoScarSegLib.outputs.edited import Edited, Marks, read_edited, replace_edited
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import atomic_path, write_json
-from MyoScarSegLib.utils.json_fields import Limits, check, load, to_json
+from MyoScarSegLib.utils.files import atomic_path
+from MyoScarSegLib.utils.json_fields import Limits, check, load, save, to_json
 
 REVIEW = "review-"
 """With this begin the names of a reader's files in a case folder."""
@@ -78,11 +78,6 @@ def write_review(
     """Write a reader's word; his earlier one is replaced.
 
     Args:
-        folder: of the case.
-        record: that is reviewed.
-        reader: see :data:`READER`.
-        verdict: see :class:`Review`.
-        comment: of the reader.
         edited: with ``edit``: what the reader left.
 
     Raises:
@@ -100,7 +95,7 @@ def write_review(
     review = Review(reader, verdict, mass_g, comment, time.time(), basis_sha256(record), marks)
     check(review, OutputError, "The review")
     with atomic_path(_review_file(folder, reader)) as temporary:  # it takes its place after the masks
-        write_json(temporary, to_json(review, version=_VERSION))
+        save(temporary, review, version=_VERSION)
         replace_edited(folder, REVIEW + reader, edited)
     return review
 
@@ -115,11 +110,6 @@ def read_review(folder: Path, reader: str) -> Review | None:
 
 def read_left(folder: Path, reader: str, study: Study) -> Edited | None:
     """What a reader left of a study; None if he changed nothing, or said nothing of it.
-
-    Args:
-        folder: of the case.
-        reader: his name.
-        study: the stack.
 
     Raises:
         StudyError: his word is damaged; or a mask is gone, damaged, or of another study.

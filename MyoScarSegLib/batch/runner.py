@@ -37,11 +37,8 @@ def segment_all(
     """Segment every input, and write its files and the tables.
 
     Args:
-        job: what to do.
-        pipeline: the models.
         progress: called per slice, with the case's name.
         cancel: ends the work within one slice; the case in hand is written as far as it got, later ones are not begun.
-        ended: called with each outcome.
 
     Returns:
         One outcome per input, in order, also for those that failed. A case whose rows could not be written to the tables
@@ -63,9 +60,7 @@ def collected(job: Job, outcomes: Iterable[Outcome], ended: Ended = ignore_outco
     """The outcomes in the order of the inputs, with the tables written as they come, so that a crash leaves those rows.
 
     Args:
-        job: that they are of.
         outcomes: as the studies end, in any order.
-        ended: called with each.
 
     Raises:
         OutputError: the results folder of a cohort is gone: nothing that is still to come could be kept.

@@ -35,11 +35,7 @@ class StudyLog:
             _listen(handler, ends=True)
 
     def write(self, folder: Path) -> None:
-        """Replace the log in a case folder.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+        """Replace the log in a case folder; OutputError if it cannot be written."""
         write_bytes(folder / STUDY_LOG, "".join(f"{line}\n" for line in self._lines).encode())
 
 

@@ -7,8 +7,6 @@ all other files of the case, so that a kill at any moment leaves the record of b
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,8 @@ import numpy as np
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.study.names import DETACHED_HEADERS, has_extension
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.utils.files import visible_files
+from MyoScarSegLib.utils.json_fields import load, save
 
 STUDY_RECORD = "record.json"
 LEFT_RECORDS = ".left"
@@ -103,12 +101,8 @@ def read_study_record(folder: Path) -> StudyRecord | None:
 
 
 def write_study_record(folder: Path, record: StudyRecord) -> None:
-    """Replace the record in a case folder.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    write_json(folder / STUDY_RECORD, to_json(record, version=_VERSION))
+    """Replace the record in a case folder; OutputError if it cannot be written."""
+    save(folder / STUDY_RECORD, record, version=_VERSION)
 
 
 def image_sha256(study: Study) -> str:
@@ -133,20 +127,9 @@ def files_sha256(path: Path) -> str:
         return ""
     digest = hashlib.sha256()
     try:
-        for name, status in _files(path):
+        for file in visible_files(path) if path.is_dir() else (path,):
+            name, status = file.relative_to(path if path.is_dir() else path.parent).as_posix(), file.stat()
             digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
     except OSError:
         return ""
     return digest.hexdigest()
-
-
-def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    if not path.is_dir():
-        yield path.name, path.stat()
-        return
-    for root, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            file = Path(root, name)
-            if not name.startswith("."):
-                yield file.relative_to(path).as_posix(), file.stat()

@@ -93,8 +93,6 @@ class StudyWork:
     def __init__(self, job: Job, pipeline: Pipeline, turn: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         """
         Args:
-            job: what to do.
-            pipeline: the models.
             turn: held while the networks work.
         """
         self._turn = turn
@@ -415,11 +413,7 @@ class _Case:
         return read_points(self.prompt_file(where, "points.json"))
 
     def prompt_file(self, where: Path, name: str) -> Path:
-        """The file of prompts for it in ``where``, a folder or the file itself.
-
-        Raises:
-            PromptError: there is none.
-        """
+        """The file of prompts for it in ``where``, a folder or the file itself; PromptError if there is none."""
         if where.is_dir():
             folder = self._prompt_folder(where)
             if folder is None:

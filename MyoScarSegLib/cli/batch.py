@@ -133,7 +133,7 @@ class CohortProgress:
         self._began = time.monotonic()
 
     def __call__(self, outcome: Outcome) -> None:
-        """A study ended."""
+        """Write the line of a study that has ended."""
         self._done += 1
         if outcome.before or outcome.status == "cancelled":
             return

@@ -204,9 +204,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _part(split: Split | None, patient: str) -> str | None:
-    if split is None:
-        return None
-    return "training" if patient in split.training else "validation" if patient in split.validation else "not in the split"
+    return None if split is None else split.side_of(patient) or "not in the split"
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -180,7 +180,7 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
 
 
 def _degrees(text: str) -> float:
-    """A finite angle."""
+    """An option's value that is a finite angle in degrees."""
     degrees = float(text)
     if not math.isfinite(degrees):
         raise ValueError(text)

@@ -84,11 +84,7 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
 
 
 def open_run(library: Path, name: str) -> Run:
-    """A run by its name, in a library.
-
-    Raises:
-        StudyError: there is no library, or no such run in it.
-    """
+    """A run by its name, in a library; StudyError if there is no library, or no such run in it."""
     from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.training.runs.run import RUNS, Run, runs_of
 

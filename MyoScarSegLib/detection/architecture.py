@@ -22,8 +22,6 @@ def build_network(architecture: str, *, channels: int, classes: int) -> nn.Modul
 
     Args:
         architecture: family and scale, such as ``"yolo11n"``.
-        channels: of the input.
-        classes: number of classes.
 
     Raises:
         ModelError: the installed ultralytics has no such detection architecture.

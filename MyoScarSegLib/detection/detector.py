@@ -15,7 +15,9 @@ from MyoScarSegLib.models import Entry
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
-SCAR_ONLY = ("scar",)
+SCAR, LEFT_VENTRICLE = CLASSES = ("scar", "lv")
+"""The labels of this program's own detectors, in the order of their outputs."""
+SCAR_ONLY = (SCAR,)
 
 
 class Detector(Protocol):
@@ -94,7 +96,6 @@ def detect_slices(
     """Run a detector on slices of one stack. A slice on which it fails costs no other, and a cancelled search keeps what it has.
 
     Args:
-        detector: which.
         images: slices ``[rows, columns]`` of raw voxel values, by their index.
         pixel_spacing_mm, confidence, labels: as in :meth:`Detector.detect_many`.
         what: is done, for ``progress``.
@@ -157,7 +158,6 @@ def load_detector(name_or_path: str | Path | None = None, *, device: str = "auto
 
 def _locate(name_or_path: str | Path | None) -> tuple[Path, str]:
     """File and name of a detector."""
-
     if name_or_path is None:
         name_or_path = models.DEFAULT_DETECTOR
     path = models.path_of(name_or_path)

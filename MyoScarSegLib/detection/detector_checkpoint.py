@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.detection.architecture import build_network
+from MyoScarSegLib.detection.detector import CLASSES
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.safetensors_header import read_header
 from MyoScarSegLib.study.normalization import NORMALIZATION, Normalization
@@ -165,7 +166,7 @@ def _record(document: dict[str, Any], path: Path) -> DetectorRecord:
     record = read(DetectorRecord, said, ModelError, f"{path} is damaged")
     if not record.classes or len(set(record.classes)) != len(record.classes):
         raise ModelError(f"{path} is damaged: its classes make no sense.")
-    if record.second_look is not None and not {"scar", "lv"} <= set(record.classes):
+    if record.second_look is not None and not set(CLASSES) <= set(record.classes):
         raise ModelError(f"{path} is damaged: it looks again at the ventricle, which is none of its classes.")
     if record.channels != 1:
         raise ModelError(f"{path} takes {record.channels} channels; this program gives a detector one slice.")

@@ -146,7 +146,7 @@ class _Inert:
 
 
 class _Namespace:
-    """Settings: attributes only."""
+    """Stands for a namespace of settings; keeps its attributes and runs nothing."""
 
 
 def _path_text(*parts: Any) -> str:

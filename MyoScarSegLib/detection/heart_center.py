@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from MyoScarSegLib.detection.detector import Detector, detect_slices, load_detector
+from MyoScarSegLib.detection.detector import LEFT_VENTRICLE, Detector, detect_slices, load_detector
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
-LEFT_VENTRICLE = "lv"
 HEART_CONFIDENCE = 0.25
 """Boxes of the left ventricle above it count."""
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import numpy as np
 
 from MyoScarSegLib import models
 from MyoScarSegLib.detection import foreign
-from MyoScarSegLib.detection.detector import SCAR_ONLY
+from MyoScarSegLib.detection.detector import LEFT_VENTRICLE, SCAR_ONLY
 from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, DetectorRecord, load_checkpoint
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.prompts import Box
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_BATCH = 16
+_SLICES_AT_ONCE = 16
 """Slices in one pass of the network on an accelerator. On a processor it is one: a batch is hardly quicker there, and one
 slice's boxes would change in the seventh digit with the slices beside it."""
 _MOST_BOXES = 50
-_VENTRICLE = "lv"
 _FOREIGN_PADDING = 114 / 255
 """What ultralytics' checkpoints are trained for."""
 
@@ -74,7 +73,7 @@ class YoloDetector:
         self.confidence = record.confidence
         self.device = resolve_device(device)
         fused: Any = network
-        self.slices_at_once = 1 if self.device.type == "cpu" else _BATCH
+        self.slices_at_once = 1 if self.device.type == "cpu" else _SLICES_AT_ONCE
         self._stride = int(fused.stride.max())
         fused.fuse(verbose=False)
         self._network: nn.Module = fused.to(self.device, memory_format=torch.channels_last)
@@ -89,7 +88,6 @@ class YoloDetector:
         Raises:
             ModelError: it is refused, damaged, made for another normalization, or no detector.
         """
-
         checksum = models.checksum_of(path)
         if path.suffix == ".safetensors":
             preprocessing, (network, record) = PREPROCESSING, load_checkpoint(path)
@@ -127,12 +125,12 @@ class YoloDetector:
         look, scar = self.record.second_look, SCAR_ONLY[0]
         if look is None or scar not in labels:
             return self._look(slices, wanted, confidence)
-        first = {**wanted, self.labels.index(_VENTRICLE): _VENTRICLE}
+        first = {**wanted, self.labels.index(LEFT_VENTRICLE): LEFT_VENTRICLE}
         del first[self.labels.index(scar)]
         found = self._look(slices, first, min(confidence, look.confidence))
         again: dict[int, _Seen] = {}
         for n, boxes in enumerate(found):
-            heart = next((b for b in boxes if b.label == _VENTRICLE and _at_least(b, look.confidence)), None)
+            heart = next((b for b in boxes if b.label == LEFT_VENTRICLE and _at_least(b, look.confidence)), None)
             if heart is not None:
                 region = _region(heart, look.margin, pixel_spacing_mm)
                 frame = Frame.fit(images[n].shape, (look.size, look.size), region=region, pixel_spacing_mm=pixel_spacing_mm)

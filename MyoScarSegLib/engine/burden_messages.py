@@ -76,11 +76,7 @@ def burden_message(job: BurdenJob) -> dict[str, Any]:
 
 
 def burden_job_of(message: Mapping[str, Any], study: Study) -> BurdenJob:
-    """The inverse of :func:`burden_message`, on the worker's study.
-
-    Raises:
-        ProtocolError: it is none.
-    """
+    """The inverse of :func:`burden_message`, on the worker's study; ProtocolError if it is none."""
     sent = read_message(_Sent, message)
     study = replace(study, case=sent.case, notes=sent.notes, geometry=sent.geometry, file_axes=sent.file_axes)
     shown = {"drawn": sent.drawn, "painted": sent.painted}

@@ -43,7 +43,7 @@ from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.background_task import environment_with_us
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.signal import Signal
-from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, WAITING
+from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, PENDING, RUNNING
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
 __all__ = ["Engine", "EngineSettings", "EngineStatus", "Request", "Timeouts"]
@@ -433,7 +433,7 @@ class Engine:
             if request.cancelling_s is not None:
                 self._finish(request, CANCELLED)
             else:
-                request.state = WAITING
+                request.state = PENDING
 
 
 def _picture_of(fields: dict[str, Any]) -> bytes:

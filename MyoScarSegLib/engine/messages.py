@@ -33,11 +33,7 @@ def read_message(cls: type[_T], message: Any) -> _T:
 
 
 def study_message(key: str, study: Study) -> dict[str, Any]:
-    """The message that gives the worker a study.
-
-    Raises:
-        StudyError: it is too large to be sent.
-    """
+    """The message that gives the worker a study; StudyError if it is too large to be sent."""
     if study.voxels.nbytes > protocol.MOST_BODY_BYTES:
         size = " x ".join(str(n) for n in study.voxels.shape[::-1])
         raise StudyError(
@@ -83,11 +79,7 @@ def masks_of(result: Result) -> SliceMasks:
 def with_masks(
     masks: SliceMasks, study: Study, boxes: tuple[Box, ...], points: tuple[Point, ...], threshold: float, **more: Any
 ) -> Result:
-    """The inverse of :func:`masks_of`, with what was asked for.
-
-    Raises:
-        ProtocolError: the masks do not fit the study.
-    """
+    """The inverse of :func:`masks_of`, with what was asked for; ProtocolError if the masks do not fit the study."""
     probability = np.zeros(study.voxels.shape, dtype=np.float32)
     try:
         for k, one in masks.probability.items():

@@ -92,7 +92,7 @@ class RequestQueue:
             return asked
 
     def cancel(self, number: int) -> None:
-        """Set the token of a request, waiting or running."""
+        """Set the token of a request, pending or running."""
         with self._changed:
             for one in self._all():
                 if one.id == number:

@@ -95,11 +95,7 @@ def entries_of(result: Any) -> list[Entry]:
 
 
 def case_of(result: Any, file: Path, case: str) -> ReviewCase:
-    """What a task of :func:`read_task` has read.
-
-    Raises:
-        StudyError: the file is missing or damaged.
-    """
+    """What a task of :func:`read_task` has read; StudyError if the file is missing or damaged."""
     study, labels, probability = read_handover(file, case, "labels", "probability")
     return ReviewCase(study, labels, probability, read(CaseFacts, result, StudyError, case))
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
 
 _LOADING = "Loading the models"
-_TEST_SIDE = 256
+_TEST_SIDE_PX = 256
 _TEST_PASSES = 3
 
 
@@ -201,7 +201,7 @@ class Work:
         for n in range(_TEST_PASSES):
             report(n, _TEST_PASSES, "Testing the device")
             start = time.perf_counter()
-            segmenter.encode(SegmenterImage(rng.normal(100, 20, (_TEST_SIDE, _TEST_SIDE)).astype(np.float32)))
+            segmenter.encode(SegmenterImage(rng.normal(100, 20, (_TEST_SIDE_PX, _TEST_SIDE_PX)).astype(np.float32)))
             seconds.append(time.perf_counter() - start)
         milliseconds = 1000 * min(seconds)
         device = _in_words(torch, segmenter.device)
@@ -228,11 +228,7 @@ def list_models() -> list[dict[str, Any]]:
 
 
 def _raise_if_none_went_well(failed: Mapping[int, str], tried: int) -> None:
-    """One sentence in place of the same one for every slice.
-
-    Raises:
-        ModelError: all that was tried failed, for the same reason.
-    """
+    """One sentence in place of the same one for every slice; ModelError if all that was tried failed, for the same reason."""
     reasons = set(failed.values())
     if failed and len(failed) >= tried and len(reasons) == 1:
         raise ModelError(f"All slices that were tried failed: {reasons.pop()}")

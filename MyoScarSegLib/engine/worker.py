@@ -31,7 +31,7 @@ from MyoScarSegLib.utils.device import is_out_of_memory
 
 HEARTBEAT_S = 0.5
 """Seconds between signs of life: several within the shortest silence that ends a worker."""
-_PIECE = 1 << 20
+_PIECE_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +48,7 @@ class Writer:
         with self._lock:
             try:
                 while rest:
-                    rest = rest[os.write(self._descriptor, rest[:_PIECE]) :]
+                    rest = rest[os.write(self._descriptor, rest[:_PIECE_BYTES]) :]
             except OSError:
                 leave(0)
 
@@ -68,7 +68,7 @@ class Worker:
         reader = FrameReader()
         while True:
             try:
-                data = os.read(descriptor, _PIECE)
+                data = os.read(descriptor, _PIECE_BYTES)
             except OSError:
                 data = b""
             if not data:

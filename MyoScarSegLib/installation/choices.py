@@ -7,7 +7,7 @@ from pathlib import Path
 
 from MyoScarSegLib.errors import InstallationError
 from MyoScarSegLib.utils import json_fields
-from MyoScarSegLib.utils.files import cache_folder, write_json
+from MyoScarSegLib.utils.files import cache_folder
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,5 @@ class Memory:
             return Remembered()
 
     def write(self, remembered: Remembered) -> None:
-        """Remember.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        write_json(self.file, json_fields.to_json(remembered))
+        """Remember; OutputError if the file cannot be written."""
+        json_fields.save(self.file, remembered)

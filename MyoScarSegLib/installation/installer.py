@@ -19,7 +19,7 @@ from MyoScarSegLib.installation.python_report import Report
 from MyoScarSegLib.installation.requirements import SLICERS_MODULES, missing
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.signal import Signal
-from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, WAITING, TaskProgress
+from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, PENDING, RUNNING, TaskProgress
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
 LOOKING, INSTALLING, CHECKING = "looking", "installing", "checking"
@@ -35,7 +35,7 @@ class Installer:
     started again after it.
 
     Attributes:
-        state: ``waiting`` (to be asked to look, or with a :attr:`plan` to install), ``running``, ``done`` (nothing is missing),
+        state: ``pending`` (to be asked to look, or with a :attr:`plan` to install), ``running``, ``done`` (nothing is missing),
             ``failed`` or ``cancelled``.
         phase: while it runs, ``looking``, ``installing`` or ``checking``.
         plan: what will be installed, once it was looked.
@@ -65,9 +65,8 @@ class Installer:
             memory: what outlives a restart; None for none.
             busy: why no installation may begin now, "" if one may (another one is running, ...).
             loaded: names of the modules that the calling process has loaded.
-            clock: seconds.
         """
-        self.state = WAITING
+        self.state = PENDING
         self.phase = ""
         self.plan: Plan | None = None
         self.report: Report | None = None
@@ -96,12 +95,12 @@ class Installer:
 
     @property
     def log(self) -> str:
-        """See the attributes."""
+        """The last lines that pip wrote, for the user to copy."""
         return "\n".join(self._log)
 
     @property
     def progress(self) -> TaskProgress:
-        """How far it is."""
+        """The progress of the installation, of :data:`STEPS` steps."""
         if self.running and self.phase == LOOKING:
             return TaskProgress(0, STEPS, "Looking at what is installed")
         if self.running and self.phase == CHECKING:
@@ -109,7 +108,7 @@ class Installer:
         return TaskProgress(STEPS, STEPS) if self.state == DONE else self._follower.progress
 
     def look(self, choices: Choices | None = None) -> None:
-        """Find out what is missing and make the :attr:`plan`; then the state is ``waiting``, or ``done`` if nothing is missing.
+        """Find out what is missing and make the :attr:`plan`; then the state is ``pending``, or ``done`` if nothing is missing.
 
         Raises:
             InstallationError: something is running.
@@ -155,7 +154,7 @@ class Installer:
         self._end(CANCELLED, "The installation was cancelled. Nothing that Slicer had was changed.")
 
     def pump(self) -> None:
-        """Deliver what has happened."""
+        """Call the callbacks of what the process has said since."""
         if self._task is not None:
             self._task.poll()
 
@@ -233,7 +232,7 @@ class Installer:
         self.plan = make_plan(self.report, self._choices, self._extension)
         if not self.plan.missing:
             self._remember(unfinished=False)
-        self._end(WAITING if self.plan.missing else DONE)
+        self._end(PENDING if self.plan.missing else DONE)
 
     def _checked(self, document: Any) -> None:
         after = Report.from_json(document)

@@ -53,7 +53,6 @@ class Follower:
 
     Args:
         total_mb: how much will be downloaded, about.
-        clock: seconds.
     """
 
     def __init__(self, total_mb: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -68,7 +67,7 @@ class Follower:
         self._fraction = 0.0
 
     def begin(self, title: str) -> None:
-        """A step begins."""
+        """A step of the plan begins: ``title`` is the message until pip says more."""
         self._finish_file()
         self._installing = False
         self._message = title
@@ -115,8 +114,6 @@ def explain(log: str, status: int, wheel_folder: Path | None = None) -> str:
     """One or two sentences: what went wrong, and what to do.
 
     Args:
-        log: what pip wrote.
-        status: with what exit status it ended.
         wheel_folder: where the wheels were to come from, None for an index.
     """
     for pattern, sentence in _REASONS:

@@ -61,7 +61,7 @@ class Computer:
 
     @property
     def device_text(self) -> str:
-        """The same for the user."""
+        """The device that the networks will use, in words for the user, with the reason if it is no card."""
         if self.device == "cuda":
             return f"graphics card {self.card}"
         if self.device == "mps":
@@ -97,11 +97,7 @@ class Report:
 
     @classmethod
     def from_json(cls, document: Any) -> Report:
-        """The report of :func:`look`.
-
-        Raises:
-            InstallationError: it is none.
-        """
+        """The report of :func:`look`; InstallationError if it is none."""
         return json_fields.read(cls, document, InstallationError, "What Slicer's Python says of itself")
 
     def version(self, name: str) -> str:

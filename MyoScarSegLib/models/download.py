@@ -18,11 +18,10 @@ from urllib.parse import urlsplit
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
-from MyoScarSegLib.utils.files import write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
-_BLOCK = 1 << 18
+_BLOCK_BYTES = 1 << 18
 _POLL_S = 0.2
 _TIMEOUT_S = 30.0
 """Without an answer of the server."""
@@ -97,7 +96,7 @@ def download(
 
 @dataclass(frozen=True)
 class _Fetch:
-    """The attempts at one file."""
+    """One file that is asked for again until it is whole."""
 
     url: str
     part: Path
@@ -170,14 +169,14 @@ class _Fetch:
             if not start:  # before the new tag is written: it must never stand beside an old beginning
                 self._discard()
             if tag:
-                write_json(self.tag_file, to_json(_Tag(self.url, tag)))
+                save(self.tag_file, _Tag(self.url, tag))
             else:
                 self.tag_file.unlink(missing_ok=True)
             out = self.part.open("ab" if start else "wb")
         done = start
         with out:
             self.progress(done, total or 0, self.message)
-            while block := answer.read1(_BLOCK):  # what is there, without waiting for a full block
+            while block := answer.read1(_BLOCK_BYTES):  # what is there, without waiting for a full block
                 check_cancel(self.cancel)
                 done += len(block)
                 if total is not None and done > total:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.utils.files import write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
 _VERSION = 1
@@ -55,11 +54,7 @@ def blocks_of(file: IO[bytes], total: int, message: str, progress: Progress, can
 
 
 def hash_file(path: Path, progress: Progress = no_progress, cancel: CancelToken | None = None, message: str = "Checking") -> str:
-    """SHA-256 of ``path`` in lower-case hexadecimal digits; ``progress`` counts bytes.
-
-    Raises:
-        ModelError: the file cannot be read.
-    """
+    """SHA-256 of ``path`` in lower-case hexadecimal digits; ``progress`` counts bytes. ModelError if the file cannot be read."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -127,6 +122,6 @@ def recorded_checksum(path: Path, record: Path) -> str:
 def record_checksum(record: Path, fingerprint: Fingerprint, sha256: str) -> None:
     """Keep in ``record`` the hash of the file whose ``fingerprint`` was taken before it was read."""
     try:
-        write_json(record, to_json(replace(fingerprint, sha256=sha256), version=_VERSION))
+        save(record, replace(fingerprint, sha256=sha256), version=_VERSION)
     except OutputError as error:  # a read-only cache costs time at the next use, nothing else
         _log.info("The checksum is not recorded and will be computed again: %s", error)

@@ -27,11 +27,7 @@ def verified_file(entry: Entry) -> Path:
 
 
 def expected_file(entry: Entry) -> tuple[str | None, int | None]:
-    """Checksum and size that the file must have, as far as they are known.
-
-    Raises:
-        ModelError: the record of its first use is damaged.
-    """
+    """Checksum and size that the file must have, as far as known; ModelError if the record of its first use is damaged."""
     if entry.sha256 is not None:
         return entry.sha256, entry.size
     first = read_first_use(model_folder(entry))

@@ -8,10 +8,8 @@ Nothing here is ever unpickled, and nothing needs torch.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
-import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME_PATTERN, Entry
 from MyoScarSegLib.models.hashing import checksum_of, copy_hashed
 from MyoScarSegLib.models.safetensors_header import read_header
-from MyoScarSegLib.utils.files import atomic_path, move, read_json, write_bytes, write_json
+from MyoScarSegLib.utils.files import atomic_path, move, read_json, users_folder, write_bytes, write_json
 from MyoScarSegLib.utils.json_fields import read
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -31,7 +29,7 @@ from MyoScarSegLib.utils.words import counted
 _LOCK = ".lock"
 _ENDINGS = (*CHECKPOINT_ENDINGS["segment"], ".json", ".md")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-_LONGEST_NAME = 64
+_LONGEST_NAME_LETTERS = 64
 _TEMPORARY = (".keeping-", ".removing-")
 _FIGURES = {
     "end_to_end_dice": "end_to_end dice_mean",
@@ -49,14 +47,8 @@ def models_folder() -> Path:
 
     It is not the cache, which anybody may empty.
     """
-    chosen = os.environ.get("MYOSCARSEG_MODELS")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "MyoScarSeg" / "Models"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "MyoScarSeg" / "Models"
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "myoscarseg" / "models"
+    mac, linux = "Application Support/MyoScarSeg/Models", "myoscarseg/models"
+    return users_folder("MYOSCARSEG_MODELS", "Models", mac, "XDG_DATA_HOME", ".local/share", linux)
 
 
 @dataclass(frozen=True)
@@ -91,17 +83,13 @@ def own_models() -> OwnModels:
 
 
 def own_entry(name: str) -> Entry | None:
-    """The user's model of this name; None if there is none.
-
-    Raises:
-        ModelError: it is there, but its card is damaged.
-    """
+    """The user's model of this name; None if there is none. ModelError if it is there, but its card is damaged."""
     return _read_entry(models_folder() / name) if _is_there(name) else None
 
 
 def free_name(wanted: str) -> str:
     """A name that no model has: ``wanted`` itself, made fit to be a name, or with a number behind it."""
-    base = re.sub(r"[^a-z0-9._-]+", "-", wanted.lower()).strip("-._")[: _LONGEST_NAME - 4].rstrip("-._") or "model"
+    base = re.sub(r"[^a-z0-9._-]+", "-", wanted.lower()).strip("-._")[: _LONGEST_NAME_LETTERS - 4].rstrip("-._") or "model"
     number, name = 1, base
     while _refused(name):
         number += 1
@@ -251,14 +239,14 @@ def _refused(name: str) -> str:
 
     fit = (
         re.fullmatch(NAME_PATTERN, name)
-        and len(name) <= _LONGEST_NAME
+        and len(name) <= _LONGEST_NAME_LETTERS
         and not name.endswith(".")
         and not _RESERVED.fullmatch(name)
     )
     if not fit or name.endswith(_ENDINGS):
         return (
             f"{name!r} cannot be a model's name: it has lower-case letters, digits, '.', '_' and '-' only, "
-            f"{_LONGEST_NAME} at most, and does not end like a file."
+            f"{_LONGEST_NAME_LETTERS} at most, and does not end like a file."
         )
     if registry().ships(name):
         return f"{name} is a model that comes with MyoScarSeg. Choose another name."

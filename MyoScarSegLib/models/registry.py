@@ -91,22 +91,16 @@ class Registry:
     """
 
     def __init__(self, entries: Iterable[Entry], *, own: bool = False) -> None:
-        """Of these entries.
+        """A registry of the index's entries.
 
         Args:
-            entries: of the index.
-            own: whether the models that the user keeps belong to it, as they are at each moment.
-        """
+            own: whether the models that the user keeps belong to it, as they are at each moment."""
         self._entries = {entry.name: entry for entry in entries}
         self._with_own = own
 
     @classmethod
     def load(cls, index: Path = _INDEX) -> Registry:
-        """The registry of an index file.
-
-        Raises:
-            ModelError: the index is malformed.
-        """
+        """The registry of an index file; ModelError if the index is malformed."""
         return cls(read_index(index))
 
     def entries(self, task: Task | None = None) -> tuple[Entry, ...]:
@@ -128,11 +122,7 @@ class Registry:
         return {**self._entries, **{name: e for name, e in own_models().entries.items() if name not in self._entries}}
 
     def entry(self, name: str) -> Entry:
-        """The entry called ``name``.
-
-        Raises:
-            ModelError: there is none; the message names the nearest.
-        """
+        """The entry called ``name``; ModelError if there is none; the message names the nearest."""
         if name in self._entries:
             return self._entries[name]
         if self._with_own and (own := own_entry(name)) is not None:

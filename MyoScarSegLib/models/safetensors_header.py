@@ -14,7 +14,7 @@ from typing import Any
 
 from MyoScarSegLib.errors import ModelError
 
-_LONGEST = 32 << 20
+_LONGEST_BYTES = 32 << 20
 _BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1,
     "BOOL": 1,
@@ -46,7 +46,7 @@ def read_header(path: Path) -> Header:
             size = file.seek(0, 2)
             file.seek(0)
             length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= min(_LONGEST, size - 8):
+            if not 2 <= length <= min(_LONGEST_BYTES, size - 8):
                 raise ModelError(not_one)
             document = json.loads(file.read(length))
     except OSError as error:

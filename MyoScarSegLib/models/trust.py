@@ -12,8 +12,8 @@ from typing import Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.entry import Sha256
-from MyoScarSegLib.utils.files import cache_folder, write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.utils.files import cache_folder
+from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.locks import locked
 
 _VERSION = 1
@@ -44,11 +44,7 @@ def trust_file() -> Path:
 
 
 def is_trusted(sha256: str) -> bool:
-    """Whether the user has explicitly trusted the file with this SHA-256.
-
-    Raises:
-        ModelError: the record cannot be read.
-    """
+    """Whether the user has explicitly trusted the file with this SHA-256; ModelError if the record cannot be read."""
     return sha256.lower() in _trusted()
 
 
@@ -65,14 +61,15 @@ def trust(sha256: str, why: str) -> None:
         known = _trusted()
         if sha256.lower() not in known:
             known[sha256.lower()] = {"why": why, "when": _now()}
-            write_json(trust_file(), to_json(_Trusted(known), version=_VERSION))
+            save(trust_file(), _Trusted(known), version=_VERSION)
 
 
 def opens_pickles_safely() -> bool:
     """Whether this torch opens a file of tensors without running what else is in it."""
     import torch
+    from packaging.version import Version
 
-    return tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2]) >= _OLDEST_SAFE_TORCH
+    return Version(torch.__version__).release >= _OLDEST_SAFE_TORCH
 
 
 def numbers_in_pickles() -> list[Any]:
@@ -103,7 +100,7 @@ def read_first_use(folder: Path) -> FirstUse | None:
 
 def write_first_use(folder: Path, sha256: str, size: int, origin: str) -> None:
     """Record in a model's ``folder`` what it was at its first use; ``origin`` is the URL, or the word ``import``."""
-    write_json(folder / "first-use.json", to_json(FirstUse(sha256, size, origin, _now()), version=_VERSION))
+    save(folder / "first-use.json", FirstUse(sha256, size, origin, _now()), version=_VERSION)
 
 
 def _trusted() -> dict[str, dict[str, str]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 """A place on a figure in inches: left, bottom, width, height."""
 
-_TITLE, _KEY, _OUTLINE_KEY = 0.2, 0.26, 0.17
+_TITLE_INCHES, _KEY_INCHES, _OUTLINE_KEY_INCHES = 0.2, 0.26, 0.17
 
 
 def draw_bullseyes(figure: Figure, report: Report, box: Box) -> None:
@@ -49,8 +49,8 @@ def draw_bullseyes(figure: Figure, report: Report, box: Box) -> None:
             x, y, wide, high = left, bottom + (1 - n) * height / 2, width, height / 2
         else:
             x, y, wide, high = left + n * width / 2, bottom, width / 2, height
-        draw_bullseye(_axes(figure, (x, y + _KEY, wide, high - _KEY - _TITLE)), values, title, graded=graded)
-        key = _axes(figure, (x + 0.08 * wide, y, 0.86 * wide, _KEY))
+        draw_bullseye(_axes(figure, (x, y + _KEY_INCHES, wide, high - _KEY_INCHES - _TITLE_INCHES)), values, title, graded=graded)
+        key = _axes(figure, (x + 0.08 * wide, y, 0.86 * wide, _KEY_INCHES))
         draw_bullseye_key(key, graded=graded, not_imaged=None in values)
 
 
@@ -71,7 +71,7 @@ def draw_wall(figure: Figure, report: Report, box: Box) -> None:
         _say(figure, box, "Transmurality along the wall", report.measurements.missing.get("transmurality", ""))
         return
     left, bottom, width, height = box
-    axis = _axes(figure, (left + 0.34, bottom + 0.32, width - 0.42, height - 0.32 - _TITLE))
+    axis = _axes(figure, (left + 0.34, bottom + 0.32, width - 0.42, height - 0.32 - _TITLE_INCHES))
     draw_profile(axis, profile)
 
 
@@ -83,30 +83,30 @@ def draw_intensities(figure: Figure, report: Report, box: Box) -> None:
         _say(figure, box, "Intensity in the wall", report.measurements.missing.get("percent_of_myocardium", ""))
         return
     left, bottom, width, height = box
-    axis = _axes(figure, (left + 0.08, bottom + 0.32, width - 0.1, height - 0.32 - _TITLE))
+    axis = _axes(figure, (left + 0.08, bottom + 0.32, width - 0.1, height - 0.32 - _TITLE_INCHES))
     draw_histogram(axis, histogram)
 
 
 def slices_height(report: Report, width: float, most: float) -> float:
     """How high :func:`draw_slices` is at that width in inches, if it may be ``most`` high."""
-    return montage_height(report.result.study, _outlined(report), width, most - _OUTLINE_KEY) + _OUTLINE_KEY
+    return montage_height(report.result.study, _outlined(report), width, most - _OUTLINE_KEY_INCHES) + _OUTLINE_KEY_INCHES
 
 
 def draw_slices(figure: Figure, report: Report, box: Box) -> None:
-    """The slices with outlines."""
+    """Draw the slices side by side with the outlines of scar and wall."""
     left, bottom, width, height = box
     in_grams = report.measurements.scar.mass_g is not None
     captions = []
     for one in report.measurements.slices:
         amount = f"{one.scar.mass_g:.1f} g" if in_grams else f"{one.scar.pixels} px"
         captions.append(amount if one.scar.pixels else "")
-    upper, masks = _axes(figure, (left, bottom + _OUTLINE_KEY, width, height - _OUTLINE_KEY)), _outlined(report)
+    upper, masks = _axes(figure, (left, bottom + _OUTLINE_KEY_INCHES, width, height - _OUTLINE_KEY_INCHES)), _outlined(report)
     draw_montage(upper, report.result.study, masks, captions)
-    outline_key(_axes(figure, (left, bottom, width, _OUTLINE_KEY)), masks)
+    outline_key(_axes(figure, (left, bottom, width, _OUTLINE_KEY_INCHES)), masks)
 
 
 def _outlined(report: Report) -> dict[str, np.ndarray]:
-    """By the names of :data:`~MyoScarSegLib.outputs.montage.OUTLINES`."""
+    """The masks to outline, by the names of :data:`~MyoScarSegLib.outputs.montage.OUTLINES`."""
     masks = {"scar": report.scar}
     if report.ventricle is not None:
         masks |= {"LV myocardium": report.ventricle.myocardium, "LV blood pool": report.ventricle.cavity}

@@ -14,7 +14,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.case_folders import prompts_path, read_case_boxes, same_prompts
-from MyoScarSegLib.outputs.case_walls import IMAGE, LABELS, NIFTI, SEGMENTATION, facts_of, write_walls
+from MyoScarSegLib.outputs.case_walls import IMAGE, LABELS, NIFTI, RESULT, SEGMENTATION, facts_of, write_walls
 from MyoScarSegLib.outputs.landmarks import LANDMARKS
 from MyoScarSegLib.outputs.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.prompts import Box, read_points, write_boxes, write_points
@@ -24,8 +24,6 @@ from MyoScarSegLib.study import write_segmentation, write_volume
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import read_json, remove, write_bytes, write_json
-
-RESULT = "result.json"
 
 _PROVENANCE = (
     "threshold",
@@ -92,7 +90,6 @@ def write_case(
 
     Args:
         folder: made if it is not there.
-        result: what to write.
         formats: of the mask: ``seg.nrrd``, ``nii.gz`` or ``both``.
         truth: bool ``[k, j, i]``, drawn into the overlay for comparison.
         picture: draw the overlay, which needs matplotlib; else an earlier one is taken away.
@@ -175,8 +172,6 @@ class CaseTables:
         """A case ended.
 
         Args:
-            case: its name.
-            status, message: how it ended.
             written: whether this run wrote a result for it, or found that it has the one that it would write.
             alone: holds the lock of the results folder while the tables are written.
 

@@ -21,8 +21,8 @@ from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points, set_by_reader
 from MyoScarSegLib.study.names import folder_key, free_name, natural_order
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import atomic_path, is_unfinished, remove_unfinished, sha256_of, write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.utils.files import atomic_path, is_unfinished, remove_unfinished, sha256_of
+from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.locks import locked
 
 RECORD = "case.json"
@@ -72,8 +72,6 @@ class CaseFolders:
     def __init__(self, root: Path, inputs: Sequence[Path] = (), *, made: bool = False) -> None:
         """
         Args:
-            root: the results folder.
-            inputs: of the run.
             made: the results folder is there already: if it is gone, its drive or server is, and nothing is written in its place.
         """
         self.root = Path(root)
@@ -121,11 +119,7 @@ class CaseFolders:
         self._taken.add(folder_key(name))
 
     def check(self) -> None:
-        """Whether the results folder is where it was.
-
-        Raises:
-            OutputError: it is gone.
-        """
+        """Whether the results folder is where it was; OutputError if it is gone."""
         if self._made and not self.root.is_dir():
             raise OutputError(
                 f"The results folder {self.root} is gone. Connect its drive or server again, and go on with --resume: what was "
@@ -134,11 +128,7 @@ class CaseFolders:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Alone in the results folder; other runs wait.
-
-        Raises:
-            OutputError: the folder cannot be written, or is gone.
-        """
+        """Alone in the results folder; other runs wait. OutputError if the folder cannot be written, or is gone."""
         self.check()
         with locked(self.root / ".lock"):
             yield
@@ -159,7 +149,7 @@ class CaseFolders:
             folder = self.root / self.name_for(wanted_name, path, content)
             before = read_record(folder) or Record("")
             record = replace(before, content_sha256=content or before.content_sha256, place_sha256=place_of(path))
-            write_json(folder / RECORD, to_json(record, version=_VERSION))
+            save(folder / RECORD, record, version=_VERSION)
         # Pictures and volumes take long to write: only whoever writes the same case waits for that.
         with locked(self.root / _LOCKS / f"{zlib.crc32(folder_key(folder.name).encode()) % _LOCKED_APART:02x}"):
             record = read_record(folder) or record
@@ -175,7 +165,7 @@ class CaseFolders:
                     record = replace(record, proposed_boxes=_proposed(folder / "boxes.json"))
                 if changed:
                     record = replace(record, prompts_sha256={**record.prompts_sha256, **changed}, coming_sha256={})
-                    write_json(folder / RECORD, to_json(record, version=_VERSION))
+                    save(folder / RECORD, record, version=_VERSION)
 
     def _records(self) -> dict[str, Record]:
         """The records of all case folders. The content that a folder belongs to stays, so they are read once."""
@@ -212,14 +202,13 @@ def prompts_path(file: Path) -> Iterator[Path]:
             if file.name == "boxes.json" and proposed is not None:
                 proposed |= _proposed(temporary)  # until it is known which of both files lies there
             record = replace(record, coming_sha256=coming, proposed_boxes=proposed)
-            write_json(file.parent / RECORD, to_json(record, version=_VERSION))
+            save(file.parent / RECORD, record, version=_VERSION)
 
 
 def keep_edits(folder: Path, boxes: Sequence[Box] | None, points: Sequence[Point]) -> None:
     """Refuse to write over prompts that were edited.
 
     Args:
-        folder: of the case.
         boxes: that are to be written; None if they are not known yet.
         points: that are to be written; none leave the file as it is.
 

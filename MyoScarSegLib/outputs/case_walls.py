@@ -25,7 +25,7 @@ from MyoScarSegLib.study.tissue import BACKGROUND, BLOOD_POOL, CAVITY, INFARCT, 
 from MyoScarSegLib.study.writer import write_layers
 from MyoScarSegLib.utils.files import read_json
 
-SEGMENTATION, NIFTI, LABELS, IMAGE = "scar.seg.nrrd", "scar.nii.gz", "labels.nii.gz", "image.nrrd"
+SEGMENTATION, NIFTI, LABELS, IMAGE, RESULT = "scar.seg.nrrd", "scar.nii.gz", "labels.nii.gz", "image.nrrd", "result.json"
 
 
 def facts_of(walls: Anatomy) -> dict[str, Any]:
@@ -45,9 +45,6 @@ def write_walls(folder: Path, result: Result, walls: Anatomy, formats: str = "bo
     no-reflow what lies within the wall; the whole scar is ``scar.nii.gz``.
 
     Args:
-        folder: of the case.
-        result: study and mask.
-        walls: to write.
         formats: ``seg.nrrd``, ``nii.gz`` or ``both``.
 
     Raises:
@@ -110,14 +107,13 @@ def read_case(folder: Path, study: Study | None = None) -> tuple[Result, Anatomy
     """A case that ``segment`` wrote, with what was edited since.
 
     Args:
-        folder: of the case.
         study: its images; None takes ``image.nrrd`` in the folder.
 
     Raises:
         StudyError: the folder has no image or mask, one does not fit the other, or the study is another one.
         OutputError: ``result.json`` is missing or damaged.
     """
-    document = read_json(folder / "result.json", OutputError)
+    document = read_json(folder / RESULT, OutputError)
     try:
         provenance = {str(key): str(value) for key, value in document["provenance"].items()}
         threshold, slices = float(document["threshold"]), len(document["slices"])

@@ -28,7 +28,7 @@ from MyoScarSegLib.outputs.dicom_segmentation import (
 )
 from MyoScarSegLib.quantification.burden import Extent
 from MyoScarSegLib.quantification.measurements import Measurements, SegmentMeasurement
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import AHA_SITES, BLOOD_POOL, LEFT_VENTRICLE, MVO, OWN_SCHEME, SCAR, WALL, Tissue
 
@@ -76,13 +76,9 @@ def write_structured_report(
     each of the 17 segments, with its finding site. Model, checksum and parameters are told as its algorithm.
 
     Args:
-        path: of the file, usually ``.dcm``.
         study: with ``files``, as for the segmentation.
-        measurements: of it.
         segmentation: that :func:`~MyoScarSegLib.outputs.dicom_segmentation.write_dicom_seg` wrote for the same study
             with the same ``pseudonym``; the report refers to its segments.
-        provenance: the result's.
-        pseudonym: as for the segmentation.
 
     Raises:
         StudyError: the study did not come from DICOM, or its files are gone.
@@ -247,7 +243,7 @@ _Value = tuple[str, float | None, str]
 
 
 def _measured(sr: ModuleType, values: list[_Value]) -> list[Any]:
-    """The values that are there."""
+    """The items of those values that are not None."""
     return [
         sr.Measurement(
             name=coded(name) if "^" in name else own_code(name),

@@ -19,7 +19,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.study.dicom_headers import DicomImage
 from MyoScarSegLib.study.dicom_sources import source_images
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import BLOOD_POOL, LEFT_VENTRICLE, WALL, Tissue
 from MyoScarSegLib.utils.files import atomic_path
@@ -56,7 +56,6 @@ def write_dicom_seg(
     """Write masks as a binary DICOM segmentation on the images of the study. Every slice is in it, also without scar.
 
     Args:
-        path: of the file, usually ``.dcm``.
         study: with ``files``; see :func:`~MyoScarSegLib.study.dicom_sources.with_files` for one that was loaded from a copy.
         segments: tissue (:mod:`~MyoScarSegLib.study.tissue`) to mask, ``[k, j, i]`` shaped like ``study.voxels``, not zero being
             the tissue. They may overlap, and be empty. Their order is that of the segments' numbers, from 1.
@@ -236,11 +235,7 @@ def _item(**attributes: Any) -> Any:
 
 
 def import_highdicom() -> ModuleType:
-    """The ``highdicom`` package.
-
-    Raises:
-        OutputError: it is not installed.
-    """
+    """The ``highdicom`` package; OutputError if it is not installed."""
     import_pydicom()  # which highdicom imports, and not quietly
     try:
         import highdicom

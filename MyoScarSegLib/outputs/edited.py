@@ -61,17 +61,17 @@ class Edited:
 
 
 def scar_file(folder: Path, name: str) -> Path:
-    """Where the scar is."""
+    """Path of the file of the scar."""
     return folder / f"{name}.nii.gz"
 
 
 def wall_file(folder: Path, name: str) -> Path:
-    """Where labels of wall and cavity are, if they were edited."""
+    """Path of the label volume of wall and cavity; it is there if they were edited."""
     return folder / f"{name}-wall.nii.gz"
 
 
 def regions_file(folder: Path, name: str) -> Path:
-    """Where the segments of no-reflow and remote region are, if there are any."""
+    """Path of the segmentation of no-reflow and remote region; it is there if there are any."""
     return folder / f"{name}.seg.nrrd"
 
 
@@ -79,7 +79,6 @@ def replace_edited(folder: Path, name: str, edited: Edited | None) -> None:
     """Write the masks that a reader left, and remove those of before: all are written before the first takes its place.
 
     Args:
-        folder: of the case.
         name: with which the files' names begin.
         edited: None if nothing is left.
 
@@ -115,8 +114,6 @@ def read_edited(folder: Path, name: str, study: Study, marks: Marks | None = Non
     """What :func:`replace_edited` wrote.
 
     Args:
-        folder, name: as there.
-        study: whose masks they are.
         marks: that were kept elsewhere.
 
     Raises:

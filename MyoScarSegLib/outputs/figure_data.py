@@ -66,7 +66,7 @@ class WallHistogram:
 
 
 def slice_bars(measured: Measurements) -> SliceBars:
-    """The bars of a study."""
+    """Scar of each slice of a study, as amount and as share of its wall."""
     in_grams = measured.scar.mass_g is not None
     amounts = (float((one.scar.mass_g or 0.0) if in_grams else one.scar.pixels) for one in measured.slices)
     percents = (one.percent_of_myocardium for one in measured.slices)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, FAINT, LINE, PAPER = "#1f2328", "#667079", "#c9ced4", "#ffffff"
+LIGHT_INK, DARK_FAINT, DARK_PAPER = "#e8e6e1", "#8d949c", "#15181c"
+"""Of pictures on dark paper, such as slices."""
 SCAR, WALL = "#d1495b", "#8fa3b5"
 NOT_IMAGED = "not imaged"
 _GRADE_COLORS = ("#f3f5f7", "#fde0a6", "#f9a65a", "#e0563f", "#8e1b33")
@@ -59,9 +61,7 @@ def draw_bullseye(axis: Axes, values: Sequence[float | None], title: str, *, gra
     """The 17 segments of the left ventricle, each with its number and its value: anterior up, septum left, the base outside.
 
     Args:
-        axis: plain axes.
         values: percent of segments 1 to 17; None where the segment was not imaged, which is hatched.
-        title: above the picture.
         graded: colored by the grades of transmurality; else from 0 to 100%, evenly.
 
     Raises:

@@ -17,11 +17,7 @@ _LABELS = {"anterior": "anterior insertion", "inferior": "inferior insertion"}
 
 
 def write_landmarks(path: Path, points: InsertionPoints) -> None:
-    """Write the two points as a point list in LPS, atomically.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Write the two points as a point list in LPS, atomically; OutputError if the file cannot be written."""
     places = {"anterior": points.anterior_mm, "inferior": points.inferior_mm}
     control = [
         {"id": str(number), "label": _LABELS[name], "position": [round(v, 4) for v in place], "positionStatus": "defined"}

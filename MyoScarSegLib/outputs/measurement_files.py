@@ -80,9 +80,6 @@ def write_burden_tables(root: Path) -> None:
 
     ``burden.csv`` has a row per case, the others a row per case and thing. An empty field was not measured.
 
-    Args:
-        root: the results folder.
-
     Raises:
         OutputError: a table cannot be written, or a file of measurements is damaged.
     """

@@ -78,7 +78,6 @@ def draw_montage(axis: Axes, study: Study, masks: Mapping[str, np.ndarray], capt
     """Draw the slices with outlines so that they fill the axes.
 
     Args:
-        axis: plain axes.
         study: whose slices to show; of more than 24, as many as fit, those with a mask first.
         masks: bool ``[k, j, i]`` by the names in :data:`OUTLINES`; those that are not there are not drawn.
         captions: a few words per slice of the study, beside its number.
@@ -95,7 +94,6 @@ def draw_tiles(
 
     Args:
         axis: plain axes; afterwards in pixels of the picture, see :meth:`Tiles.corner`.
-        tiles: to draw.
         lines: masks ``[k, j, i]`` to outline, each with a color and the width of its line.
         captions: a few words per slice of the study, beside its number.
         gap: gray between the tiles, 0 to 1.
@@ -163,7 +161,6 @@ def outline_key(axis: Axes, masks: Mapping[str, np.ndarray]) -> None:
 
     Args:
         axis: wide and low.
-        masks: as of :func:`draw_montage`.
     """
     axis.set_axis_off()
     axis.set_xlim(0, 1)

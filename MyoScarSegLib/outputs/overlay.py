@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.outputs.figures import canvas, png
+from MyoScarSegLib.outputs.figures import DARK_FAINT, DARK_PAPER, LIGHT_INK, canvas, png
 from MyoScarSegLib.outputs.montage import SCAR_COLOR, Tiles, draw_tiles, shown_slices, window_around
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Result
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _PAPER, _FAINT = "#e8e6e1", "#15181c", "#8d949c"
-_GAP = 0.09
+_GAP_GRAY = 0.09
 """Gray between the tiles, like the paper."""
 _TRUTH = "#58d68d"
 _BOX_COLORS = {BoxState.PROPOSED: "#ffd166", BoxState.ACCEPTED: "#4cc9f0", BoxState.REJECTED: "#d5cfe6"}
@@ -40,8 +39,6 @@ def write_overlay(path: Path, result: Result, truth: np.ndarray | None = None) -
     """Draw a result as a montage, atomically.
 
     Args:
-        path: PNG file.
-        result: what to draw.
         truth: bool ``[k, j, i]``, an expert's mask to compare with, drawn in another color.
 
     Raises:
@@ -53,11 +50,7 @@ def write_overlay(path: Path, result: Result, truth: np.ndarray | None = None) -
 
 
 def write_boxes_picture(path: Path, study: Study, boxes: Sequence[Box]) -> None:
-    """Draw proposed boxes as a montage, atomically.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Draw proposed boxes as a montage, atomically; OutputError if the file cannot be written."""
     captions = [counted(sum(b.slice == k for b in boxes), "box", "boxes") for k in range(study.slices)]
     title = f"{study.case}: {counted(len(boxes), 'box', 'boxes')} proposed"
     _draw(path, study, boxes, (), None, None, captions, title, "MyoScarSeg, research use only")
@@ -82,7 +75,7 @@ def _draw(
     columns = min(len(chosen), 5 if len(chosen) <= 20 else 8)
     tiles = Tiles(study, chosen, window_around(study, shown, _MARGIN_MM, _LEAST_VIEW_MM), columns)
     figure, axis = _canvas(tiles, title, subtitle, _keys(boxes, points, scar=mask is not None, truth=truth is not None))
-    draw_tiles(axis, tiles, lines, captions, _GAP)
+    draw_tiles(axis, tiles, lines, captions, _GAP_GRAY)
     rows, columns_shown = tiles.window
     for number, k in enumerate(chosen):
         top, left = tiles.corner(number)
@@ -128,14 +121,14 @@ def _canvas(tiles: Tiles, title: str, subtitle: str, keys: list[Any]) -> tuple[F
     shape, head = min(max(tiles.shape, _NARROWEST), _WIDEST), 0.95
     width, high = max(tiles.columns, 3) * _TILE_INCHES, tiles.rows * _TILE_INCHES * shape
     height = high + head
-    figure = canvas(width, height, _PAPER)
+    figure = canvas(width, height, DARK_PAPER)
     axis = figure.add_axes((0.012, 0.012, 0.976 * tiles.columns * _TILE_INCHES / width, high / height - 0.012))
-    figure.text(0.014, 1 - 0.30 / height, _shortened(title, width), color=_INK, fontsize=12.5, weight="bold", va="center")
-    figure.text(0.014, 1 - 0.56 / height, subtitle, color=_FAINT, fontsize=8, va="center")
+    figure.text(0.014, 1 - 0.30 / height, _shortened(title, width), color=LIGHT_INK, fontsize=12.5, weight="bold", va="center")
+    figure.text(0.014, 1 - 0.56 / height, subtitle, color=DARK_FAINT, fontsize=8, va="center")
     if keys:
         figure.legend(
             handles=keys, loc="upper left", bbox_to_anchor=(0.008, 1 - 0.64 / height), ncols=len(keys), frameon=False,
-            fontsize=7.5, labelcolor=_FAINT, handlelength=1.6, columnspacing=1.4,
+            fontsize=7.5, labelcolor=DARK_FAINT, handlelength=1.6, columnspacing=1.4,
         )  # fmt: skip
     return figure, axis
 

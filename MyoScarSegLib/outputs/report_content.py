@@ -78,7 +78,7 @@ class Report:
 
     @property
     def ventricle(self) -> Ventricle | None:
-        """None without a wall."""
+        """The ventricle of the report; None if it has no wall."""
         ventricle = self.anatomy.ventricle
         return ventricle if ventricle is not None and ventricle.walls else None
 
@@ -108,7 +108,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        """The patient or the pseudonym."""
+        """The patient's name if the report names one, else the pseudonym."""
         return self.patient.name if self.patient is not None and self.patient.name else self.name
 
     @property
@@ -361,7 +361,6 @@ def make_report(result: Result, anatomy: Anatomy | None = None, *, name: str = "
     """Measure a result and gather what its report says.
 
     Args:
-        result: study and mask.
         anatomy: the ventricle around it; None for scar's own amounts alone. Insertion points that are not set are proposed, if
             there is a wall all round the cavity somewhere.
         name: on the report; the case's if empty.

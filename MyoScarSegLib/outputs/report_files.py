@@ -30,7 +30,6 @@ def write_report(folder: Path, report: Report, formats: Collection[str] = ("html
 
     Args:
         folder: made if it is not there.
-        report: to write.
         formats: of ``html`` and ``pdf``; an earlier file of the other is taken away, since it would show other numbers.
 
     Returns:
@@ -59,7 +58,6 @@ def write_report_dicom(folder: Path, report: Report, study: Study, *, pseudonym:
     Earlier ones are taken away first, so that what is there afterwards shows the report's numbers.
 
     Args:
-        folder: of the report's other files.
         report: whose masks and measurements they show.
         study: the report's, with its ``files``.
         pseudonym: replaces the source's patient, as of :func:`~MyoScarSegLib.outputs.dicom_segmentation.write_dicom_seg`.

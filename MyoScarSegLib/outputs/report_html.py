@@ -18,7 +18,7 @@ from MyoScarSegLib.outputs.burden_pictures import (
 from MyoScarSegLib.outputs.report_content import RESEARCH_USE, Report, Tile
 
 _DPI = 170
-_WIDTH = 7.48
+_WIDTH_INCHES = 7.48
 _STYLE = """
 @page { size: A4; margin: 9mm 10mm; }
 * { box-sizing: border-box; }
@@ -74,7 +74,7 @@ def html_page(report: Report) -> str:
 
 def _pictures(report: Report) -> Iterable[str]:
     segments = report.segment_rows
-    width, height = (4.6, 2.6) if segments else (_WIDTH, 0.6)
+    width, height = (4.6, 2.6) if segments else (_WIDTH_INCHES, 0.6)
     bullseyes = _inline(picture(draw_bullseyes, report, width, height, _DPI), "Scar burden and transmurality of the 17 segments")
     if segments:
         yield f'<div class="two"><div class="wide">{bullseyes}</div><div>'
@@ -84,7 +84,7 @@ def _pictures(report: Report) -> Iterable[str]:
         yield bullseyes
     most = max(2.35 - 0.14 * (len(report.warnings) + len(report.missing)), 1.3)  # so that it stays one page
     yield _inline(
-        picture(draw_slices, report, _WIDTH, slices_height(report, _WIDTH - 0.12, most) + 0.12, _DPI),
+        picture(draw_slices, report, _WIDTH_INCHES, slices_height(report, _WIDTH_INCHES - 0.12, most) + 0.12, _DPI),
         "Slices with the outlines of myocardium, blood pool and scar",
     )
     yield '<div class="plots">'

@@ -24,10 +24,10 @@ _TERRITORIES: dict[Territory, tuple[float, float]] = {"LAD": (115.0, 0.6), "RCx"
 _THINNEST_MM = 2.0
 """Scar thinner than this is left out: it could not be seen, and no reader would draw it."""
 
-_NO_REFLOW = 0.4
+_NO_REFLOW_SHARE = 0.4
 """Probability of a dark core in a drawn infarct of more than 0.6 transmurality, about what is seen in the first week."""
 
-_PAPILLARY_ANGLES = (35.0, 235.0)
+_PAPILLARY_DEG = (35.0, 235.0)
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _draw_infarcts(counts: tuple[float, ...], rng: np.random.Generator) -> tuple
                 transmurality=transmurality,
                 half_width_deg=float(rng.uniform(28.0, 75.0)),
                 half_length=float(rng.uniform(0.2, 0.5)),
-                no_reflow=bool(rng.random() < _NO_REFLOW) and transmurality > 0.6,
+                no_reflow=bool(rng.random() < _NO_REFLOW_SHARE) and transmurality > 0.6,
                 angle_deg=angle + float(rng.normal(0.0, 14.0)),
                 level=level + float(rng.normal(0.0, 0.08)),
             )
@@ -214,8 +214,8 @@ def _infarct(infarct: Infarct, level: np.ndarray, degrees: np.ndarray, rng: np.r
 
 def _papillary_muscles(level: np.ndarray, endocardium: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
     """The two papillary muscles where a slice cuts them."""
-    muscles = np.zeros((len(level), len(_PAPILLARY_ANGLES), 3))
-    for number, angle in enumerate(_PAPILLARY_ANGLES):
+    muscles = np.zeros((len(level), len(_PAPILLARY_DEG), 3))
+    for number, angle in enumerate(_PAPILLARY_DEG):
         center = np.deg2rad(angle + rng.normal(0.0, 8.0))
         middle, reach = 0.5 + rng.normal(0.0, 0.04), 0.2
         size = rng.uniform(4.0, 6.2) * scale * np.clip(1.0 - ((level - middle) / reach) ** 2, 0.0, 1.0) ** 0.5

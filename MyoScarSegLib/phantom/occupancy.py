@@ -13,7 +13,7 @@ from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, 
 
 _SUPERSAMPLING = 4
 """Samples per pixel and direction: masses of labels and truth then agree within 1%."""
-_MARGIN = 5
+_MARGIN_PX = 5
 """Pixels kept around the ventricle, so that what blurs it blurs it into its surroundings."""
 
 
@@ -54,11 +54,7 @@ class Occupancy:
 
 
 def sample_heart(grid: Grid, heart: Heart) -> Occupancy:
-    """Sample the ventricle several times per pixel and direction.
-
-    Raises:
-        MyoScarSegError: the ventricle reaches beyond the image.
-    """
+    """Sample the ventricle several times per pixel and direction; MyoScarSegError if the ventricle reaches beyond the image."""
     settings = grid.settings
     rows, columns = _window(grid, heart)
     fine = _SUPERSAMPLING
@@ -125,8 +121,8 @@ def _window(grid: Grid, heart: Heart) -> tuple[slice, slice]:
             f"{settings.pixel_spacing_mm} mm. Ask for more pixels, or larger ones."
         )
     return (
-        slice(max(first_row - _MARGIN, 0), min(last_row + _MARGIN, settings.rows)),
-        slice(max(first_column - _MARGIN, 0), min(last_column + _MARGIN, settings.columns)),
+        slice(max(first_row - _MARGIN_PX, 0), min(last_row + _MARGIN_PX, settings.rows)),
+        slice(max(first_column - _MARGIN_PX, 0), min(last_column + _MARGIN_PX, settings.columns)),
     )
 
 

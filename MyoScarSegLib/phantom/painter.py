@@ -6,7 +6,7 @@ import numpy as np
 
 from MyoScarSegLib.phantom.grid import Grid
 
-_SPARE = 64
+_SPARE_PX = 64
 """Pixels by which a noise field is larger than the slices, so that one field serves many tissues at different offsets."""
 
 
@@ -69,10 +69,10 @@ class Painter:
         """Smooth noise of unit deviation, float32 like the canvas, with structures of ``grain_mm``."""
         settings = self._grid.settings
         if grain_mm not in self._noise:
-            shape = (settings.slices, settings.rows + _SPARE, settings.columns + _SPARE)
+            shape = (settings.slices, settings.rows + _SPARE_PX, settings.columns + _SPARE_PX)
             self._noise[grain_mm] = _smooth_noise(shape, max(1.0, grain_mm / self.pixel_mm), self.rng)
         field = self._noise[grain_mm]
-        row, column = self.rng.integers(_SPARE, size=2)
+        row, column = self.rng.integers(_SPARE_PX, size=2)
         return field[:, row : row + self.canvas.shape[1], column : column + self.canvas.shape[2]]
 
     def wave(self, angle: np.ndarray, size: float, orders: tuple[int, ...] = (2, 3, 5)) -> np.ndarray:

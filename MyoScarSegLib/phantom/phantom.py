@@ -28,7 +28,6 @@ class Phantom:
         study: as if read from a file.
         labels: uint8 ``[k, j, i]``: 0 background, 1 left-ventricular cavity, 2 normal myocardium, 3 infarct, 4 no-reflow.
         infarcts: that were made; none in a normal heart.
-        slice_scar_areas_mm2: ``[k]`` exact area of scar in each slice plane.
         scar_volume_ml: exact volume of the scar, from continuous geometry and not from pixels.
         scar_mass_g: the same as mass.
     """
@@ -38,7 +37,6 @@ class Phantom:
     study: Study
     labels: np.ndarray
     infarcts: tuple[Infarct, ...]
-    slice_scar_areas_mm2: np.ndarray
     scar_volume_ml: float
     scar_mass_g: float
 
@@ -91,7 +89,6 @@ def make_phantom(seed: int, *, settings: PhantomSettings | None = None) -> Phant
         study=study,
         labels=occupancy.labels((settings.slices, settings.rows, settings.columns)),
         infarcts=heart.infarcts,
-        slice_scar_areas_mm2=areas,
         scar_volume_ml=volume_ml,
         scar_mass_g=volume_ml * MYOCARDIAL_DENSITY_G_PER_ML,
     )

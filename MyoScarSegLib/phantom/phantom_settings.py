@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.study.study import Reconstruction
+from MyoScarSegLib.utils.json_fields import Count, Limits, check
 
 Territory = Literal["LAD", "RCx", "RCA"]
+_Length = Annotated[float, Limits(above=0)]
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,15 @@ class Infarct:
     """
 
     territory: Territory = "LAD"
-    transmurality: float = 0.7
-    half_width_deg: float = 40.0
-    half_length: float = 0.3
+    transmurality: Annotated[float, Limits(above=0, most=1)] = 0.7
+    half_width_deg: Annotated[float, Limits(5, 120)] = 40.0
+    half_length: Annotated[float, Limits(0.02, 1)] = 0.3
     no_reflow: bool = False
     angle_deg: float | None = None
     level: float | None = None
 
     def __post_init__(self) -> None:
-        if not (0.0 < self.transmurality <= 1.0 and 5.0 <= self.half_width_deg <= 120.0 and 0.02 <= self.half_length <= 1.0):
-            raise MyoScarSegError(
-                f"{self} is not an infarct: transmurality is in 0..1, half_width_deg in 5..120, half_length in 0.02..1."
-            )
+        check(self, MyoScarSegError, "The infarct")
 
 
 @dataclass(frozen=True)
@@ -66,35 +65,30 @@ class PhantomSettings:
         blur_px: standard deviation of the point spread, in pixels.
     """
 
-    slices: int = 10
-    rows: int = 256
-    columns: int = 208
-    pixel_spacing_mm: tuple[float, float] = (1.4, 1.4)
-    slice_spacing_mm: float = 10.0
-    slice_thickness_mm: float = 8.0
+    slices: Count = 10
+    rows: Annotated[int, Limits(64)] = 256
+    columns: Annotated[int, Limits(64)] = 208
+    pixel_spacing_mm: tuple[_Length, _Length] = (1.4, 1.4)
+    slice_spacing_mm: _Length = 10.0
+    slice_thickness_mm: _Length = 8.0
     slice_positions_mm: tuple[float, ...] | None = None
-    slice_jitter: float = 0.0
+    slice_jitter: Annotated[float, Limits(0, 0.9)] = 0.0
     shear: tuple[float, float] = (0.0, 0.0)
     orientation: Literal["short-axis", "random"] = "short-axis"
     in_plane_rotation_deg: float = 0.0
     mirrored: bool = False
     apex_first: bool = False
     infarcts: tuple[Infarct, ...] | None = None
-    infarct_counts: tuple[float, ...] = (0.15, 0.6, 0.2, 0.05)
+    infarct_counts: tuple[Annotated[float, Limits(0)], ...] = (0.15, 0.6, 0.2, 0.05)
     reconstruction: Reconstruction = Reconstruction.PSIR
     noise: float = 0.08
     bias: float = 0.2
     blur_px: float = 0.6
 
     def __post_init__(self) -> None:
-        if self.slices < 1 or min(self.rows, self.columns) < 64:
-            raise MyoScarSegError("A phantom needs at least 1 slice and 64 x 64 pixels.")
-        if min(*self.pixel_spacing_mm, self.slice_spacing_mm, self.slice_thickness_mm) <= 0:
-            raise MyoScarSegError("A phantom's spacings and slice thickness are positive.")
-        if not 0 <= self.slice_jitter <= 0.9:
-            raise MyoScarSegError(f"slice_jitter is in 0..0.9, not {self.slice_jitter}.")
+        check(self, MyoScarSegError, "The phantom")
         positions = self.slice_positions_mm
         if positions is not None and (len(positions) != self.slices or any(b <= a for a, b in pairwise(positions))):
             raise MyoScarSegError(f"slice_positions_mm needs {self.slices} rising values, one per slice.")
-        if min(self.infarct_counts, default=0.0) < 0 or sum(self.infarct_counts) <= 0:
+        if sum(self.infarct_counts) <= 0:
             raise MyoScarSegError("infarct_counts are probabilities of 0, 1, 2, ... infarcts.")

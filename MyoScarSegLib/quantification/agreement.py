@@ -18,8 +18,9 @@ LEAST_CASES = 10
 """Fewer have no limits of agreement, which would be off by more than half a standard deviation."""
 LEAST_FOR_ICC = 3
 LEVEL = 0.95
-_LIMITS_SD = 1.96
-_REPEATABILITY = 2.77
+LIMITS_SD = 1.96
+"""How many standard deviations the limits of agreement lie from the bias."""
+_REPEATABILITY_SD = 2.77
 """1.96 times the root of 2: two readings differ by less than this many within-subject SD in 95% of the cases."""
 _CHANCE = 0.05
 
@@ -63,7 +64,7 @@ class BlandAltman:
         if not self.proportional or self.intercept is None or self.slope is None or self.residual_sd is None:
             return self.limits
         line = self.intercept + self.slope * mean
-        return line - _LIMITS_SD * self.residual_sd, line + _LIMITS_SD * self.residual_sd
+        return line - LIMITS_SD * self.residual_sd, line + LIMITS_SD * self.residual_sd
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,7 @@ class Agreement:
 
 
 def agreement(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> Agreement:
-    """All of the agreement of two readings of one number, such as mass.
-
-    Args:
-        a, b: ``[cases]``, of the same cases in the same order.
-
-    Raises:
-        StudyError: there is no case, the numbers of cases differ, or a number is not finite.
-    """
+    """All of the agreement of two readings of one number, such as mass; arguments and errors as of :func:`bland_altman`."""
     first, second = _pair(a, b)
     within = math.sqrt(float(np.mean((second - first) ** 2 / 2)))
     mean = float(np.mean([first, second]))
@@ -125,7 +119,7 @@ def agreement(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) 
         icc(np.stack([first, second], axis=1)),
         within,
         100 * within / mean if mean else None,
-        _REPEATABILITY * within,
+        _REPEATABILITY_SD * within,
     )
 
 
@@ -150,7 +144,7 @@ def bland_altman(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarra
         half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * sd / math.sqrt(n)
         interval = bias - half, bias + half
         if not few:
-            limits, error = (bias - _LIMITS_SD * sd, bias + _LIMITS_SD * sd), math.sqrt(3 / n) * sd
+            limits, error = (bias - LIMITS_SD * sd, bias + LIMITS_SD * sd), math.sqrt(3 / n) * sd
     slope = intercept = slope_p = residual_sd = spread_slope = spread_p = None
     if not few and np.ptp(means) > 0:
         slope, intercept, slope_p, residuals = _regression(means, differences)

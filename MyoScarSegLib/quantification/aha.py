@@ -95,8 +95,8 @@ SEGMENTS: tuple[Segment, ...] = (
 # The ventricle's tip points to the patient's left, front and feet; the septum's outer side to the right and front. LPS.
 _TOWARDS_APEX = np.array([1.0, -1.0, -0.7]) / np.linalg.norm([1.0, -1.0, -0.7])
 _TOWARDS_SEPTUM = np.array([-1.0, -1.0, 0.0]) / np.sqrt(2)
-_SHORT_AXIS = 0.6
-_CLEAR_TAPER = 0.85
+_SHORT_AXIS_COSINE = 0.6
+_CLEAR_TAPER_RATIO = 0.85
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def is_short_axis(planes: Planes) -> bool:
 
     Slices of the short axis never lie straight across the body. A file says so when it has lost the patient's orientation.
     """
-    return abs(float(planes.normal @ _TOWARDS_APEX)) > _SHORT_AXIS
+    return abs(float(planes.normal @ _TOWARDS_APEX)) > _SHORT_AXIS_COSINE
 
 
 def towards_apex(ventricle: Ventricle, planes: Planes) -> int:
@@ -141,7 +141,7 @@ def towards_apex(ventricle: Ventricle, planes: Planes) -> int:
     first, last = (float(np.mean(areas[:third])), float(np.mean(areas[-third:]))) if areas else (1.0, 1.0)
     along = float(planes.normal @ _TOWARDS_APEX)
     narrow = min(first, last) / max(first, last)
-    if first == last or (narrow > _CLEAR_TAPER and is_short_axis(planes)):
+    if first == last or (narrow > _CLEAR_TAPER_RATIO and is_short_axis(planes)):
         return _sign(along)
     return _sign(first - last)
 
@@ -177,8 +177,6 @@ def known_levels(ventricle: Ventricle | None, study: Study, by_reader: Mapping[i
     """The levels of :func:`levels_of`, with those that a reader has set; None if he has set none, or without wall or spacing.
 
     Args:
-        ventricle: wall and cavity.
-        study: whose they are.
         by_reader: slice index to level, or to :data:`NO_LEVEL`.
     """
     if ventricle is None or not by_reader or study.geometry.spacing_mm is None:
@@ -212,9 +210,7 @@ def angles_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes)
     that of :func:`angles_of_axes` comes of points that were exchanged, or of such a file.
 
     Args:
-        insertions: the points.
         ventricle: with at least one slice that has a wall.
-        planes: of its stack.
     """
     angles = []
     for point in (insertions.anterior_mm, insertions.inferior_mm):

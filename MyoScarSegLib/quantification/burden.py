@@ -120,7 +120,6 @@ def scar_burden(mask: np.ndarray, geometry: Geometry) -> ScarBurden:
 
     Args:
         mask: ``[k, j, i]``, bool.
-        geometry: of the study that the mask belongs to.
 
     Raises:
         StudyError: the mask is not a boolean stack, or the geometry describes another number of slices.

@@ -44,8 +44,6 @@ def propose_insertions(voxels: np.ndarray, ventricle: Ventricle, geometry: Geome
 
     Args:
         voxels: ``[k, j, i]``, raw.
-        ventricle: wall and cavity.
-        geometry: of the study.
 
     Returns:
         Points on the epicardium of a slice in the middle, 60 degrees to each side of the septum's middle.
@@ -77,8 +75,6 @@ def insertions_at(rotation_deg: float, ventricle: Ventricle, geometry: Geometry)
     Args:
         rotation_deg: from where the patient's axes have the septum, rising as the segments' numbers do: positive turns it towards
             the inferior wall.
-        ventricle: wall and cavity.
-        geometry: of the study.
 
     Raises:
         StudyError: it carries no spacing, or no slice has wall all round the cavity.

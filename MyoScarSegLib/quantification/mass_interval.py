@@ -39,20 +39,16 @@ class MassError:
 
     @property
     def known(self) -> bool:
-        """Whether anything is known."""
+        """Whether anything is known of the errors."""
         return self.offset_g + self.share > 0
 
     def text(self) -> str:
-        """For a provenance record."""
+        """The three numbers as text, for a provenance record; :meth:`of_text` reads it."""
         return f"{self.offset_g:g} {self.share:g} {self.doubtful:g}"
 
     @classmethod
     def of_text(cls, text: str) -> MassError:
-        """From :meth:`text`; of an empty text nothing is known.
-
-        Raises:
-            MyoScarSegError: it is something else.
-        """
+        """From :meth:`text`; of an empty text nothing is known. MyoScarSegError if it is something else."""
         try:
             numbers = [float(number) for number in text.split()]
         except ValueError:
@@ -116,9 +112,7 @@ def mass_interval(mass_g: float | None, uncertain_g: float | None, error: MassEr
     """The interval of a mass; None where nothing is known of its error, or without spacing.
 
     Args:
-        mass_g: the mass.
         uncertain_g: mass of the :func:`uncertain_pixels` of all slices; None without spacing.
-        error: of the model.
     """
     if mass_g is None or uncertain_g is None or not error.known:
         return None
@@ -133,7 +127,6 @@ def percent_interval(
     """The interval of scar as a percentage of the myocardium, from that of its mass; the wall's own error is not in it.
 
     Args:
-        interval: of the mass of all scar.
         outside: the scar outside the wall, which is in no percentage.
         myocardium: the wall.
 

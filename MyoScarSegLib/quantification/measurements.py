@@ -128,13 +128,11 @@ def measure(
 
     Args:
         scar: bool ``[k, j, i]``, with or without the no-reflow.
-        geometry: of the study.
         ventricle: wall and cavity; without it only scar's own amounts are measured.
         no_reflow: bool ``[k, j, i]``.
         insertions: ends of the septum; without them there are no segments.
         levels: slice index to level, as a reader set them; None takes :func:`~MyoScarSegLib.quantification.aha.levels_of`.
         voxels: ``[k, j, i]``, raw, for the grey zone.
-        interval: of the scar's mass.
 
     Raises:
         StudyError: a mask is no boolean stack, its shape or the geometry's number of slices is another, or a level is for a slice

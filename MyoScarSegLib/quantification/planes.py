@@ -34,11 +34,7 @@ class Planes:
 
     @classmethod
     def of(cls, geometry: Geometry, slices: int) -> Planes:
-        """Those of a stack.
-
-        Raises:
-            StudyError: it carries no spacing.
-        """
+        """The planes of a stack; StudyError if it carries no spacing."""
         spacing = geometry.spacing_mm
         extents = geometry.slice_extents_mm(slices)
         if spacing is None or extents is None:
@@ -66,11 +62,7 @@ class Planes:
         return np.asarray(uv @ np.linalg.inv(self.to_mm).T + 0.5)
 
     def flat(self, direction: np.ndarray) -> np.ndarray:
-        """``(u, v)`` of a world direction laid into the planes, of length 1.
-
-        Raises:
-            StudyError: it is perpendicular to them.
-        """
+        """``(u, v)`` of a world direction laid into the planes, of length 1; StudyError if it is perpendicular to them."""
         uv = self.axes @ np.asarray(direction, dtype=np.float64)
         length = float(np.linalg.norm(uv))
         if length < 0.05:

@@ -171,7 +171,6 @@ def reference_table(
 
     Args:
         found: of :func:`reference_masks`.
-        geometry: of the study.
         wall: bool ``[k, j, i]``, as it was given there.
         model: bool ``[k, j, i]``, the mask to compare with; None for no comparison.
     """
@@ -200,11 +199,7 @@ def reference_table(
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """Otsu's threshold of ``values`` (of any shape); their one value if they are all the same.
-
-    Raises:
-        StudyError: there are none.
-    """
+    """Otsu's threshold of ``values`` (of any shape); their one value if they are all the same. StudyError if there are none."""
     import SimpleITK as sitk
 
     if values.size == 0:

@@ -45,7 +45,6 @@ def measured_lesions(
 
     Args:
         infarct: bool ``[k, j, i]``, scar and no-reflow.
-        geometry: of the study.
         planes: of the stack; None without spacing.
         segments: uint8 ``[k, j, i]`` map of the 17 segments, if known.
     """

@@ -51,7 +51,6 @@ def segment_values(
         scar_in_wall: bool ``[k, j, i]``.
         found: chords with their segments.
         voxel_ml: ``[k]``, of :func:`~MyoScarSegLib.quantification.burden.voxel_volumes_ml`.
-        extents_mm: ``[k]`` length for which each slice stands.
 
     Returns:
         17, in order.

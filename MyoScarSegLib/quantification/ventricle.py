@@ -144,7 +144,6 @@ def ventricle_of_tissue(tissue: np.ndarray, geometry: Geometry) -> Ventricle:
 
     Args:
         tissue: float ``[k, 4, j, i]``, probabilities of background, cavity, normal myocardium and scar.
-        geometry: of the study.
 
     Raises:
         StudyError: the array has another shape.

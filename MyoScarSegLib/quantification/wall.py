@@ -72,7 +72,7 @@ _STEP_MM = 0.4
 #: A chord with less scar than this only touches the corner of a pixel.
 LEAST_SHARE = 0.05
 #: The inner part of the wall in which scar counts as endocardial.
-ENDOCARDIAL_DEPTH = 0.1
+ENDOCARDIAL_SHARE = 0.1
 
 
 def chords(
@@ -87,9 +87,6 @@ def chords(
 
     Args:
         infarct: bool ``[k, j, i]``, scar and no-reflow.
-        ventricle: wall and cavity.
-        planes: of the stack.
-        frame: of the angles.
         levels: slice index to level.
         numbered: whether the frame is that of the septum, so that chords lie in segments.
 
@@ -130,7 +127,7 @@ def chords(
     there = met & (length > 0)
     safe = np.where(there, length, 1.0)
     share = np.where(there, scars.sum(axis=2) / safe, np.nan)
-    skin = (np.cumsum(walls, axis=2) - walls) < ENDOCARDIAL_DEPTH * safe[..., None]
+    skin = (np.cumsum(walls, axis=2) - walls) < ENDOCARDIAL_SHARE * safe[..., None]
     shallow = (scars * skin).sum(axis=2) >= 0.5 * np.maximum((walls * skin).sum(axis=2), 1e-9)
     below = walls[:, :, :zero].sum(axis=2) + walls[:, :, zero] / 2
     ends = np.stack([points - below[..., None] * normals, points + (length - below)[..., None] * normals], axis=2)
@@ -151,12 +148,7 @@ def chords(
 
 
 def transmurality_of(found: Chords, extents_mm: np.ndarray) -> Transmurality | None:
-    """Summarize chords; None if none crosses a wall.
-
-    Args:
-        found: the chords.
-        extents_mm: ``[k]`` length for which each slice of the stack stands.
-    """
+    """Summarize chords; None if none crosses a wall."""
     there = ~np.isnan(found.transmurality)
     if not there.any():
         return None
@@ -197,8 +189,6 @@ def along(
     Args:
         starts, ways: ``[n, ways, 2]`` first points and directions, ``(u, v)`` in mm.
         steps: how far along, in mm; the same for all, or ``[n, ways, steps]``.
-        planes: of the stack.
-        stacks: float32.
         corner: ``(x, y)`` of the stacks' first pixel in the slice; None for (0, 0).
     """
     to_pixels = np.linalg.inv(planes.to_mm).T

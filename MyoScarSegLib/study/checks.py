@@ -22,7 +22,7 @@ _NEGATIVE_SHARE_OF_PSIR = 0.001
 _FIELD_MM, _PIXEL_MM, _DISTANCE_MM = (40.0, 1000.0), (0.25, 15.0), (0.2, 50.0)
 
 #: Smaller pictures than this are parts of one, whose size says nothing of the unit.
-_WHOLE_PICTURE = 48
+_WHOLE_PICTURE_PX = 48
 
 
 def check_intensities(case: str, array: np.ndarray, bad_slices: dict[int, str]) -> tuple[np.ndarray, dict[int, str], list[str]]:
@@ -78,7 +78,7 @@ def implausible_size(shape: tuple[int, ...], pixel_mm: tuple[float, float], dist
     """
     rows_mm, columns_mm = (count * mm for count, mm in zip(shape[1:], pixel_mm, strict=True))
     side_mm = max(rows_mm, columns_mm)
-    if side_mm > _FIELD_MM[1] or (side_mm < _FIELD_MM[0] and max(shape[1:]) >= _WHOLE_PICTURE):
+    if side_mm > _FIELD_MM[1] or (side_mm < _FIELD_MM[0] and max(shape[1:]) >= _WHOLE_PICTURE_PX):
         return f"its field of view would be {columns_mm:.3g} x {rows_mm:.3g} mm"
     if not all(_PIXEL_MM[0] <= mm <= _PIXEL_MM[1] for mm in pixel_mm):
         return f"its pixels would be {pixel_mm[1]:.3g} x {pixel_mm[0]:.3g} mm"

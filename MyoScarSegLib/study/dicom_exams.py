@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from MyoScarSegLib.study.names import natural_order
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom
+from MyoScarSegLib.study.pydicom_guard import import_pydicom
 
 
 def exam_of(files: Iterable[Path]) -> str | None:

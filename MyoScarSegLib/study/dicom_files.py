@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from MyoScarSegLib.study.names import ARCHIVE_EXTENSIONS, DICOM_EXTENSIONS, has_extension
+from MyoScarSegLib.utils.files import visible_files
 
 #: How an old file without the standard's prefix begins: group 0002 or 0008, or 0008 in the other byte order.
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
@@ -63,12 +63,7 @@ def has_dicom(folder: Path) -> bool:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(root, name)
-            if not name.startswith(".") and name.upper() != "DICOMDIR" and path.is_file():
-                yield path
+    return (path for path in visible_files(folder) if path.name.upper() != "DICOMDIR" and path.is_file())
 
 
 def _patterns(name: str) -> set[str]:

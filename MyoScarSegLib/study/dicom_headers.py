@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 
 #: GE's private "image type" number of a reconstruction: element 2F of group 0043.
 _GE_IMAGE_KIND = (0x0043, 0x102F)

@@ -12,7 +12,7 @@ import numpy as np
 
 from MyoScarSegLib.study.dicom_headers import DicomImage, as_number
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 from MyoScarSegLib.utils.words import first_line
 
 _MULTI_FRAME_GRAY = {8: "1.2.840.10008.5.1.4.1.1.7.2", 16: "1.2.840.10008.5.1.4.1.1.7.3"}

@@ -11,7 +11,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.dicom_sources import check_frame_of_reference, located
 from MyoScarSegLib.study.polygons import filled_curve
-from MyoScarSegLib.study.quiet_pydicom import parsing_errors
+from MyoScarSegLib.study.pydicom_guard import parsing_errors
 from MyoScarSegLib.study.segments import Segment
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import CAVITY, MYOCARDIUM, WALL, border_named, class_named

@@ -11,7 +11,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.dicom_sources import check_frame_of_reference, located
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 from MyoScarSegLib.study.segments import Segment
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import class_of_segment
@@ -19,7 +19,7 @@ from MyoScarSegLib.study.tissue import class_of_segment
 #: Designators that scheme SRT (SNOMED's codes of before) had.
 _OLD_SCHEMES = ("SNM3", "99SDM")
 #: Rounding of coordinates, as a share of a pixel over the whole frame.
-_SAME_PLACE = 0.1
+_SAME_PLACE_SHARE = 0.1
 #: Rounding of what all frames of a stack share: size, spacing in mm, and axes.
 _SAME_GRID = 1e-4
 #: What says where a frame lies.
@@ -98,7 +98,7 @@ def grid_of_frames(paths: Sequence[Path]) -> tuple[tuple[int, int, int], Geometr
     if np.ptp(steps) and np.diff(np.unique(steps)).min() != 1:
         return None
     exact = places[0] + np.outer(steps, normal * between_slices)
-    if np.abs(places - exact).max() > _SAME_PLACE * min(between_rows, between_columns):
+    if np.abs(places - exact).max() > _SAME_PLACE_SHARE * min(between_rows, between_columns):
         return None
     x, y, z = (float(value) for value in exact[steps.argmin()])
     direction = np.column_stack([row, column, normal])
@@ -152,7 +152,7 @@ def _put(path: Path, dataset: Any, group: Any, frame: np.ndarray, mask: np.ndarr
     turn = np.round(np.column_stack([along_row, along_column]))
     start = np.round(at[0])
     exact = start + np.array([[0, 0], [last_column, 0], [0, last_row]]) @ turn.T
-    if np.abs(exact - at).max() > _SAME_PLACE or abs(round(np.linalg.det(turn))) != 1:
+    if np.abs(exact - at).max() > _SAME_PLACE_SHARE or abs(round(np.linalg.det(turn))) != 1:
         raise StudyError(
             f"{path} has other pixels than the images of {study.case}: another spacing or direction. Resample it to the images, "
             "or give the segmentation that was drawn on them."

@@ -11,11 +11,11 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.dicom_files import dicom_files
 from MyoScarSegLib.study.dicom_headers import DicomImage, Unreadable, read_images
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 from MyoScarSegLib.study.study import SliceFile, Study
 
 #: Programs round: so far, as a share of a pixel or in mm, a slice may lie from its image, and so much its axes may turn.
-_SAME_PLACE, _SAME_PLACE_MM, _SAME_ORIENTATION = 0.1, 0.15, 0.01
+_SAME_PLACE_SHARE, _SAME_PLACE_MM, _SAME_ORIENTATION = 0.1, 0.15, 0.01
 
 
 def located(study: Study, points: np.ndarray) -> tuple[int, np.ndarray] | None:
@@ -39,7 +39,7 @@ def located(study: Study, points: np.ndarray) -> tuple[int, np.ndarray] | None:
     heights, slices = points @ geometry.normal, places @ geometry.normal
     k = int(np.abs(slices - heights.mean()).argmin())
     apart = np.abs(np.diff(slices)).min() if len(slices) > 1 else geometry.spacing_mm[2]
-    if np.abs(heights - slices[k]).max() > max(_SAME_PLACE * apart, _SAME_PLACE_MM):
+    if np.abs(heights - slices[k]).max() > max(_SAME_PLACE_SHARE * apart, _SAME_PLACE_MM):
         return None
     return k, (points - places[k]) @ np.linalg.pinv(steps).T + 0.5
 
@@ -96,7 +96,7 @@ def with_files(study: Study, paths: Path | Iterable[Path]) -> Study:
     places, axes, near = (
         geometry.origins_mm(study.slices),
         geometry.direction[:, :2].T.ravel(),
-        max(_SAME_PLACE * min(spacing), _SAME_PLACE_MM),
+        max(_SAME_PLACE_SHARE * min(spacing), _SAME_PLACE_MM),
     )
     found: dict[int, dict[str, SliceFile]] = {}
     for path in paths:

@@ -20,7 +20,7 @@ from MyoScarSegLib.study.uneven import mean_grid, regular_grid
 from MyoScarSegLib.study.volumes import geometry_of, read_volume
 
 #: Programs round coordinates: a mask that lies off by less than this share of a voxel is one of the same grid.
-_SAME_PLACE = 0.1
+_SAME_PLACE_SHARE = 0.1
 #: Modalities of DICOM files that hold masks.
 _KINDS = ("SEG", "RTSTRUCT")
 
@@ -113,7 +113,7 @@ def is_dicom_mask(path: Path) -> bool:
 
 def dicom_masks_in(folder: Path) -> list[Path]:
     """The DICOM segmentations and structure sets in a folder, whatever their names, in natural order; not those below it."""
-    from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+    from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 
     found = []
     for path in sorted(folder.iterdir(), key=lambda p: natural_order(p.name)):
@@ -130,14 +130,10 @@ def dicom_masks_in(folder: Path) -> list[Path]:
 
 
 def _of_dicom(path: Path, study: Study) -> list[Segment]:
-    """The segments of a DICOM file.
-
-    Raises:
-        StudyError: it is damaged, of another kind, or was not drawn on this study.
-    """
+    """The segments of a DICOM file; StudyError if it is damaged, of another kind, or was not drawn on this study."""
     from MyoScarSegLib.study.dicom_rtstruct import read_structure_set
     from MyoScarSegLib.study.dicom_seg import read_dicom_segmentation
-    from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+    from MyoScarSegLib.study.pydicom_guard import import_pydicom, parsing_errors
 
     try:
         dataset = import_pydicom().dcmread(path, force=True)
@@ -226,7 +222,7 @@ class _Grid:
         apart = np.abs(steps @ (shift - offset)).max() + np.abs((mask_steps - steps) @ np.asarray(shape[::-1], dtype=float)).max()
         start = (int(offset[2]), int(offset[1]), int(offset[0]))
         inside = all(first >= 0 and first + size <= whole for first, size, whole in zip(start, shape, self.shape, strict=True))
-        return start if inside and apart <= _SAME_PLACE * min(spacing) else None
+        return start if inside and apart <= _SAME_PLACE_SHARE * min(spacing) else None
 
 
 def _grids(study: Study) -> list[_Grid]:

@@ -14,7 +14,7 @@ PICTURE_EXTENSIONS = (".png", ".jpg", ".jpeg")
 DICOM_EXTENSIONS = (".dcm", ".dicom", ".ima")
 ARCHIVE_EXTENSIONS = (".zip", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".rar")
 
-_LONGEST_NAME = 100
+_LONGEST_NAME_LETTERS = 100
 _RESERVED_ON_WINDOWS = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 
 
@@ -23,21 +23,29 @@ def has_extension(path: Path, extensions: tuple[str, ...]) -> bool:
     return path.name.lower().endswith(extensions)
 
 
+def is_segmentation(path: Path) -> bool:
+    """Whether a file is named like a segmentation of 3D Slicer."""
+    return has_extension(path, (".seg.nrrd", ".seg.nhdr"))
+
+
+def stem(path: Path) -> str:
+    """A file's name without the extension of an image, and without ``.seg`` before it; a folder's whole name."""
+    name = path.name
+    if path.is_dir():
+        return name
+    extensions = (*VOLUME_EXTENSIONS, *PICTURE_EXTENSIONS, *DICOM_EXTENSIONS)
+    name = name[: -len(next((one for one in extensions if name.lower().endswith(one)), "")) or None]
+    return name[: -len(".seg")] if name.lower().endswith(".seg") else name
+
+
 def case_name(path: Path | str) -> str:
     """The name of a case: that of its file or folder without the extensions, fit for a folder name on every system.
 
     ``a.nii.gz`` and ``a.seg.nrrd`` give ``a``; a folder keeps its full name. Never empty.
     """
     path = Path(path)
-    name = path.name if path.name not in ("", "..") else path.resolve().name
-    if not path.is_dir():
-        for extension in (*VOLUME_EXTENSIONS, *PICTURE_EXTENSIONS, *DICOM_EXTENSIONS):
-            if name.lower().endswith(extension):
-                name = name[: -len(extension)]
-                break
-        if name.lower().endswith(".seg"):
-            name = name[: -len(".seg")]
-    name = re.sub(r"[^\w.\-]+", "_", name)[:_LONGEST_NAME].strip("._")
+    name = stem(path.resolve() if path.name in ("", "..") else path)
+    name = re.sub(r"[^\w.\-]+", "_", name)[:_LONGEST_NAME_LETTERS].strip("._")
     if name.split(".")[0].lower() in _RESERVED_ON_WINDOWS:
         name = f"case_{name}"
     return name or "case"

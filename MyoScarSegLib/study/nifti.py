@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom
+from MyoScarSegLib.study.pydicom_guard import import_pydicom
 from MyoScarSegLib.study.stack import FileStack, numbers, usable_spacing
 from MyoScarSegLib.study.volumes import (
     cut_short,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom
+from MyoScarSegLib.study.pydicom_guard import import_pydicom
 from MyoScarSegLib.study.study import Study
 
 

@@ -73,11 +73,7 @@ def list_series(path: Path | str) -> list[Series]:
 
 
 def kind_of(path: Path) -> str:
-    """``"DICOM"``, ``"volume"`` or ``"pictures"``.
-
-    Raises:
-        StudyError: the path is missing or empty, or holds nothing that can be read.
-    """
+    """``"DICOM"``, ``"volume"`` or ``"pictures"``; StudyError if the path is missing, empty, or nothing that can be read."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -65,11 +65,7 @@ def check_cover(scar: np.ndarray, where: str) -> np.ndarray:
 
 
 def check_names(segments: Sequence[Segment], where: str) -> None:
-    """Refuse segments of a tissue that are called the same, which nobody can tell apart.
-
-    Raises:
-        StudyError: there are such.
-    """
+    """Refuse segments of a tissue that are called the same, which nobody can tell apart; StudyError if there are such."""
     names = [segment.name.casefold() for segment in segments if segment.number is not None]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise StudyError(f"{where} has several segments called {twice[0]!r}. Rename or delete all but the one that is meant.")

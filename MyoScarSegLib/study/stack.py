@@ -129,11 +129,7 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
 
 
 def checked_spacing(spacing_mm: Sequence[float]) -> tuple[float, float, float]:
-    """``(i, j, k)`` as floats.
-
-    Raises:
-        StudyError: they are not three positive, finite numbers.
-    """
+    """``(i, j, k)`` as floats; StudyError if they are not three positive, finite numbers."""
     values = tuple(float(value) for value in spacing_mm)
     if len(values) != 3 or not usable_spacing(values):
         raise StudyError(f"The spacing must be three positive numbers in mm (i, j, k), not {numbers(values)}.")

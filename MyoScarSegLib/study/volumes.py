@@ -115,11 +115,7 @@ def three_axes(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def one_value_per_voxel(path: Path, channels: int, shape: tuple[int, ...]) -> None:
-    """Refuse color and vector images.
-
-    Raises:
-        StudyError: there are several values per voxel.
-    """
+    """Refuse color and vector images; StudyError if there are several values per voxel."""
     if channels != 1:
         size = " x ".join(str(count) for count in shape)
         raise StudyError(
@@ -225,11 +221,7 @@ def unpacks_badly(path: Path) -> StudyError:
 
 
 def data_file(path: Path, name: str) -> Path:
-    """The file that a header in ``path`` names as that of its voxels.
-
-    Raises:
-        StudyError: it is not there.
-    """
+    """The file that a header in ``path`` names as that of its voxels; StudyError if it is not there."""
     file = path.parent / name.strip().strip('"')
     if not file.is_file():
         raise StudyError(

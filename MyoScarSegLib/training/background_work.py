@@ -171,7 +171,6 @@ def estimate(
     *, library: str, settings: Mapping[str, Any], split: Mapping[str, Any], progress: Progress, cancel: CancelToken
 ) -> Told:
     """How long a training will take: :class:`~.runs.estimate.Estimate`."""
-
     drawn = read(Split, split, StudyError, "The split", version=1)
     told: Told = to_json(measuring.estimate(TrainSettings.from_json(settings), library, drawn, progress, cancel))
     return told
@@ -201,8 +200,7 @@ def run_export(*, run: str, folder: str, progress: Progress, cancel: CancelToken
 
 @task
 def compare(*, run: str, progress: Progress, cancel: CancelToken, **used: Any) -> Told:
-    """:func:`~.runs.model_comparison.compare_run` of a run."""
-
+    """Compare a run's models with those in use: :func:`~.runs.model_comparison.compare_run`."""
     return compare_run(Run.open(run), progress, cancel, **used)
 
 

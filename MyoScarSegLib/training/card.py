@@ -66,7 +66,7 @@ def mend_card(model: Path) -> None:
 
 
 def markdown(card: Mapping[str, Any]) -> str:
-    """A card to read."""
+    """A model card as Markdown."""
     split = card["split"]
     option = "--detector" if card["task"] == "detect" else "--segmenter"
     facts = {

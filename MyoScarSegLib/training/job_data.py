@@ -13,7 +13,7 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED, write_card
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
-from MyoScarSegLib.training.splits import Split, check_split, split_patients
+from MyoScarSegLib.training.splits import SPLIT, Split, check_split, split_patients
 from MyoScarSegLib.training.start_models import start_license
 from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob
 from MyoScarSegLib.utils.json_fields import to_json
@@ -50,7 +50,7 @@ def read_job_data(job: TrainJob, hooks: Hooks, progress: Progress, cancel: Cance
     else:
         data = hooks.data(progress, cancel)
     notes: list[str] = []
-    manifest = job.out / "split.json"
+    manifest = job.out / SPLIT
     if job.split is not None:
         split = Split.read(job.split)
     elif job.resume and manifest.is_file():

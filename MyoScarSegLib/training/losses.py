@@ -68,7 +68,7 @@ def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights
     logits, target = _alike(logits, target)
     total = logits.new_zeros(len(logits))
     if weights.dice:
-        total = total + weights.dice * _dice(logits, target, smooth_px)
+        total = total + weights.dice * _soft_dice_lost(logits.sigmoid().flatten(1), target.flatten(1), smooth_px)
     if weights.cross_entropy:
         total = total + weights.cross_entropy * _cross_entropy(logits, target)
     if weights.divergence:
@@ -148,10 +148,6 @@ def _alike(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, to
     if logits.shape != target.shape:
         raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
     return logits.float(), target.float()
-
-
-def _dice(logits: torch.Tensor, target: torch.Tensor, smooth_px: float) -> torch.Tensor:
-    return _soft_dice_lost(logits.sigmoid().flatten(1), target.flatten(1), smooth_px)
 
 
 def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -94,6 +94,12 @@ def tight(mask: np.ndarray) -> Corners | None:
     return (float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)) if rows.stop else None
 
 
+def middle(mask: np.ndarray) -> tuple[float, float] | None:
+    """``(x, y)`` of the mean of a mask's pixels in pixel edges; None if it is empty."""
+    rows, columns = np.nonzero(mask)
+    return (float(columns.mean()) + 0.5, float(rows.mean()) + 0.5) if rows.size else None
+
+
 def inside(box: Corners, shape: tuple[int, ...]) -> np.ndarray:
     """Bool ``[rows, columns]``: the pixels whose centers lie in a box."""
     y, x = (np.arange(n) + 0.5 for n in shape)

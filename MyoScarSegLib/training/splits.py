@@ -15,10 +15,12 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.utils.files import read_json, write_json
-from MyoScarSegLib.utils.json_fields import read, to_json
+from MyoScarSegLib.utils.files import read_json
+from MyoScarSegLib.utils.json_fields import read, save, to_json
 from MyoScarSegLib.utils.words import counted, listed
 
+SPLIT = "split.json"
+"""The file that holds one."""
 TRAINING, VALIDATION = "training", "validation"
 """The sides of a split."""
 
@@ -62,7 +64,7 @@ class Split:
 
     def write(self, path: Path) -> None:
         """Write the manifest atomically."""
-        write_json(path, self.to_json())
+        save(path, self, version=1)
 
     @classmethod
     def read(cls, path: Path) -> Split:

@@ -62,7 +62,6 @@ def start_license(kind: str, start: str | None) -> str:
 
 def start_names(kind: str, start: str | None) -> str:
     """What to call the start model in a sentence; the default one's name for None."""
-
     if start is None:
         return DEFAULT_SEGMENTER if kind == "segmenter" else DEFAULT_DETECTOR
     return Path(start).name if is_path(start) else start

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
+from MyoScarSegLib.training.splits import SPLIT
 from MyoScarSegLib.utils.device import DeviceName
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check, field_types, from_text
@@ -187,7 +188,7 @@ def run(
     else:
         from MyoScarSegLib.training.finetune.segmenter_job import run_sam as train
     model, metrics = train(job, progress, cancel, hooks)
-    places = {"model": model, "card": model.with_suffix(".json"), "log": job.out / "log.jsonl", "split": job.out / "split.json"}
+    places = {"model": model, "card": model.with_suffix(".json"), "log": job.out / "log.jsonl", "split": job.out / SPLIT}
     told = {"kind": job.kind, "name": job.name, "sha256": sha256_of(model), "metrics": metrics}
     return told | {name: str(place) for name, place in places.items()}
 

@@ -29,7 +29,7 @@ DETECTOR_OPTION = "detector."
 LOSSES = ("dice", "cross_entropy", "divergence", "blur_px")
 _SLICES_PER_PATIENT = 7
 """Of an epoch: those with scar and as many without, of short-axis stacks of ten or so."""
-_BATCH = 6
+_SLICES_PER_STEP = 6
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class TrainSettings:
         effort = _EFFORTS[self.preset]
         if part == DETECTOR:
             return effort.detector_epochs * (_NEW_FACTOR if self.start_detector == FRESH else 1)
-        an_epoch = max(1, math.ceil(training_patients * _SLICES_PER_PATIENT / _BATCH))
+        an_epoch = max(1, math.ceil(training_patients * _SLICES_PER_PATIENT / _SLICES_PER_STEP))
         least, most = effort.epochs
         epochs = min(max(math.ceil(effort.steps / an_epoch), least), most)
         return epochs if knows_scar(self.start_segmenter) else epochs * _NEW_FACTOR

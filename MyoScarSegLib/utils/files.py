@@ -19,19 +19,32 @@ from MyoScarSegLib.errors import MyoScarSegError, OutputError
 _HELD = (5, 32, 33)
 """Windows' errors (access denied, sharing and lock violation) for a file that a virus scanner or a reader has open just now."""
 _UNFINISHED = ".writing-"
-_PATIENCE_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
+_RETRY_AFTER_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
 
 
 def cache_folder() -> Path:
     """Where downloaded models, trust records and libraries' settings go: ``$MYOSCARSEG_CACHE`` or the system's cache folder."""
-    chosen = os.environ.get("MYOSCARSEG_CACHE")
-    if chosen:
+    return users_folder("MYOSCARSEG_CACHE", "Cache", "Caches/MyoScarSeg", "XDG_CACHE_HOME", ".cache", "myoscarseg")
+
+
+def users_folder(variable: str, windows: str, mac: str, xdg: str, usual: str, linux: str) -> Path:
+    """The folder that an environment variable names, or else the system's own place: on Windows ``windows`` among the program's
+    local data, on a Mac ``mac`` in the library, elsewhere ``linux`` in the folder of the variable ``xdg``, usually ``usual``.
+    """
+    if chosen := os.environ.get(variable):
         return Path(chosen).expanduser()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "MyoScarSeg" / "Cache"
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "MyoScarSeg" / windows
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "MyoScarSeg"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "myoscarseg"
+        return Path.home() / "Library" / mac
+    return Path(os.environ.get(xdg, Path.home() / usual)) / linux
+
+
+def visible_files(folder: Path) -> Iterator[Path]:
+    """What is below a folder and no folder, in order of names: no hidden files, and none in hidden folders."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 
 
 def move(source: Path, target: Path) -> None:
@@ -40,7 +53,7 @@ def move(source: Path, target: Path) -> None:
     Raises:
         OSError: it cannot be renamed.
     """
-    for wait_s in _PATIENCE_S:
+    for wait_s in _RETRY_AFTER_S:
         try:
             Path(source).replace(target)
             return
@@ -132,11 +145,7 @@ def folder_aside(parent: Path, prefix: str, *, parents: bool = False) -> Iterato
 
 
 def remove(stale: Path) -> None:
-    """Take away a file, if it is there, that would contradict what is written now.
-
-    Raises:
-        OutputError: it cannot be removed.
-    """
+    """Take away a file, if it is there, that would contradict what is written now; OutputError if it cannot be removed."""
     try:
         stale.unlink(missing_ok=True)
     except OSError as error:

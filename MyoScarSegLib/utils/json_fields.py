@@ -15,7 +15,7 @@ array in a message, is taken as it is. What goes beyond the type stands in it, t
             check(self, ModelError, "settings")
 
     settings = load(Settings, path, ModelError, version=1)
-    write_json(path, to_json(settings, version=1))
+    save(path, settings, version=1)
 
 Numbers are finite and never true or false; a whole number may be written as ``3.0``. A value may also be Python's own (a tuple,
 a member of the ``Enum``, numpy's number), so that the same rules hold for what code gives. The caller names the error class.
@@ -36,7 +36,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.utils.files import read_json
+from MyoScarSegLib.utils.files import read_json, write_json
 
 _T = TypeVar("_T")
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -106,6 +106,11 @@ def load(cls: type[_T], path: Path, error: type[MyoScarSegError], *, version: in
         error: the file cannot be read, is not JSON, or a field is wrong; the message names file and field.
     """
     return read(cls, read_json(path, error), error, str(path), version=version, ignore=ignore)
+
+
+def save(path: Path, value: Any, *, version: int | None = None) -> None:
+    """Write what :func:`to_json` gives, atomically; OutputError if it cannot be written."""
+    write_json(path, to_json(value, version=version))
 
 
 def read(

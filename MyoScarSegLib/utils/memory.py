@@ -7,8 +7,8 @@ from pathlib import Path
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of parameters in the C library's malloc.h."""
-_LARGE = 1 << 30
-HEAP_ENVIRONMENT = {"MALLOC_ARENA_MAX": 1, "MALLOC_MMAP_THRESHOLD_": _LARGE, "MALLOC_TRIM_THRESHOLD_": _LARGE}
+_LARGE_BYTES = 1 << 30
+HEAP_ENVIRONMENT = {"MALLOC_ARENA_MAX": 1, "MALLOC_MMAP_THRESHOLD_": _LARGE_BYTES, "MALLOC_TRIM_THRESHOLD_": _LARGE_BYTES}
 """For a process that is not yet started: as :func:`keep_freed_memory`, with one heap for all its threads."""
 
 
@@ -38,7 +38,7 @@ def keep_freed_memory() -> None:
 
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
     if mallopt is not None:
-        for parameter, value in ((_MMAP_THRESHOLD, _LARGE), (_TRIM_THRESHOLD, _LARGE)):
+        for parameter, value in ((_MMAP_THRESHOLD, _LARGE_BYTES), (_TRIM_THRESHOLD, _LARGE_BYTES)):
             mallopt(parameter, value)
 
 

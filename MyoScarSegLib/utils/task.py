@@ -11,7 +11,7 @@ from MyoScarSegLib.utils.signal import Signal
 
 _log = logging.getLogger(__name__)
 
-WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
+PENDING, RUNNING, DONE, FAILED, CANCELLED = "pending", "running", "done", "failed", "cancelled"
 
 
 class TaskProgress(NamedTuple):
@@ -28,7 +28,7 @@ class Task:
 
     Attributes:
         what: is done, in a word: ``segment``, ``propose``, ...
-        state: ``waiting``, ``running``, ``done``, ``failed`` or ``cancelled``.
+        state: ``pending``, ``running``, ``done``, ``failed`` or ``cancelled``.
         progress: as of the last report.
         result: once it is done; what it is depends on the task.
         error: sentence, once it has failed; of a cancelled one why, if something else than the user ended it.
@@ -36,7 +36,7 @@ class Task:
         log: once it has failed, what there is to copy into a report.
     """
 
-    def __init__(self, what: str = "", state: str = WAITING) -> None:
+    def __init__(self, what: str = "", state: str = PENDING) -> None:
         self.what = what
         self.state = state
         self.progress = TaskProgress()

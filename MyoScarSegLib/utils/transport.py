@@ -19,7 +19,7 @@ from MyoScarSegLib.errors import EngineError
 
 #: How much of what the worker wrote to its standard error is kept for the log, bytes.
 TAIL_BYTES = 32 << 10
-_PIECE = 1 << 16
+_PIECE_BYTES = 1 << 16
 
 
 def ignore_bytes(data: bytes) -> None:
@@ -50,11 +50,7 @@ class Transport(Protocol):
         """Number of the process that was started; None if it does not run."""
 
     def start(self) -> None:
-        """Start the process.
-
-        Raises:
-            EngineError: it cannot be started. Where that is known only later, ``on_exit`` says it.
-        """
+        """Start the process; EngineError if it cannot be started. Where that is known only later, ``on_exit`` says it."""
 
     def write(self, data: bytes) -> None:
         """Send ``data``, now or later; never blocks, also if the worker does not read. Ignored after the end."""
@@ -80,11 +76,6 @@ class SubprocessTransport:
     """A worker on :mod:`subprocess`. Three threads move the bytes; the callbacks are called by :meth:`pump` alone."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        """
-        Args:
-            command: program and arguments.
-            environment: the whole environment of the process.
-        """
         self.on_bytes: Callable[[bytes], None] = ignore_bytes
         self.on_exit: Callable[[int, str], None] = ignore_exit
         self._command = command
@@ -160,7 +151,7 @@ class SubprocessTransport:
     def _read_all(self, process: subprocess.Popen[bytes], errors: threading.Thread) -> None:
         assert process.stdout is not None  # noqa: S101 (a pipe was asked for)
         with process.stdout as pipe:
-            while data := os.read(pipe.fileno(), _PIECE):
+            while data := os.read(pipe.fileno(), _PIECE_BYTES):
                 self._in.append(data)
                 self._arrived.set()
         code = process.wait()
@@ -171,5 +162,5 @@ class SubprocessTransport:
 
     def _read_errors(self, pipe: IO[bytes]) -> None:
         with pipe:
-            while data := os.read(pipe.fileno(), _PIECE):
+            while data := os.read(pipe.fileno(), _PIECE_BYTES):
                 self._tail = (self._tail + data)[-TAIL_BYTES:]

@@ -18,11 +18,7 @@ def listed(names: Iterable[object], most: int) -> str:
 
 
 def numbers_in(text: str) -> list[int]:
-    """The numbers of a list with ranges, such as ``2-9, 11``, in its order.
-
-    Raises:
-        ValueError: it is no such list.
-    """
+    """The numbers of a list with ranges, such as ``2-9, 11``, in its order; ValueError if it is no such list."""
     found: list[int] = []
     for part in re.split(r"[,;\s]+", text.strip()):
         match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)

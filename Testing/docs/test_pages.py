@@ -34,6 +34,14 @@ def test_files_that_the_architecture_page_names_exist():
     ] == []
 
 
+def test_the_architecture_page_names_every_folder_and_every_file_at_the_top_of_the_library():
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    library = REPOSITORY / "MyoScarSegLib"
+    files = {path.name for path in library.glob("*.py") if not path.name.startswith("__")}
+    folders = {f"{path.parent.name}/" for path in library.glob("*/__init__.py")}
+    assert [name for name in sorted(files | folders) if f"`{name}" not in text] == []
+
+
 def test_every_picture_is_shown_on_a_page():
     shown = {(page.parent / link).resolve() for page in PAGES for link in links(page) if link.endswith((".png", ".svg"))}
     assert [path.name for path in (REPOSITORY / "docs" / "images").iterdir() if path.resolve() not in shown] == []

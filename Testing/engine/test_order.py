@@ -193,7 +193,7 @@ def test_events_outside_of_pump_wake_and_are_delivered_in_pump(engine, transport
     assert transports[0].received[0]["settings"]["device"] == "cpu"
     transports[0].say(type="at", id=request.id, loading=False)
     transports[0].say(type="done", id=request.id, boxes=[], failed_slices={}, provenance={}, heart=None)
-    assert told == [] and request.state == "waiting"
+    assert told == [] and request.state == "pending"
     engine.pump()
     assert told == [request] and request.result == []
     assert states == ["working", "ready"]
@@ -236,7 +236,7 @@ def test_answers_of_an_earlier_worker_are_not_heard(engine, transports):
     late_bytes(protocol.pack({"type": "done", "id": request.id, "boxes": [], "failed_slices": {}, "provenance": {}}))
     late_exit(-11, "")
     engine.pump()
-    assert request.state == "waiting" and len(transports) == 2
+    assert request.state == "pending" and len(transports) == 2
     assert transports[1].asked() == [request.id]
 
 

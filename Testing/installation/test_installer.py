@@ -110,7 +110,7 @@ def test_everything_is_installed_offline_and_nothing_of_slicers_is_replaced(pyth
     installer = _installer(python)
     installer.changed.connect(lambda: seen.append(installer.progress.done))
     _look(installer, wheels)
-    assert installer.state == "waiting"
+    assert installer.state == "pending"
     assert "without network" in installer.plan.text()
     assert {requirement.name for requirement in installer.plan.missing} == {requirement.name for requirement in wanted()}
     assert python.version("torch") == "", "looking must not install"
@@ -232,7 +232,7 @@ def test_cancel_ends_pip_within_a_second_and_the_installation_can_begin_again(py
     assert installer.state == "cancelled"
     installer.look(Choices())
     installer.wait(timeout_s=TIMEOUT_S)
-    assert installer.state == "waiting"
+    assert installer.state == "pending"
 
 
 def test_pip_ends_when_the_application_does(python, silent_index):
@@ -278,7 +278,7 @@ def test_nothing_is_installed_while_slicer_installs_for_another_module(python, w
     installer = _look(_installer(python, busy=lambda: "Slicer is installing packages for another module."), wheels)
     with pytest.raises(InstallationError, match="another module"):
         installer.install()
-    assert installer.state == "waiting"
+    assert installer.state == "pending"
 
 
 def test_installing_without_a_plan_and_twice_at_once_are_refused(python, wheels):

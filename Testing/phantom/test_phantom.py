@@ -228,6 +228,8 @@ def test_heart_that_does_not_fit_is_refused():
         {"slices": 3, "slice_positions_mm": (0.0, 5.0)},
         {"slice_jitter": 1.0},
         {"infarct_counts": ()},
+        {"orientation": "sideways"},
+        {"infarcts": ("LAD",)},
     ],
 )
 def test_contradictory_settings_are_refused(wrong):

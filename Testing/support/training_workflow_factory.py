@@ -85,7 +85,7 @@ class IdleEngine:
 
 
 class IdleRequest:
-    state, error, result, progress, id = "waiting", "", None, (0, 0, "", None), 0
+    state, error, result, progress, id = "pending", "", None, (0, 0, "", None), 0
 
     def on_done(self, _callback):
         return self

@@ -12,7 +12,7 @@ import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.study.normalization import normalize
-from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, PRESETS, Augmenter, Preset, augmenter, intensity, preset_of
+from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, PRESETS, Preset, augmenter, intensity, preset_of
 from MyoScarSegLib.training.augmentation.augmenter import window_matrix
 from MyoScarSegLib.training.augmentation.intensity import (
     coil_shading,
@@ -28,6 +28,14 @@ from MyoScarSegLib.training.augmentation.intensity import (
 SIDE, WIDE = 96, 112
 NONE = PRESETS["none"]
 GEOMETRY = replace(NONE, name="geometry", rotation_degrees=40, turned=True, scale=(0.8, 1.3), stretch=1.5, off_center=0.3)
+
+
+class Augmenter(augmenter.Augmenter):
+    """One that is called as trainings use it: geometry, then grey values, by one seed."""
+
+    def __call__(self, *slice_, seed, window_px):
+        window, seen, inside = self.geometry(*slice_, seed=seed, window_px=window_px)
+        return self.intensity(window, seed=seed, inside=inside), seen
 
 
 def disc(shape: tuple[int, int], x: float, y: float, radius: float) -> np.ndarray:

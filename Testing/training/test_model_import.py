@@ -221,7 +221,7 @@ def test_full_disk_keeps_nothing_of_a_model_and_loses_no_other(trained, monkeypa
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(own.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OutputError, match="No space left"):
         keep(trained, "second")
     assert list(own.own_models().entries) == ["first"] and not left_over()

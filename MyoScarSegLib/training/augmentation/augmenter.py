@@ -34,30 +34,6 @@ class Augmenter:
         self.preset = preset_of(preset, PRESETS) if isinstance(preset, str) else preset
         self.side = side
 
-    def __call__(
-        self,
-        image: np.ndarray | torch.Tensor,
-        targets: np.ndarray | torch.Tensor,
-        center: tuple[float, float],
-        *,
-        seed: Sequence[int] | int,
-        window_px: tuple[float, float],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One augmented window. Image and targets go through the same geometry.
-
-        Args:
-            image: float32 ``[rows, columns]`` in 0..1, as the project's normalization returns.
-            targets: integers ``[n, rows, columns]``, below 2**24: numbered lesions, ventricle, tissue, ...; n may be 0.
-            center: ``(x, y)`` of the heart in the slice, in pixel edges.
-            seed: one or more numbers, not negative, that decide all that is drawn.
-            window_px: native (rows, columns) that the window covers at zoom 1: its millimeters over the pixel spacing.
-
-        Returns:
-            float32 ``[1, side, side]`` in 0..1, and int64 ``[n, side, side]``; both 0 outside the slice.
-        """
-        window, seen, inside = self.geometry(image, targets, center, seed=seed, window_px=window_px)
-        return self.intensity(window, seed=seed, inside=inside), seen
-
     def geometry(
         self,
         image: np.ndarray | torch.Tensor,
@@ -68,11 +44,20 @@ class Augmenter:
         window_px: tuple[float, float],
         heart_px: tuple[float, float] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The window of :meth:`__call__` before its grey values change; also of an image of several channels, of any range.
+        """A window before its grey values change. Image and targets go through the same geometry.
 
-        ``heart_px`` are native (columns, rows) of the left ventricle around ``center``: it then fills the window as in the
-        detector's second look, by the preset's ``heart_share`` and ``heart_shift``. Besides what a call returns there is bool
-        ``[1, side, side]``: where the window lies within the slice.
+        Args:
+            image: ``[rows, columns]``, or of several channels ``[channels, rows, columns]``, of any range.
+            targets: integers ``[n, rows, columns]``, below 2**24: numbered lesions, ventricle, tissue, ...; n may be 0.
+            center: ``(x, y)`` of the heart in the slice, in pixel edges.
+            seed: one or more numbers, not negative, that decide all that is drawn.
+            window_px: native (rows, columns) that the window covers at zoom 1: its millimeters over the pixel spacing.
+            heart_px: native (columns, rows) of the left ventricle around ``center``, which then fills the window as in the
+                detector's second look, by the preset's ``heart_share`` and ``heart_shift``.
+
+        Returns:
+            float32 ``[channels, side, side]``, and int64 ``[n, side, side]``; both 0 outside the slice; and bool ``[1, side,
+            side]``: where the window lies within it.
         """
         pixels, classes = np.asarray(image), np.asarray(targets)
         pixels = pixels[None] if pixels.ndim == 2 else pixels
@@ -83,7 +68,7 @@ class Augmenter:
         return _sample(_floats(pixels), _floats(classes), grid, matrix)
 
     def intensity(self, image: torch.Tensor, *, seed: Sequence[int] | int, inside: torch.Tensor | None = None) -> torch.Tensor:
-        """A window ``[channels, rows, columns]`` in 0..1 with its grey values changed as a call with this seed does.
+        """A window ``[channels, rows, columns]`` in 0..1 with its grey values changed, as this seed decides.
 
         ``inside`` is bool ``[1, rows, columns]``: where it lies within the slice. What lies beyond is 0 in use too.
         """

@@ -108,7 +108,7 @@ def smooth(image: torch.Tensor, deviations_px: Sequence[float]) -> torch.Tensor:
 
 
 def _k_space(generator: np.random.Generator, preset: Preset, image: torch.Tensor) -> torch.Tensor:
-    """Motion and limited resolution."""
+    """Ghosts of motion, a coarser matrix and ringing, each with the preset's probability."""
     from torch.nn import functional
 
     ghosts, coarse, ringing = generator.random(3) < (preset.ghosts, preset.low_resolution, preset.ringing)

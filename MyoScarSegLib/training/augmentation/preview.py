@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.outputs.figures import canvas, png
-from MyoScarSegLib.outputs.montage import draw_outline
+from MyoScarSegLib.outputs.figures import DARK_FAINT, DARK_PAPER, LIGHT_INK, canvas, png
+from MyoScarSegLib.outputs.montage import SCAR_COLOR, draw_outline
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.training_slices import LESIONS, sam_window, training_slices
 from MyoScarSegLib.training.shown_slices import choose_slices
 from MyoScarSegLib.utils.files import write_bytes
 
-_INK, _PAPER, _FAINT, _SCAR = "#e8e6e1", "#15181c", "#8d949c", "#ff5a4f"
 _TILE_INCHES = 1.7
 _SIDE_PX, _WINDOW_MM = 112, 156.8
 """Of each window: the pixels of usual LGE, and the heart with some of what is around it."""
@@ -43,13 +42,13 @@ def preview(
     if not slices:
         raise StudyError("There are no slices to show.")
     chosen = training_slices([slices[number] for number in choose_slices(slices, rows)])
-    figure = canvas(columns * _TILE_INCHES + 0.2, len(chosen) * (_TILE_INCHES + 0.16) + 0.55, _PAPER)
+    figure = canvas(columns * _TILE_INCHES + 0.2, len(chosen) * (_TILE_INCHES + 0.16) + 0.55, DARK_PAPER)
     axes = figure.subplots(len(chosen), columns, squeeze=False)
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06 / height, top=1 - 0.62 / height, wspace=0.04, hspace=0.12)
     figure.text(
         0.01, 1 - 0.24 / height, f"Augmentation {preset!r}, seed {seed}: {_SIDE_PX} px windows of {_WINDOW_MM:g} mm",
-        color=_INK, fontsize=10, va="center",
+        color=LIGHT_INK, fontsize=10, va="center",
     )  # fmt: skip
     for row, sample in enumerate(chosen):
         for column, axis in enumerate(axes[row]):
@@ -57,9 +56,9 @@ def preview(
             axis.set_axis_off()
             extent = (0, _SIDE_PX, _SIDE_PX, 0)
             axis.imshow(window.image[0].numpy(), "gray", vmin=0, vmax=1, interpolation="nearest", extent=extent)
-            draw_outline(axis, window.targets[LESIONS].numpy() > 0, _SCAR, 0.9)
+            draw_outline(axis, window.targets[LESIONS].numpy() > 0, SCAR_COLOR, 0.9)
             if column == 0:
-                axis.set_title(f"{sample.patient}, slice {sample.index}", color=_FAINT, fontsize=7, loc="left", pad=2)
+                axis.set_title(f"{sample.patient}, slice {sample.index}", color=DARK_FAINT, fontsize=7, loc="left", pad=2)
             elif row == 0 and column == 1:
-                axis.set_title("augmented", color=_FAINT, fontsize=7, loc="left", pad=2)
+                axis.set_title("augmented", color=DARK_FAINT, fontsize=7, loc="left", pad=2)
     write_bytes(out, png(figure))

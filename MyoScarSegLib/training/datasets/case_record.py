@@ -28,8 +28,8 @@ from MyoScarSegLib.training.datasets.stored_stacks import (
     write_image,
     write_label_segments,
 )  # fmt: skip
-from MyoScarSegLib.utils.files import sha256_of, write_json
-from MyoScarSegLib.utils.json_fields import Count, Index, load, to_json
+from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.utils.json_fields import Count, Index, load, save, to_json
 
 RECORD = "case.json"
 VOLUME, SEGMENTATION, THUMBNAIL = "volume.nrrd", "segmentation.seg.nrrd", "thumbnail.png"
@@ -103,7 +103,7 @@ class Case:
 
     @property
     def slices(self) -> int:
-        """Of the stack."""
+        """Number of slices of the stack."""
         return self.geometry.slices
 
     @property
@@ -133,7 +133,7 @@ class Case:
 
     def write(self, folder: Path) -> None:
         """Write the record into the case's folder."""
-        write_json(folder / RECORD, self.to_json())
+        save(folder / RECORD, self, version=VERSION)
 
     @classmethod
     def read(cls, path: Path) -> Case:

@@ -19,8 +19,8 @@ from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.datasets.label_pictures import write_gray
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, none_of
 from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar, straight, write_image
-from MyoScarSegLib.training.datasets.training_library import MARK, SPLIT, Library
-from MyoScarSegLib.training.splits import Split, check_split, split_patients
+from MyoScarSegLib.training.datasets.training_library import Library, is_library
+from MyoScarSegLib.training.splits import SPLIT, Split, check_split, split_patients
 from MyoScarSegLib.utils.files import folder_aside, move, write_bytes, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
@@ -102,7 +102,7 @@ def convert(
     if options.boxes not in (PER_SCAR, MERGED):
         raise StudyError(f"Boxes are {PER_SCAR} or {MERGED}, not {options.boxes!r}.")
     work = _Conversion(data, options, Conversion(layout, skipped=dict(data.skipped)), progress, cancel)
-    if layout == "library" and (destination / MARK).is_file():
+    if layout == "library" and is_library(destination):
         work.add_to_library(destination)
         return work.report
     writers = {"library": work.add_to_library, "volumes": work.write_volumes}
@@ -230,7 +230,7 @@ class _Conversion:
     def add_to_library(self, folder: Path) -> None:
         """Each case that the library in ``folder``, which is made if it is missing, does not have."""
         data, report = self.data, self.report
-        new = not (folder / MARK).is_file()
+        new = not is_library(folder)
         library = Library.create(folder)
         before = {case.case for case in library.scan()[0]}
         source, reviewer = self.options.source or data.kind, self.options.reviewer

@@ -12,7 +12,7 @@ from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap, classes_
 from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs, in_emidecs_layout
 from MyoScarSegLib.training.datasets.patients import PatientRule
 from MyoScarSegLib.training.datasets.stored_stacks import Sidecar, read_written
-from MyoScarSegLib.training.datasets.training_library import MARK, Library
+from MyoScarSegLib.training.datasets.training_library import Library, is_library
 from MyoScarSegLib.training.datasets.yolosam import parts_of, read_yolosam
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
@@ -72,7 +72,7 @@ def kind_of(folder: Path | str) -> str:
     folder = Path(folder)
     if not folder.is_dir():
         raise StudyError(f"There is no folder {folder}.")
-    if (folder / MARK).is_file():
+    if is_library(folder):
         return "library"
     if parts_of(folder):
         return "yolosam"

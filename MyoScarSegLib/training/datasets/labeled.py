@@ -172,7 +172,6 @@ def none_of(failures: Mapping[str, str], what: str) -> StudyError:
 
 def labeled_phantoms(seed: int, count: int) -> list[LabeledSlice]:
     """Slices of numerical phantoms, of one made patient, each a stack of its own."""
-
     name, made = f"phantom-{seed}", enumerate(phantom_slices(seed, count))
     return [LabeledSlice(name, n, image, labels, case=f"{name}-{n}") for n, (image, labels) in made]
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
+from MyoScarSegLib.outputs.case_walls import RESULT
 from MyoScarSegLib.study.masks import StoredLabels, read_labels
+from MyoScarSegLib.study.names import stem
 from MyoScarSegLib.study.segments import Segment, check_cover, scar_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_named, says_scar
 from MyoScarSegLib.training.datasets.labeled import scar_only_unless_wall
-from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_acdcs_layout, in_emidecs_layout, stem
+from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_acdcs_layout, in_emidecs_layout
 from MyoScarSegLib.utils.files import read_json
 from MyoScarSegLib.utils.words import listed
 
@@ -32,9 +34,6 @@ ACDC: LabelMap = {0: BACKGROUND, 1: BACKGROUND, 2: MYOCARDIUM, 3: CAVITY}
 BINARY: dict[int, LabelMap] = {value: {0: BACKGROUND, value: INFARCT} for value in (1, 255)}
 
 EXAMPLE = "--labels 'cavity=1 myocardium=2 scar=3,4'"
-
-#: Beside the labels of a result of ``segment``.
-_RESULT = "result.json"
 
 #: Label maps of a whole body have about 120 values; an image of 8 bits has more.
 _MOST_VALUES = 128
@@ -84,7 +83,7 @@ def named_by_place(path: Path, values: Collection[int], root: Path | None = None
         return EMIDEC
     if drawn <= set(ACDC) and in_acdcs_layout(path):
         return ACDC
-    if drawn == {1} and (path.parent / _RESULT).is_file():
+    if drawn == {1} and (path.parent / RESULT).is_file():
         return BINARY[1]
     for folder in (path.parent, path.parent.parent):
         if (found := _of_nnunet(folder)) is not None and drawn <= set(found):
@@ -142,7 +141,7 @@ def _of_nnunet(folder: Path) -> LabelMap | None:
 
 
 def apply_label_map(values: np.ndarray, label_map: LabelMap, where: str) -> np.ndarray:
-    """Classes, uint8, shaped like ``values``."""
+    """The classes of label values, uint8 of the same shape; StudyError if a value has no class."""
     found = np.unique(values)
     unknown = [int(value) for value in found if int(value) not in label_map]
     if unknown:

@@ -12,8 +12,8 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.training.datasets.case_record import THUMBNAIL, Case, content_digest
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, LabeledStudy, slices_of
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, REMOVING, REPLACED, replaced_case
-from MyoScarSegLib.training.datasets.training_library import SPLIT, Library
-from MyoScarSegLib.training.splits import check_leakage, check_split
+from MyoScarSegLib.training.datasets.training_library import Library
+from MyoScarSegLib.training.splits import SPLIT, check_leakage, check_split
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 from MyoScarSegLib.utils.words import counted, listed

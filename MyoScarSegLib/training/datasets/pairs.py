@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from MyoScarSegLib.study.names import DICOM_EXTENSIONS, VOLUME_EXTENSIONS, has_extension, natural_order
+from MyoScarSegLib.study.names import DICOM_EXTENSIONS, VOLUME_EXTENSIONS, has_extension, is_segmentation, natural_order, stem
 
 IMAGE_FOLDERS = ("images", "imagestr", "image", "volumes", "lge", "scans")
 LABEL_FOLDERS = ("labels", "labelstr", "label", "masks", "mask", "segmentations", "contours", "annotations", "gt", "ground_truth")
@@ -69,23 +69,6 @@ def in_emidecs_layout(labels: Path) -> bool:
 def in_acdcs_layout(labels: Path) -> bool:
     """Whether a label file is named as in ACDC: ``patient001_frame01_gt``."""
     return _ACDC_LABELS.fullmatch(stem(labels)) is not None
-
-
-def stem(path: Path) -> str:
-    """A file's name without the extensions of volumes and segmentations; a folder's whole name."""
-    name = path.name
-    if path.is_dir():
-        return name
-    for extension in (*VOLUME_EXTENSIONS, *DICOM_EXTENSIONS):
-        if name.lower().endswith(extension):
-            name = name[: -len(extension)]
-            break
-    return name[: -len(".seg")] if name.lower().endswith(".seg") else name
-
-
-def is_segmentation(path: Path) -> bool:
-    """Whether a file is named like a segmentation of 3D Slicer."""
-    return has_extension(path, (".seg.nrrd", ".seg.nhdr"))
 
 
 def _of_case_folder(case: Path) -> Pairs:

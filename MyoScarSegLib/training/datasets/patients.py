@@ -14,7 +14,7 @@ _BEFORE_SLICE = re.compile(r"^(.+?)[_\-. ]*(?:slice|slc|sl)[_\-. ]*\d+", re.IGNO
 _BEFORE_LAST_NUMBER = re.compile(r"^(.*?)[_\-. ]*\d+\D*$")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
-_LONG_WORD = 4
+_LONG_WORD_LETTERS = 4
 _DATA_WORDS = frozenset(
     """
     acq anon anonymized anonymised baseline cardiac cardio case center center cmr cohort control data dataset demo emidec exam
@@ -35,7 +35,7 @@ def may_be_a_persons(name: str) -> bool:
         return True
     coded = any(letter.isdigit() for letter in name)
     return any(
-        word.lower() not in _DATA_WORDS and (len(word) >= _LONG_WORD or word.istitle() or not coded)
+        word.lower() not in _DATA_WORDS and (len(word) >= _LONG_WORD_LETTERS or word.istitle() or not coded)
         for word in re.findall(r"[A-Za-z]{3,}", name)
     )
 

@@ -18,7 +18,7 @@ CASES = "cases"
 #: Folders on their way in and out, beside ``cases``. Only a replaced one is ever read, until its successor is in its place.
 ADDING, REPLACED, REMOVING = ".adding-", ".replaced-", ".removing-"
 
-_KEY = 32
+_KEY_LETTERS = 32
 _FORGOTTEN_S = 24 * 3600.0
 """After that time nobody is writing a case any more: its writer was killed."""
 
@@ -70,7 +70,7 @@ def case_folders(library: Path) -> dict[str, Path]:
 
 def replaced_case(orphan: Path) -> str:
     """The case that a folder on its way out was."""
-    return orphan.name[len(REPLACED) + _KEY + 1 :]
+    return orphan.name[len(REPLACED) + _KEY_LETTERS + 1 :]
 
 
 def _tidy(library: Path) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.study.names import DETACHED_HEADERS, has_extension
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 ENDINGS = (".mrb", ".mrml")
@@ -23,8 +24,7 @@ Node = ElementTree.Element
 _LARGEST_BYTES = 8 << 30
 _LARGEST_MRML_BYTES = 256 << 20
 _MOST_FILES = 20_000
-_CHUNK = 1 << 20
-_IN_TWO_FILES = (".mhd", ".nhdr", ".hdr")
+_CHUNK_BYTES = 1 << 20
 _VOLUME_ROLE, _TRANSFORM_ROLE = "referenceImageGeometryRef", "transform"
 
 
@@ -72,7 +72,7 @@ def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> dict[Path, 
                 ending = re.search(r"(\.seg|\.nii)?\.[^.]*$", name.name.lower())
                 target = files[named] = folder / f"{len(files)}{ending[0] if ending else ''}"
                 with archive.open(member) as source, target.open("wb") as file:
-                    while chunk := source.read(_CHUNK):  # never more than the entry's file_size
+                    while chunk := source.read(_CHUNK_BYTES):  # never more than the entry's file_size
                         check_cancel(cancel)
                         file.write(chunk)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
@@ -164,7 +164,7 @@ def _file(node: Node, by_id: dict[str, Node], scene: Path, files: Mapping[Path, 
     file = path if files is None else files.get(path)
     if file is None or not file.is_file():
         raise StudyError(f"Its {what} is missing: {path.name}.")
-    if file != path and path.suffix.lower() in _IN_TWO_FILES:
+    if file != path and has_extension(path, DETACHED_HEADERS):
         raise StudyError(f"Its {what} is in two files ({path.suffix}). Save the scene with it as .nrrd, which is one.")
     return file
 

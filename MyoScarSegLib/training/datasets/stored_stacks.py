@@ -16,8 +16,7 @@ from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, NO_REFLOW, SCAR, WALL
 from MyoScarSegLib.study.volumes import read_volume
 from MyoScarSegLib.study.writer import write_layers, write_volume
-from MyoScarSegLib.utils.files import write_json
-from MyoScarSegLib.utils.json_fields import Index, load, to_json
+from MyoScarSegLib.utils.json_fields import Index, load, save
 
 _SIDECAR = "myoscarseg.json"
 _VERSION = 1
@@ -38,7 +37,7 @@ class StoredPlaces:
 
     @property
     def geometry(self) -> Geometry:
-        """The same, without a place in the world."""
+        """Spacing and slice positions as a geometry at the origin, its axes those of the world."""
         places = (None if places is None else np.array(places) for places in (self.slice_positions_mm, self.slice_origins_mm))
         return Geometry(self.spacing_mm, (0.0, 0.0, 0.0), np.eye(3), *places)
 
@@ -100,7 +99,7 @@ class Sidecar:
 
     def write(self, folder: Path) -> None:
         """Write the record into ``folder``."""
-        write_json(folder / _SIDECAR, to_json(self, version=_VERSION))
+        save(folder / _SIDECAR, self, version=_VERSION)
 
     @classmethod
     def read(cls, folder: Path) -> Sidecar:

@@ -46,21 +46,26 @@ from MyoScarSegLib.training.datasets.labeled import LabeledStudy, none_of, slice
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, case_folders, put, take_away
 from MyoScarSegLib.training.datasets.stored_stacks import read_written
-from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
-from MyoScarSegLib.utils.files import folder_aside, write_json
-from MyoScarSegLib.utils.json_fields import load, to_json
+from MyoScarSegLib.training.splits import SPLIT, Split, check_leakage, check_split, split_patients
+from MyoScarSegLib.utils.files import folder_aside
+from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
-MARK, SPLIT = "library.json", "split.json"
+_FILE = "library.json"
 VERSION = 1
 
 
 @dataclass(frozen=True)
-class _Mark:
+class _Content:
     """The content of ``library.json``."""
 
     format: Literal["MyoScarSeg training library"]
+
+
+def is_library(folder: Path) -> bool:
+    """Whether a folder is a training library."""
+    return (folder / _FILE).is_file()
 
 
 class Library:
@@ -79,11 +84,11 @@ class Library:
             OutputError: it cannot be made.
         """
         folder = Path(folder)
-        if (folder / MARK).is_file():
+        if is_library(folder):
             return cls.open(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise StudyError(f"{folder} is not empty and no training library; choose a new folder.")
-        write_json(folder / MARK, to_json(_Mark("MyoScarSeg training library"), version=VERSION))
+        save(folder / _FILE, _Content("MyoScarSeg training library"), version=VERSION)
         try:
             (folder / CASES).mkdir(exist_ok=True)
         except OSError as error:
@@ -94,14 +99,14 @@ class Library:
     def open(cls, folder: Path | str) -> Library:
         """The library in ``folder``; StudyError if there is none, or it is from a newer version."""
         folder = Path(folder)
-        if not (folder / MARK).is_file():
-            raise StudyError(f"{folder} is no training library: there is no {MARK} in it.")
-        load(_Mark, folder / MARK, StudyError, version=VERSION)
+        if not is_library(folder):
+            raise StudyError(f"{folder} is no training library: there is no {_FILE} in it.")
+        load(_Content, folder / _FILE, StudyError, version=VERSION)
         return cls(folder)
 
     def check_there(self) -> None:
         """StudyError if somebody took the library away: nothing must make half of one in its place."""
-        if not (self.folder / MARK).is_file():
+        if not is_library(self.folder):
             raise StudyError(f"The training library {self.folder} is gone. Put it back, or choose another folder.")
 
     def add(

@@ -9,12 +9,10 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.masks import is_blank, is_dicom_mask, read_stored
-from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, case_name, has_extension
+from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, case_name, has_extension, is_segmentation
 from MyoScarSegLib.study.stack import FileStack, numbers, study_from
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.volumes import read_volume
-
-_SEGMENTATION = (".seg.nrrd", ".seg.nhdr")
 
 
 def common_grid(first: Path, second: Path) -> Study:
@@ -49,7 +47,7 @@ def common_grid(first: Path, second: Path) -> Study:
     stacks = [_stack(path) for path in (first, second)]
     if is_blank(stacks[0].array, stacks[0].geometry, stacks[1].array.shape):
         stacks.reverse()  # a blank file's geometry need not be that of its image
-    cropped = [has_extension(path, _SEGMENTATION) for path in (first, second)]
+    cropped = [is_segmentation(path) for path in (first, second)]
     if all(cropped):
         stack = _covering(*stacks)
     elif cropped[0]:
@@ -75,7 +73,7 @@ def _stack(path: Path) -> FileStack:
         raise StudyError(f"There is no mask file {path}.")
     if not has_extension(path, VOLUME_EXTENSIONS):
         raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD or MHA.")
-    if not has_extension(path, _SEGMENTATION):
+    if not is_segmentation(path):
         return replace(read_volume(path), one_slice_is_enough=True)
     stored, geometry, _ = read_stored(path)
     array = stored[..., 0] if stored.ndim == 4 else stored

@@ -133,7 +133,8 @@ def _dice(document: dict[str, Any]) -> Figure | None:
             axis.plot([number + 0.32] * 2, figures["dice_interval_95"], color=_INK, lw=1.6, solid_capstyle="butt")
         axis.plot([number + 0.24, number + 0.40], [figures["dice_mean"]] * 2, color=_INK, lw=2.4)
         _above(axis, number, f"{figures['dice_mean']:.2f}")
-    axis.set_xticks(range(len(settings)), [_broken(setting_name(name)) for name in settings])
+    shown = [setting_name(name) for name in settings]
+    axis.set_xticks(range(len(settings)), [name if len(name) < 7 else "\n".join(name.rsplit(" ", 1)) for name in shown])
     axis.set(xlim=(-0.5, len(settings) - 0.45), ylim=(0, 1), ylabel="Dice per patient (3D)")
     axis.grid(axis="x", visible=False)
     count = next(iter(settings.values()))["patients"]
@@ -246,11 +247,6 @@ _ABOVE: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "loc": "lower left"
 _ABOVE |= {"borderaxespad": 0.1, "labelspacing": 0.3}
 _EDGE: dict[str, Any] = {"mec": "white", "mew": 0.8}
 _SUBTITLE: dict[str, Any] = {"fontsize": 8.5, "color": _FAINT, "loc": "left"}
-
-
-def _broken(name: str) -> str:
-    """A long name on two lines."""
-    return name if len(name) < 7 else "\n".join(name.rsplit(" ", 1))
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
-from MyoScarSegLib.outputs.case_files import RESULT
-from MyoScarSegLib.outputs.case_walls import scar_in
+from MyoScarSegLib.outputs.case_walls import RESULT, scar_in
 from MyoScarSegLib.study.masks import dicom_masks_in, read_labels
-from MyoScarSegLib.study.names import natural_order
+from MyoScarSegLib.study.names import is_segmentation, natural_order, stem
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.segments import check_cover
 from MyoScarSegLib.study.study import Study
@@ -27,17 +26,9 @@ from MyoScarSegLib.training.datasets.labelmaps import (
     unnamed,
     whole_numbers,
 )
-from MyoScarSegLib.training.datasets.pairs import (
-    LABEL_FOLDERS,
-    LABEL_WORDS,
-    folders_in,
-    is_segmentation,
-    stem,
-    subfolder,
-    volumes_in,
-)
+from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, LABEL_WORDS, folders_in, subfolder, volumes_in
 from MyoScarSegLib.training.datasets.places import CASES
-from MyoScarSegLib.training.datasets.training_library import MARK, Library
+from MyoScarSegLib.training.datasets.training_library import Library, is_library
 from MyoScarSegLib.training.evaluation.common_grid import common_grid
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
@@ -100,7 +91,7 @@ def compare_masks(
         lacking = [case for case in references if case not in matched]
         failures |= dict.fromkeys(lacking, f"It has a reference, but no prediction in {predicted}.")
     studies = _studies(image, matched, one_case=predicted.is_file() and truth.is_file())
-    library = Library.open(truth) if (truth / MARK).is_file() else None
+    library = Library.open(truth) if is_library(truth) else None
     patients = {} if library is None else {record.case: record.patient for record in library.scan()[0]}
     sides = _Masks(truth, labels, None, "--labels"), _Masks(predicted, pred_labels, labels, "--pred-labels")
     scores: list[CaseScore] = []
@@ -199,7 +190,7 @@ class _Masks:
     unknown: set[int] = field(default_factory=set)
 
     def classes(self, path: Path, study: Study) -> np.ndarray:
-        """Of one file on the grid of ``study``, uint8 ``[k, j, i]``."""
+        """The classes of a mask file on the grid of ``study``, uint8 ``[k, j, i]``."""
         stored = read_labels(path, study)
         if stored.segments:
             label_map = self._noted(self.given or self.other or {})
@@ -230,7 +221,7 @@ def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
         return {_name(path): path}, {}
     if not path.is_dir():
         raise StudyError(f"There is no file or folder {path}.")
-    if (path / MARK).is_file():
+    if is_library(path):
         path = path / CASES
     skipped: dict[str, str] = {}
     found: dict[str, list[Path]] = {}

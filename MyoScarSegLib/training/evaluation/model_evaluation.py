@@ -178,7 +178,7 @@ class _Work:
         """Go through all settings of one stack; each is named before it is begun."""
         boxes = {k: box for k, mask in enumerate(stack.scar) if (box := tight(mask)) is not None}
         if REFERENCE_BOX in self.settings:
-            yield "oracle boxes"
+            yield "reference boxes"
             self._segment(REFERENCE_BOX, stack, [Box(k, *box) for k, box in boxes.items()])
         if {JITTERED, CLICKS} & self.settings:
             yield "jittered boxes"

@@ -90,7 +90,7 @@ class Difference:
     chance: float
 
     def to_json(self) -> dict[str, Any]:
-        """For the comparison's file."""
+        """Its numbers, rounded, for ``comparison.json``."""
         return {name: value if name == "patients" else rounded(value) for name, value in vars(self).items()}
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.quantification.agreement import LIMITS_SD
 from MyoScarSegLib.quantification.burden import MM3_PER_ML
 from MyoScarSegLib.training.evaluation.scores import POSITIONS, THRESHOLDS, CaseScore
 from MyoScarSegLib.training.evaluation.statistics import interval, ratio, rounded
@@ -16,8 +17,6 @@ from MyoScarSegLib.utils.words import counted
 
 MOST_FALSE_SCAR_G = 1.0
 """A patient without scar counts as read rightly up to this mass."""
-
-_LIMITS_OF_AGREEMENT = 1.96
 
 
 def summarize(cases: Sequence[CaseScore]) -> dict[str, Any]:
@@ -142,7 +141,7 @@ def _mass(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
     truth, predicted = np.array([(c.truth_mass_g, c.predicted_mass_g) for c in known]).reshape(-1, 2).T
     errors, limits, pearson = predicted - truth, None, None
     if len(known) > 1:  # Bland and Altman, Lancet 1986, 1, 307
-        spread = _LIMITS_OF_AGREEMENT * errors.std(ddof=1)
+        spread = LIMITS_SD * errors.std(ddof=1)
         limits = rounded((errors.mean() - spread, errors.mean() + spread))
     if len(known) > 2 and np.ptp(truth) and np.ptp(predicted):
         pearson = rounded(np.corrcoef(truth, predicted)[0, 1])

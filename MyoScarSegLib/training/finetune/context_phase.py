@@ -90,7 +90,7 @@ class ContextPrompts:
 
     @classmethod
     def of(cls, item: Item, seed: Sequence[int], *, always: bool = False) -> ContextPrompts:
-        """Those of a window, all drawn from its own seed; ``always`` if windows without scar get prompts, too."""
+        """The prompts of a window, all drawn from its own seed; ``always`` if windows without scar get prompts, too."""
         alone, false_box = (0.0, 1.0) if always else (_ALONE, _FALSE_BOX)
         generator = np.random.default_rng(seed)
         targets = item.targets.cpu().numpy()
@@ -112,7 +112,7 @@ class ContextPrompts:
         return cls(boxes, tissue, turns, generator, beside=beside)
 
     def maps(self) -> torch.Tensor:
-        """As the network sees them."""
+        """Boxes, clicks, hint and neighbors' scar as the network's input channels."""
         return prompt_maps(self.tissue.shape[0], self.boxes, self.points, self.hint, self.beside)
 
     def correct(self, probability: torch.Tensor) -> None:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
 ANATOMY, CONTEXT, ASKED, PROMPTS = "anatomy", "context", "asked", "prompts"
-CONTEXT_BATCH = 8
+CONTEXT_SLICES_PER_STEP = 8
 """Slices per step of the context phase, with which the shipped models were trained."""
 _VALIDATION_EVERY_CONTEXT = 5
 CONTEXT_SCAR_FREE = 0.7
@@ -241,7 +241,6 @@ class Training:
 
     def context(self) -> Phase:
         """The context network, on windows augmented anew every time."""
-
         epochs, start = self.settings.context_epochs, self.start
         plain = Augmenter("none", start.side)
 
@@ -270,7 +269,6 @@ class Training:
         """A phase of the context network or of its twin, at this share of its learning rate; ``stream`` tells the seeds of its
         windows from those of other phases.
         """
-
         settings, start = self.settings, self.start
         augmenter = Augmenter(settings.augmentation, start.side)
 
@@ -281,11 +279,10 @@ class Training:
             return context_loss(network, items, settings, seeds, part)
 
         rates = {part: rate * settings.context_rate}
-        return Phase(name, epochs, CONTEXT_BATCH, settings.seed, rates, order, item, loss, validate, choose=False)
+        return Phase(name, epochs, CONTEXT_SLICES_PER_STEP, settings.seed, rates, order, item, loss, validate, choose=False)
 
     def prompts(self, look: Look | None = None) -> Phase:
         """Everything that the mode lets learn, on prompts. The embeddings of a frozen encoder are made here."""
-
         settings, start, hooks = self.settings, self.start, self._session.hooks
         augmenter = Augmenter(settings.augmentation, start.side)
         cached = self._cached_windows(augmenter) if settings.mode == "decoder" else None
@@ -369,7 +366,6 @@ def phantoms_of(settings: SamSettings, slices: int) -> int:
 
 def segmenter_of(network: nn.ModuleDict, start: StartModel, device: str) -> Segmenter:
     """A segmenter of a network in training."""
-
     return Segmenter(as_checkpoint(network, start, "in training"), device=device, precision="float32")
 
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_SIDE, _WINDOW_MM = 96, 124.8
+_SIDE_PX, _WINDOW_MM = 96, 124.8
 """Of the window around the heart where the start model has none: 1.3 mm a pixel, a little finer than most LGE studies."""
-_LARGEST_CONTEXT_SIDE = 256
+_LARGEST_CONTEXT_SIDE_PX = 256
 """A context network on larger inputs would cost more than SAM's encoder."""
 _PREPROCESSING = {
     "myoscarseg-1": "myoscarseg-1",
@@ -70,10 +70,10 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
             f"Start from a model with one of {', '.join(_PREPROCESSING)}."
         )
     fixed = input_side(checkpoint.state)
-    side = fixed or (checkpoint.side if checkpoint.window_mm is not None else _SIDE)
+    side = fixed or (checkpoint.side if checkpoint.window_mm is not None else _SIDE_PX)
     window_mm = checkpoint.window_mm or _WINDOW_MM
     network = build(checkpoint.state, side)
-    small = side <= _LARGEST_CONTEXT_SIDE and side % 16 == 0 and preprocessing == "myoscarseg-1"
+    small = side <= _LARGEST_CONTEXT_SIDE_PX and side % 16 == 0 and preprocessing == "myoscarseg-1"
     if "context" not in network and settings.context_epochs and small:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SCORE = 0.05
 """Weight of SAM's own estimate of its overlap, which must not cost masks."""
+_CORRECTED = 0.5
+"""Share of prompts that get correcting clicks."""
 _HINTED = 0.5
 """Share of corrections that come with the last answer as a hint; the others must do without."""
 
@@ -115,7 +117,7 @@ def _iterated_prompts(number: int, item: Item, settings: SamSettings, seed: Sequ
         if prompt is None:
             continue
         turns = 1
-        if settings.corrections and generator.random() < settings.corrected:
+        if settings.corrections and generator.random() < _CORRECTED:
             turns += int(generator.integers(1, settings.corrections + 1))
         asked.append(_IteratedPrompt(number, prompt, turns, generator))
     return asked

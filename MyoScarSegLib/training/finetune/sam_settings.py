@@ -39,8 +39,7 @@ class SamSettings:
         phantom_share: phantom slices in an epoch, as a share of the real ones.
         batch: slices per step of the prompts phase.
         prompts: prompts per slice; the encoder's work is shared by them.
-        corrected: share of prompts that get correcting clicks...
-        corrections: ...one after the other, up to this many.
+        corrections: clicks that correct an answer to a prompt, one after the other, at most.
         context_rate: peak learning rate of AdamW in the context phase.
         encoder_rate, decoder_rate: likewise for SAM's parts in the prompts phase.
         evaluate_every: epochs between looks at the validation patients end to end; 0 for none.
@@ -68,7 +67,6 @@ class SamSettings:
     phantom_share: NotNegative = 0.15
     batch: Count = 6
     prompts: Count = 3
-    corrected: Share = 0.5
     corrections: Index = 3
     context_rate: Rate = 2e-3
     encoder_rate: Rate = 1e-4

@@ -52,7 +52,6 @@ _FALSE_GRAM = 0.01
 
 def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Carry out the training of a segmenter; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
-
     start = job.start or DEFAULT_SEGMENTER
     settings = sam_settings(job, further=knows_scar(job.start))
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
@@ -108,7 +107,6 @@ def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
 
 def heart_finder(detector: Any) -> HeartOf:
     """What finds the heart in a patient's slices by a detector, or by the program's own if that one knows no ventricle."""
-
     finder = heart_detector(detector, "auto")
     return lambda stack: find_heart({s.index: s.image for s in stack}, finder, stack[0].pixel_spacing_mm)
 
@@ -129,7 +127,6 @@ class _Validation:
 
         With ``hooks.of_run`` the Dice is told with the reference's tight boxes, too.
         """
-
         masks: dict[tuple[str, int], np.ndarray] = {}
 
         def seen(setting: str, stack: Stack, result: Result) -> None:

@@ -15,6 +15,7 @@ from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
 from MyoScarSegLib.training.loop.gradients import Item
+from MyoScarSegLib.training.reader_prompts import middle
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
@@ -69,7 +70,7 @@ def training_slices(
     """
     prepared = []
     for stack in by_stack(slices).values():
-        own = [_center(s.left_ventricle) if s.wall_known else None for s in stack]
+        own = [middle(s.left_ventricle) if s.wall_known else None for s in stack]
         known = [c for c in own if c is not None]
         usual = (float(np.mean([c[0] for c in known])), float(np.mean([c[1] for c in known]))) if known else None
         if usual is None and heart_of is not None:
@@ -150,10 +151,3 @@ def epoch_order(
     if phantoms:
         chosen += [len(samples) + int(n) for n in generator.integers(0, phantoms, round(phantom_share * len(chosen)))]
     return [chosen[n] for n in generator.permutation(len(chosen))]
-
-
-def _center(mask: np.ndarray) -> tuple[float, float] | None:
-    rows, columns = np.nonzero(mask)
-    if rows.size == 0:
-        return None
-    return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5

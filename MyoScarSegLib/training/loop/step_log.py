@@ -49,7 +49,7 @@ class StepLog:
         self._began = time.monotonic()
 
     def event(self, **entry: Any) -> None:
-        """Any other line."""
+        """Write a line that is of no step and no epoch."""
         self._append(entry)
 
     def step(
@@ -126,8 +126,7 @@ class LogReader:
     def new(self) -> list[dict[str, Any]]:
         """The entries since the last call, at most some thousands at a time; none if there is no log.
 
-        A last line that is not whole yet is given when it is.
-        """
+        A last line that is not whole yet is given when it is."""
         try:
             data = self.path.read_bytes()
         except OSError:
@@ -142,7 +141,7 @@ class LogReader:
 
 
 def _entries(lines: Iterable[bytes]) -> list[dict[str, Any]]:
-    """Those of the lines that are whole: a crash may have torn one."""
+    """The entries of the lines that are whole: a crash may have torn one."""
     found = []
     for line in lines:
         with suppress(ValueError):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 # The others wait while the main process looks at the validation patients, which may take longer than the usual ten minutes.
-_PATIENCE = timedelta(hours=1)
+_TIMEOUT = timedelta(hours=1)
 _WELL, _CANCELLED, _FAILED = range(3)
 
 
@@ -53,7 +53,7 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
         if alone:
             os.environ["ACCELERATE_TORCH_DEVICE"] = str(chosen)
         return Accelerator(
-            mixed_precision=precision, cpu=chosen.type == "cpu", kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)]
+            mixed_precision=precision, cpu=chosen.type == "cpu", kwargs_handlers=[InitProcessGroupKwargs(timeout=_TIMEOUT)]
         )
     finally:
         if alone and named is None:

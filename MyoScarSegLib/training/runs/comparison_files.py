@@ -14,6 +14,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.case_files import write_table
+from MyoScarSegLib.outputs.figures import DARK_FAINT
 from MyoScarSegLib.training.evaluation.evaluation_pictures import COLORS, new_figure, save_figure
 from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, read_json, write_json
 
@@ -23,7 +24,6 @@ TRUTH, NEW, USED = "truth", "new", "used"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 _MAKING = ".comparing-"
 _MOST_NAMES = 40
-_FAINT = "#8d949c"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def draw_comparison(path: Path, document: Mapping[str, Any]) -> None:
     rows = sorted((row for row in document["cases"] if row["has_scar"]), key=lambda row: row["new"]["end_to_end_dice"])
     false = [row for row in document["cases"] if not row["has_scar"]]
     figure, axis = new_figure(6.4, 1.5 + 0.24 * max(4, len(rows)))
-    used_color, new_color = _FAINT, COLORS[0]
+    used_color, new_color = DARK_FAINT, COLORS[0]
     for at, row in enumerate(rows):
         before, after = row["used"]["end_to_end_dice"], row["new"]["end_to_end_dice"]
         axis.plot([before, after], [at, at], color=new_color if after >= before else COLORS[1], lw=2.2, alpha=0.45, zorder=2)

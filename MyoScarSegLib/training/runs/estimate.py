@@ -30,7 +30,7 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no
 STAGES = ("reading", "embedding", "steps", "validation", "comparing")
 _SLICES, _EPOCHS = 16, 2
 """Of the small training: slices that train, at most, and passes. One stack validates, once."""
-_FEW, _LARGE_SIDE = 4, 256
+_FEW, _LARGE_SIDE_PX = 4, 256
 """Fewer slices where the image encoder's input is larger: it takes seconds for each."""
 _SLACK_LOW, _SLACK_HIGH = 0.75, 1.4
 """Other programs, a warmer processor, slices that differ: an estimate that is wrong by so much is a good one."""
@@ -57,7 +57,7 @@ class Estimate:
 
     @classmethod
     def from_json(cls, document: Any) -> Estimate:
-        """What a background task gave."""
+        """An estimate as the background task ``estimate`` returned it."""
         return read(cls, document, StudyError, "The estimate")
 
 
@@ -74,7 +74,6 @@ def estimate(
         StudyError: the library cannot be read, or nobody in it trains.
         ModelError: a start model cannot be used, a setting makes no sense, or a package is missing.
     """
-
     progress(0, 0, "Reading some cases")
     data = _Data.of(Library.open(library), split, cancel)
     parts = dict.fromkeys(STAGES, 0.0)
@@ -177,7 +176,7 @@ class _Watch(CancelToken):
 
     @property
     def cancelled(self) -> bool:
-        """As of every token."""
+        """Whether this token or the outer one is set."""
         return super().cancelled or (self._outer is not None and self._outer.cancelled)
 
     def run(self, job: TrainJob, training: Sequence[LabeledSlice], validation: Sequence[LabeledSlice]) -> None:
@@ -234,8 +233,8 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     from MyoScarSegLib.training.finetune.fine_tuning import (
         ASKED_SCAR_FREE,
         CONTEXT,
-        CONTEXT_BATCH,
         CONTEXT_SCAR_FREE,
+        CONTEXT_SLICES_PER_STEP,
         PROMPTS,
         asked_epochs,
         phantoms_of,
@@ -246,7 +245,7 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     settings = sam_settings(job, further=knows_scar(job.start))
     progress(0, 0, "Loading the model")
     _network, start = start_model(job.start or DEFAULT_SEGMENTER, settings)
-    some = data.some[: _SLICES if start.side <= _LARGE_SIDE else _FEW]
+    some = data.some[: _SLICES if start.side <= _LARGE_SIDE_PX else _FEW]
     with_scar = sum(bool(s.scar.any()) for s in some)
     batch = max(1, min(settings.batch, len(some) // 2))
     small = {
@@ -267,7 +266,7 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     context_windows = more * in_an_epoch(CONTEXT_SCAR_FREE, data.scarred, data.free)
     window, end = watch.pace(PROMPTS, len(some), batch)
     of_context = in_an_epoch(CONTEXT_SCAR_FREE, with_scar, len(some) - with_scar)
-    context_window, context_end = watch.pace(CONTEXT, of_context, CONTEXT_BATCH)
+    context_window, context_end = watch.pace(CONTEXT, of_context, CONTEXT_SLICES_PER_STEP)
     asked = asked_epochs(settings)
     answered = _CORRECTED_WORK * asked * (1 + ASKED_SCAR_FREE) * data.scarred
     a_look = watch.look / max(1, len(data.looked_at)) * data.validation

@@ -69,7 +69,6 @@ def compare_models(
         (each with both means, the paired difference and intervals; see :class:`~.statistics.Difference`), ``cases`` (a row each,
         with the worst slice and every slice), ``verdict`` (``word``, ``sentence``), ``failures`` and ``notes``.
     """
-
     if not slices:
         raise StudyError("There are no validation patients to compare the models on. Put some on the validation side.")
     masks: dict[str, Predictions] = {}
@@ -139,9 +138,10 @@ def compare_run(
         raise StudyError(f"The run {run.name} has made no model that could be compared.")
     planned = run.record.compare_with
     other = {
-        "segmenter": used or planned.get("segmenter") or _start(settings.start_segmenter),
-        "detector": used_detector or planned.get("detector") or _start(settings.start_detector),
+        "segmenter": used or planned.get("segmenter") or settings.start_segmenter,
+        "detector": used_detector or planned.get("detector") or settings.start_detector,
     }
+    other = {part: None if model == FRESH else model for part, model in other.items()}  # which is nothing to compare with
     # What was not trained is the same on both sides: the one that is used.
     mine = {part: made.get(part, other[part]) for part in other}
     document, masks = compare_models(
@@ -159,7 +159,6 @@ def compare_run(
 
 def validation_slices(run: Run, library: Path | str | None, progress: Progress, cancel: CancelToken | None) -> list[LabeledSlice]:
     """The labeled slices of a run's validation patients, as its library has them now."""
-
     validation = set(run.split.validation)
     data = read_dataset(run.data(library), kind="library", progress=progress, cancel=cancel)
     found = [s for s in data.slices if s.patient in validation]
@@ -236,6 +235,8 @@ def _row(ends: Pair, tights: Pair) -> dict[str, Any]:
         }
         for a, b in zip(new.by_slice, used.by_slice, strict=True)
     ]  # fmt: skip
+    # By pixels that the new model has wrong: a tiny scar that is missed has a Dice of 0, and is seldom the worst.
+    worst = max(by_slice, key=lambda row: ((row["truth_px"] + row["new_px"]) * (1 - row["new_dice"]), -row["slice"]))
     return {
         "patient": new.patient,
         "case": new.case,
@@ -245,7 +246,7 @@ def _row(ends: Pair, tights: Pair) -> dict[str, Any]:
         "spacing_assumed": new.spacing_assumed,
         **both,
         "dice_difference": rounded(new.dice_3d - used.dice_3d),
-        "worst": max(by_slice, key=_wrong_px),
+        "worst": worst,
         "slices": by_slice,
         "masks": file_of(new.case),
     }
@@ -262,11 +263,6 @@ def _of_case(end: CaseScore, tight: CaseScore) -> dict[str, Any]:
     }
 
 
-def _wrong_px(row: dict[str, Any]) -> tuple[float, float]:
-    """How many pixels the new model has wrong: a tiny scar that is missed has a Dice of 0, and is seldom the worst."""
-    return (row["truth_px"] + row["new_px"]) * (1 - row["new_dice"]), -row["slice"]
-
-
 def _notes(evaluations: dict[str, Evaluation], rows: Sequence[dict[str, Any]]) -> list[str]:
     notes = []
     if any(row["spacing_assumed"] for row in rows):
@@ -278,12 +274,6 @@ def _notes(evaluations: dict[str, Evaluation], rows: Sequence[dict[str, Any]]) -
 
 
 # ---- of a run
-
-
-def _start(start: str | None) -> str | None:
-    """A start model as the one to compare with; fresh weights are none."""
-
-    return None if start == FRESH else start
 
 
 def _used_name(made: dict[str, Path], other: dict[str, Any]) -> str:

@@ -107,10 +107,12 @@ def read_cases(
     which the run's record says from then on; on disk, too, if it is to ``write``.
     """
     opened = Library.open(run.data(library))
-    wanted = {name: mark for name, mark in run.record.cases.items() if name not in run.record.left_out}
+    wanted = {name: fingerprint for name, fingerprint in run.record.cases.items() if name not in run.record.left_out}
     records, damaged = opened.scan()
     here = {case.case: case for case in records}
-    _check_unchanged({name: (mark, CaseFingerprint.of(here[name])) for name, mark in wanted.items() if name in here})
+    _check_unchanged(
+        {name: (fingerprint, CaseFingerprint.of(here[name])) for name, fingerprint in wanted.items() if name in here}
+    )
     lost = {name: damaged.get(name, f"{opened.folder} has no case {name}.") for name in wanted if name not in here}
     studies: list[LabeledStudy] = []
     for name in steps(sorted(wanted.keys() - lost.keys()), "Reading {}".format, progress, cancel):
@@ -131,13 +133,13 @@ def read_cases(
 
 
 def cases_of(library: Library, split: Split) -> dict[str, CaseFingerprint]:
-    """The marks of all cases of the split's patients."""
+    """The fingerprints of all cases of the split's patients."""
     if not split.training:
         raise StudyError("Nobody trains in this split. Put at least one patient on the training side.")
     cases, damaged = library.scan()
     wanted = {*split.training, *split.validation}
     found = {case.case: CaseFingerprint.of(case) for case in cases if case.patient in wanted}
-    if missing := sorted(wanted - {mark.patient for mark in found.values()}):
+    if missing := sorted(wanted - {fingerprint.patient for fingerprint in found.values()}):
         why = "".join(f" {name}: {reason}" for name, reason in damaged.items())
         raise StudyError(f"The library has no case of {', '.join(missing)} that can be read.{why} Take them out of the split.")
     return dict(sorted(found.items()))
@@ -151,8 +153,8 @@ def copy_cases(library: Library, cases: Mapping[str, CaseFingerprint], to: Path)
         shutil.copytree(folders[case], copy.folder / "cases" / case)
 
 
-def _check_unchanged(marks: dict[str, tuple[CaseFingerprint, CaseFingerprint]]) -> None:
-    changed = sorted(name for name, (then, now) in marks.items() if then != now)
+def _check_unchanged(fingerprints: dict[str, tuple[CaseFingerprint, CaseFingerprint]]) -> None:
+    changed = sorted(name for name, (then, now) in fingerprints.items() if then != now)
     if changed:
         back = "was changed since the run was planned; start a new run, or put it back as it was."
         if len(changed) > 1:

@@ -34,21 +34,20 @@ from typing import Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, EngineError, OutputError, StudyError
 from MyoScarSegLib.training.card import mend_card
-from MyoScarSegLib.training.datasets.training_library import Library
+from MyoScarSegLib.training.datasets.places import REMOVING
+from MyoScarSegLib.training.datasets.training_library import Library, is_library
 from MyoScarSegLib.training.runs.record import RunRecord, cases_of, copy_cases
 from MyoScarSegLib.training.runs.run_commands import CANCEL, COMMANDS, HEARTBEAT_S, PAUSE, STOP, clear_command, write_command
 from MyoScarSegLib.training.runs.run_status import STARTING, RunState, RunStatus, read_status, write_status
-from MyoScarSegLib.training.runs.transfer import REMOVING, new_folder, put, with_start_models
-from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.runs.transfer import new_folder, put, with_start_models
+from MyoScarSegLib.training.splits import SPLIT, Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.background_task import environment_with_us
 from MyoScarSegLib.utils.files import move
 from MyoScarSegLib.utils.locks import is_held, locked
 from MyoScarSegLib.utils.progress import CancelToken
 
-RUNS, SPLIT, DATA, LOCK, OUTPUT, EXAMPLES, COMPARISON = (
-    "runs", "split.json", "data", ".lock", "output.txt", "examples", "comparison.json",
-)  # fmt: skip
+RUNS, DATA, LOCK, OUTPUT, EXAMPLES, COMPARISON = "runs", "data", ".lock", "output.txt", "examples", "comparison.json"
 _STARTING_S = 30.0
 """How long a process may take from its start to its lock."""
 _FRESH_S = 4 * HEARTBEAT_S
@@ -135,7 +134,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Its folder's name."""
+        """Name of the run: that of its folder."""
         return self.folder.name
 
     @property
@@ -166,7 +165,7 @@ class Run:
         if (self.folder / DATA).is_dir():
             return self.folder / DATA
         around = self.folder.resolve().parent.parent
-        if self.folder.resolve().parent.name == RUNS and (around / "library.json").is_file():
+        if self.folder.resolve().parent.name == RUNS and is_library(around):
             return around
         raise StudyError(
             f"The run {self.folder} has no data with it and is in no library. Give the library (--data), or make the run with "
@@ -334,21 +333,21 @@ class Run:
             return
         try:
             with locked(self.lock, CancelToken(timeout_s=1.0)):
-                changes = self.settle(command)
+                changes = self.end_by(command)
                 ended = {**changes, "seconds_left": None, "memory_bytes": None, "updated": time.time()}
                 write_status(self.folder, replace(read_status(self.folder) or RunStatus(), **ended))
                 clear_command(self.folder)
         except Cancelled:
             raise StudyError(f"The run {self.name} is just starting or ending. Try again in a moment.") from None
 
-    def settle(self, command: str) -> dict[str, Any]:
+    def end_by(self, command: str) -> dict[str, Any]:
         """Leave what a run has made, whose lock is held, as a command says. Returns the changes of its status."""
         if command == CANCEL:
             self.clear()
         models = self.models()
         for model in models.values():
             mend_card(model)
-        state, message = _SETTLED[command]
+        state, message = _ENDED_BY[command]
         if command == STOP and not models:
             message = "Stopped before there was a model to keep."
         return {"state": state, "message": message, **({"best": {}, "error": ""} if command == CANCEL else {})}
@@ -391,7 +390,7 @@ class Run:
 
 
 _INTERRUPTED = "The training's process has ended unexpectedly. Resume it: at most one epoch is done again."
-_SETTLED = {
+_ENDED_BY = {
     PAUSE: (RunState.PAUSED, "Paused. Resume it to go on."),
     STOP: (RunState.STOPPED, "Stopped; the best model so far is kept."),
     CANCEL: (RunState.CANCELLED, "Cancelled; its models are removed."),

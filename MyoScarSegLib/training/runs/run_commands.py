@@ -24,7 +24,7 @@ SAFE_PLACE_S = 180.0
 """How long a training that is paused or stopped may take to its next safe place, which is after the step in hand, when its
 checkpoint is written; after that its process is ended, and what it has learned since the last checkpoint is lost."""
 AT_ONCE_S = 1.0
-"""The same where there is nothing to keep."""
+"""How long a training may take to end where there is nothing to keep."""
 
 
 def write_command(folder: Path, command: str) -> None:
@@ -43,7 +43,7 @@ def read_command(folder: Path) -> str | None:
 
 
 def clear_command(folder: Path) -> None:
-    """Take back the command."""
+    """Delete the command, so that no later process takes it for its own."""
     try:
         (folder / CONTROL).unlink(missing_ok=True)
     except OSError as error:
@@ -82,11 +82,11 @@ class CommandWatch:
         self._began = 0.0
 
     def start(self) -> None:
-        """Look from now on."""
+        """Begin to look for commands, in a thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more: the training has ended by itself."""
+        """Stop looking: the training has ended by itself."""
         self._over.set()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join()

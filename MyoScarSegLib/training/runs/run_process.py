@@ -22,11 +22,12 @@ from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 from MyoScarSegLib.training.runs import run_commands
 from MyoScarSegLib.training.runs.model_comparison import compare_run
 from MyoScarSegLib.training.runs.record import RECORD, read_cases
-from MyoScarSegLib.training.runs.run import EXAMPLES, SPLIT, Run
+from MyoScarSegLib.training.runs.run import EXAMPLES, Run
 from MyoScarSegLib.training.runs.run_commands import CANCEL, PAUSE, CommandWatch, clear_command
 from MyoScarSegLib.training.runs.run_report import RunReport, device_name
 from MyoScarSegLib.training.runs.run_status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
 from MyoScarSegLib.training.runs.validation_pictures import draw
+from MyoScarSegLib.training.splits import SPLIT
 from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER
 from MyoScarSegLib.utils.files import remove_unfinished, write_json
@@ -103,7 +104,9 @@ class _Work:
         self._data: DataSet | None = None
 
     def carry_out(self) -> RunStatus:
-        self._sweep_unfinished()
+        # What a process was writing when it was ended: nobody else works on the run now.
+        for folder in filter(Path.is_dir, (self._run.folder, *map(self._run.part, self._run.parts))):
+            remove_unfinished(folder)
         self._told.heartbeat()
         self._watch.start()
         # A computer that is shut down or a queue whose time is over lose nothing.
@@ -114,7 +117,7 @@ class _Work:
                 self._compare()
                 self._close(state=RunState.FINISHED, message="Finished")
             except Cancelled:
-                self._close(**self._run.settle(self._watch.command or PAUSE))
+                self._close(**self._run.end_by(self._watch.command or PAUSE))
             except MyoScarSegError as error:
                 self._failed(error)
             except Exception as error:  # a defect: whoever watches the run is to hear of it, and the output says where
@@ -198,7 +201,7 @@ class _Work:
         # A file of a model and its card go together; they take a moment, unless the disk hangs. A cancel removes both.
         self._files.acquire(timeout=0 if command == CANCEL else _FILES_TIMEOUT_S)
         try:
-            self._close(**self._run.settle(command))
+            self._close(**self._run.end_by(command))
             clear_command(self._run.folder)
         except MyoScarSegError as error:
             _say(str(error))
@@ -221,11 +224,6 @@ class _Work:
 
     def _is_gone(self) -> bool:
         return not (self._run.folder / RECORD).is_file()
-
-    def _sweep_unfinished(self) -> None:
-        """Remove what a process was writing when it was ended: nobody else works on the run now."""
-        for folder in filter(Path.is_dir, (self._run.folder, *map(self._run.part, self._run.parts))):
-            remove_unfinished(folder)
 
     def _sweep(self) -> None:
         """Remove the folders that writing a file has made anew in a run that was removed."""

@@ -102,21 +102,21 @@ class RunReport:
     # ---- what there is to tell
 
     def heartbeat(self) -> None:
-        """That the process lives."""
+        """Write the status now, so that readers see that the process lives."""
         self.update(now=True, memory_bytes=_memory(self._device))
 
     def received(self, command: str) -> None:
-        """A command: its message from now on, for the safe place to carry it out may be some minutes away."""
+        """Write that a command has come; its message stays, for the safe place to carry it out may be some minutes away."""
         self._command = _RECEIVED.get(command, "")
         self.update(message=self._command, now=True)
 
     def part(self, part: str) -> None:
-        """That the training of a part begins; empty: that none goes on any more."""
+        """Write that the training of a part begins; empty if none goes on any more."""
         self._step = {}
         self.update(now=True, part=part, epoch=0, epochs=0, message="") if part else self.update(part="")
 
     def device(self, device: str) -> None:
-        """What is computed on."""
+        """Write which device is computed on."""
         self._device = device
         self.update(device=device)
 
@@ -128,7 +128,7 @@ class RunReport:
         self._progress(done, total, message)
 
     def stage(self, stage: str) -> None:
-        """What begins."""
+        """Write that a stage begins, such as ``reading`` or ``steps``."""
         before, now = self.status.stage, time.monotonic()
         if stage == before:
             return
@@ -140,12 +140,12 @@ class RunReport:
         self._tell_time(None)
 
     def note(self, note: str) -> None:
-        """What is worth knowing; the same is said once."""
+        """Add a sentence on what is worth knowing; the same is added once."""
         if note not in self.status.notes:
             self.update(notes=(*self.status.notes, note), now=True)
 
     def logged(self, part: str, entry: Mapping[str, Any]) -> None:
-        """A line of a part's log."""
+        """Take over what a line of a part's log says: epoch, best figures, time left."""
         if entry.get("event") == "step":
             self._step = entry
             self.update(epoch=entry["epoch"], epochs=entry.get("epochs", 0))

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.models import OwnSource, registry
+from MyoScarSegLib.training.datasets.places import REMOVING
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.record import CaseFingerprint
+from MyoScarSegLib.training.splits import SPLIT
 from MyoScarSegLib.training.start_models import start_model_of
 from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings
@@ -24,9 +26,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.run import Run
 
 START = "start"
-REMOVING = ".removing-"
-"""Before the name of what is on its way out."""
-_FILES = ("run.json", "split.json", "status.json", "output.txt", "comparison.json", "comparison.csv", "comparison.png")
+_FILES = ("run.json", SPLIT, "status.json", "output.txt", "comparison.json", "comparison.csv", "comparison.png")
 _FOLDERS = (SEGMENTER, DETECTOR, "examples", "predictions", START)
 
 
@@ -170,11 +170,11 @@ def _copy(source: Path, to: Path) -> None:
                 shutil.copyfile(path, to / name / path.name)
 
 
-def _differences(marks: Mapping[str, CaseFingerprint], library: Library) -> tuple[str, ...]:
+def _differences(fingerprints: Mapping[str, CaseFingerprint], library: Library) -> tuple[str, ...]:
     """What is to be said of cases that the library does not have as they were trained on."""
     here = {case.case: CaseFingerprint.of(case) for case in library.scan()[0]}
-    missing = sorted(name for name in marks if name not in here)
-    other = sorted(name for name, mark in marks.items() if name in here and here[name] != mark)
+    missing = sorted(name for name in fingerprints if name not in here)
+    other = sorted(name for name, fingerprint in fingerprints.items() if name in here and here[name] != fingerprint)
     notes = []
     if missing:
         notes.append(f"The run used cases that this library does not have: {', '.join(missing)}.")

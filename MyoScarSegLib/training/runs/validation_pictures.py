@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.outputs.figures import canvas, png
+from MyoScarSegLib.outputs.figures import DARK_PAPER, LIGHT_INK, canvas, png
 from MyoScarSegLib.outputs.montage import draw_outline
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.study.normalization import normalize
@@ -22,7 +22,6 @@ from MyoScarSegLib.training.shown_slices import choose_slices
 MOST_SLICES, MOST_EPOCHS = 6, 12
 TRUTH_COLOR, PREDICTION_COLOR = "#56b4e9", "#e69f00"
 """Blue and orange, which every eye tells apart (Okabe and Ito)."""
-_INK, _PAPER = "#e8e6e1", "#15181c"
 _SIDE_PX, _STRIP_PX, _DPI = 256, 22, 110
 _WINDOW_MM, _USUAL_PIXEL_MM = 140.0, 1.4
 _COLORS = 64
@@ -55,7 +54,7 @@ def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequen
 
 
 def by_epoch(paths: Iterable[Path]) -> dict[int, list[Path]]:
-    """Those of the files that are such pictures by epoch, both in order."""
+    """The pictures among some files by epoch, both in order."""
     found: dict[int, list[Path]] = {}
     for path in sorted(paths):
         if match := EXAMPLE.fullmatch(path.name):
@@ -70,7 +69,7 @@ def picture(labeled: LabeledSlice, mask: np.ndarray, epoch: int) -> bytes:
     truth, grey = labeled.scar, normalize(labeled.image)
     x0, y0, x1, y1 = _window(labeled)
     height = _SIDE_PX + _STRIP_PX
-    figure = canvas(_SIDE_PX / _DPI, height / _DPI, _PAPER)
+    figure = canvas(_SIDE_PX / _DPI, height / _DPI, DARK_PAPER)
     axis = figure.add_axes((0, _STRIP_PX / height, 1, _SIDE_PX / height))
     axis.set_axis_off()
     # The window's own contrast: a heart has a fifth of a slice's grey values.
@@ -82,7 +81,7 @@ def picture(labeled: LabeledSlice, mask: np.ndarray, epoch: int) -> bytes:
     draw_outline(axis, mask, PREDICTION_COLOR, 1.3)
     told = f"Dice {dice(mask, truth):.2f}" if truth.any() else "false scar" if mask.any() else "none, rightly"
     where: dict[str, Any] = {"y": 0.3 * _STRIP_PX / height, "fontsize": 7.5}
-    figure.text(0.02, s=f"{labeled.stack[:14]}, slice {labeled.index + 1}", color=_INK, **where)
+    figure.text(0.02, s=f"{labeled.stack[:14]}, slice {labeled.index + 1}", color=LIGHT_INK, **where)
     figure.text(0.98, s=f"{told}, epoch {epoch}", color=PREDICTION_COLOR, ha="right", **where)
     return png(figure, _DPI)
 

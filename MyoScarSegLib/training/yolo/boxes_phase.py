@@ -41,7 +41,7 @@ _TISSUE_GAIN = 2.0
 """Weight of the tissue map that the network must draw, beside the boxes, while it trains."""
 _AVERAGING = 0.998
 """Decay of the averaged weights, about the last 500 steps."""
-_AVERAGING_RAMP = 500
+_AVERAGING_RAMP_STEPS = 500
 """Steps over which the average grows long."""
 _SECOND_MOMENT = 0.99
 """Of AdamW; the usual 0.999 forgets too slowly for a few thousand steps."""
@@ -138,7 +138,7 @@ def boxes_phase(
         return share * done / warmup if done < warmup else share
 
     def averaging(step: int) -> float:
-        return _AVERAGING * (1 - math.exp(-step / _AVERAGING_RAMP))
+        return _AVERAGING * (1 - math.exp(-step / _AVERAGING_RAMP_STEPS))
 
     return Phase(
         BOXES, settings.epochs, settings.batch, settings.seed, {"detector": settings.rate}, order, item, loss, choose=False,

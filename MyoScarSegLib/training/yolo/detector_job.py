@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.detection.architecture import build_network
+from MyoScarSegLib.detection.detector import CLASSES
 from MyoScarSegLib.detection.detector_checkpoint import (
     PREPROCESSING,
     DetectorRecord,
@@ -34,7 +35,7 @@ from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob, with_option
 from MyoScarSegLib.training.yolo.boxes_phase import BOXES, PAINTER, add_painter, boxes_phase
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples
 from MyoScarSegLib.training.yolo.detector_scores import choose_confidence, evaluate, find_on, own_detector
-from MyoScarSegLib.training.yolo.detector_settings import CLASSES, DetectorSettings
+from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
@@ -211,7 +212,7 @@ def _check_free(checkpoint: Path, *, resume: bool) -> None:
 
 @contextmanager
 def _deterministic(device: torch.device) -> Iterator[None]:
-    """The same result each time on a GPU, too."""
+    """Make torch compute the same on a GPU each time, while the block runs."""
     if device.type != "cuda":
         yield
         return

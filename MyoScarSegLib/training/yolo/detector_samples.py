@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.detection.detector import Detector
+from MyoScarSegLib.detection.detector import CLASSES, Detector
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.study.frame import Frame
@@ -22,7 +22,7 @@ from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
 from MyoScarSegLib.training.loop.gradients import Item
-from MyoScarSegLib.training.reader_prompts import Corners
+from MyoScarSegLib.training.reader_prompts import Corners, middle
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 NOT_SCAR = len(TISSUES)
 """In the tissue map: healthy, but nobody labeled what it is."""
 _MOST_LESIONS = 255
-_VENTRICLE = "lv"
 _VENTRICLE_CONFIDENCE = 0.25
 """Of a ventricle that stands for one that nobody labeled."""
 _WHAT = "Looking for the ventricle where it is not labeled"
@@ -93,10 +92,7 @@ class DetectorSample:
     @cached_property
     def center(self) -> tuple[float, float]:
         """``(x, y)`` of the ventricle's center in pixel edges, or of the slice's where there is none."""
-        rows, columns = np.nonzero(self.targets[LEFT_VENTRICLE])
-        if rows.size == 0:
-            return self.image.shape[1] / 2, self.image.shape[0] / 2
-        return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
+        return middle(self.targets[LEFT_VENTRICLE]) or (self.image.shape[1] / 2, self.image.shape[0] / 2)
 
     @property
     def has_scar(self) -> bool:
@@ -141,7 +137,7 @@ def _ventricles(
             [s.image for s in members],
             pixel_spacing_mm=members[0].pixel_spacing_mm,
             confidence=_VENTRICLE_CONFIDENCE,
-            labels=(_VENTRICLE,),
+            labels=(CLASSES[LEFT_VENTRICLE],),
         )
         best = {s.index: of_slice[0].xyxy for s, of_slice in zip(members, proposed, strict=True) if of_slice}
         boxes |= {(stack, index): box for index, box in best.items()}
@@ -185,19 +181,12 @@ def detector_window(
 
     covered = (float(augmenter.side), float(augmenter.side))
     second = np.random.default_rng((_LOOK, *seed)).random() < second_look_share
-    if not second or sample.ventricle is None:
-        image, targets = augmenter(sample.image, sample.targets, sample.center, seed=seed, window_px=covered)
-        return Item(image, targets, wall_known=True)
-    x0, y0, x1, y1 = sample.ventricle
-    window, targets, inside = augmenter.geometry(
-        sample.raw,
-        sample.targets,
-        ((x0 + x1) / 2, (y0 + y1) / 2),
-        seed=seed,
-        window_px=covered,
-        heart_px=(x1 - x0, y1 - y0),
-    )
-    if inside.any():
+    image, center, heart_px = sample.image, sample.center, None
+    if second and sample.ventricle is not None:
+        x0, y0, x1, y1 = sample.ventricle
+        image, center, heart_px = sample.raw, ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0)
+    window, targets, inside = augmenter.geometry(image, sample.targets, center, seed=seed, window_px=covered, heart_px=heart_px)
+    if heart_px is not None and inside.any():
         window[inside] = torch.from_numpy(normalize(window[inside].numpy()[None])[0])
     return Item(augmenter.intensity(window, seed=seed, inside=inside), targets, wall_known=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.detection.detector import Detector, load_detector
+from MyoScarSegLib.detection.detector import CLASSES, Detector, load_detector
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.prompts import Box
@@ -18,7 +18,6 @@ from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phanto
 from MyoScarSegLib.training.evaluation.statistics import interval, ratio
 from MyoScarSegLib.training.reader_prompts import inside
 from MyoScarSegLib.training.splits import Split
-from MyoScarSegLib.training.yolo.detector_settings import CLASSES
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 LEAST_CONFIDENCE = 0.02
@@ -27,7 +26,7 @@ TEST_PHANTOMS = 60
 FALSE_BOXES_PER_SLICE = 0.4
 _NEARLY = 0.01
 _HIT, _GOOD_HIT = 0.3, 0.5
-_AT_ONCE = 32
+_SLICES_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def find_on(
     by_spacing: dict[tuple[float, float] | None, list[int]] = {}
     for number, labeled in enumerate(slices):
         by_spacing.setdefault(labeled.pixel_spacing_mm, []).append(number)
-    groups = [of[first : first + _AT_ONCE] for of in by_spacing.values() for first in range(0, len(of), _AT_ONCE)]
+    groups = [of[first : first + _SLICES_AT_ONCE] for of in by_spacing.values() for first in range(0, len(of), _SLICES_AT_ONCE)]
     results: dict[int, SliceFindings] = {}
     for group in steps(groups, lambda _: "Looking for scar on labeled slices", progress, cancel):
         images, spacing = [slices[n].image for n in group], slices[group[0]].pixel_spacing_mm
@@ -159,7 +158,7 @@ def _counts(findings: Sequence[SliceFindings], confidence: float) -> dict[str, n
 
 
 def _ventricle_counts(findings: Sequence[SliceFindings]) -> dict[str, np.ndarray]:
-    """Likewise of the most confident ventricle, where it is labeled; the threshold for scar does not matter here."""
+    """As :func:`_counts`, of the most confident ventricle where it is labeled; the threshold for scar does not matter here."""
     overlaps, labeled = np.zeros(len(findings)), np.zeros(len(findings), dtype=bool)
     for number, f in enumerate(findings):
         reference = boxes_of(f.labeled.left_ventricle) if f.labeled.wall_known else np.zeros((0, 4))

@@ -9,8 +9,8 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.train_job import Augmentation
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check
 
-CLASSES = ("scar", "lv")
 SCAR, LEFT_VENTRICLE, TISSUE = range(3)
+"""The maps of what the detector learns from, the first two in the order of its classes."""
 PHANTOM_SHARE = 0.2
 """Share of an epoch's slices that are phantoms: they show shapes that few patients have, and none of their artifacts."""
 

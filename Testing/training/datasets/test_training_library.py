@@ -238,13 +238,13 @@ def test_folder_with_something_else_is_no_library(tmp_path):
 # What happens when a run stops half way.
 
 
-@pytest.mark.parametrize("step", ["write_image", "write_label_segments", "write_json"])
+@pytest.mark.parametrize("step", ["write_image", "write_label_segments", "save"])
 @pytest.mark.parametrize("replacing", [False, True])
 def test_crash_while_writing_leaves_the_library_as_it_was(library, monkeypatch, step, replacing):
     fill(library, "P1")
     before = snapshot(library.folder)
 
-    def broken(path, *arguments):
+    def broken(path, *arguments, **named):
         path.write_bytes(b"half of it")
         raise OutputError("the disk is full")
 

@@ -30,7 +30,7 @@ def test_what_the_job_says_goes_before_what_is_usual():
     assert (settings.epochs, settings.seed, settings.decoder_rate, settings.prompting.empty) == (9, 4, 1e-3, 0.3)
 
 
-@pytest.mark.parametrize(("name", "value"), [("mode", "half"), ("corrected", 1.1), ("batch", 0), ("decoder_rate", math.nan)])
+@pytest.mark.parametrize(("name", "value"), [("mode", "half"), ("start_share", 1.1), ("batch", 0), ("decoder_rate", math.nan)])
 def test_a_value_outside_its_range_is_refused_by_name(name, value):
     with pytest.raises(ModelError, match=name):
         SamSettings(**{name: value})

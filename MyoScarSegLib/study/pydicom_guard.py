@@ -1,4 +1,4 @@
-"""The one door to pydicom: without network."""
+"""The import of pydicom, guarded: without network."""
 
 from __future__ import annotations
 
