@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from MyoScarSegLib.engine.client import Engine, EngineSettings
+from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import ModelError, PromptError
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, BoxState, Point
@@ -24,11 +24,6 @@ from Testing.support.tiny_training import tensors_of, write_start
 
 STUDY = bright_study(5, bad_slices={2: "not finite"})
 BOXES = [Box(1, 8, 8, 30, 24), Box(3, 5, 5, 20, 28)]
-
-
-@pytest.fixture(scope="module")
-def tiny_settings(tiny_segmenter, tiny_detector):
-    return EngineSettings(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +79,8 @@ def test_answers_are_those_of_the_pipeline(engine, tiny_detector, tiny_segmenter
     assert masks.provenance == result.provenance
     assert (masks.boxes, masks.points, masks.threshold) == (result.boxes, result.points, result.threshold)
     assert masks.provenance["segmenter"] == "tiny-sam.safetensors"
+    status = engine.status()
+    assert status.torch and status.segmenter == "tiny-sam.safetensors" and "processor" in status.device
 
 
 def test_suggestions_are_those_of_the_pipeline(engine, tiny_settings, tmp_path):
@@ -121,13 +118,6 @@ def test_encoded_slices_are_not_encoded_again_and_bad_ones_are_named(engine):
     engine.wait(engine.propose(STUDY), timeout_s=60)
     engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
     assert engine.status().embeddings == before.embeddings
-
-
-def test_status_tells_what_is_loaded(engine):
-    engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
-    status = engine.status()
-    assert status.torch and status.segmenter == "tiny-sam.safetensors"
-    assert "processor" in status.device
 
 
 def test_wrong_prompt_is_a_sentence_of_its_kind(engine):

@@ -238,11 +238,6 @@ def test_new_action_ends_redo(session):
     assert not session.history.can_redo
 
 
-def test_nothing_to_undo_is_said_plainly(session):
-    with pytest.raises(SceneError, match="nothing to undo"):
-        session.undo()
-
-
 def test_step_that_changes_nothing_is_no_entry(session):
     number = add_box(session, BOX)
     update_box(session, number, x1=BOX.x1)

@@ -15,16 +15,15 @@ import slicer
 from MyoScarSegLib.engine import process_folder
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
-from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.scene.attributes import VOLUME, nodes_by_class
 from MyoScarSegLib.scene.demo_scene import bootstrap, write_demo_scene
 from MyoScarSegLib.scene.lge_volumes import add_study
-from MyoScarSegLib.scene.mask_steps import clear_study, set_growth_mm, set_threshold
-from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
+from MyoScarSegLib.scene.mask_steps import set_growth_mm, set_threshold
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point
 from MyoScarSegLib.scene.scene_console import Console
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
-from MyoScarSegLib.study import write_volume
 from MyoScarSegLib.study.reader import read_study
 from Testing.support.dicom_factory import write_series
 from Testing.support.scene_ventricle_factory import ring_wall
@@ -202,37 +201,6 @@ def test_export_without_a_result_says_what_to_do(console, scene, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_folder_of_studies(console, tmp_path):
-    phantom = make_phantom(3, settings=SMALL).study
-    (tmp_path / "in").mkdir()
-    write_volume(tmp_path / "in" / "a.nrrd", phantom.voxels.astype(np.float32), phantom)
-    told = []
-    found = console.processFolder(tmp_path / "in", tmp_path / "out", progress=lambda *step: told.append(step))
-    assert found == [{"case": "a", "status": "done", "message": ""}]
-    assert (tmp_path / "out" / "a" / "overlay.png").is_file()
-    assert told
-    with pytest.raises(StudyError, match="no folder"):
-        console.processFolder(tmp_path / "nowhere", tmp_path / "out")
-
-
-def test_two_studies_in_one_scene_keep_apart_and_keep_their_undo(workflow, scene):
-    first, second = add(scene), add(scene, "Second LGE", seed=4)
-    workflow.select(first)
-    finish(workflow, workflow.session.requests.process())
-    node = workflow.session.segmentation.node
-    before = scar_in_scene(first, node)
-    workflow.select(second)
-    assert workflow.session.state.boxes == ()
-    finish(workflow, workflow.session.requests.process())
-    assert workflow.session.segmentation.node is not node
-    clear_study(workflow.session)
-    assert np.array_equal(scar_in_scene(first, node), before)
-    workflow.select(first)
-    assert workflow.session.undo()
-    assert not scar_in_scene(first, node).any()
-
-
 @pytest.mark.parametrize("last", [0, 1])
 def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_are_hidden(workflow, scene, tmp_path, last):
     names = ["First LGE", "Second LGE"]
@@ -293,24 +261,6 @@ def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene)
     assert workflow.session.undo()
     assert workflow.session.state.box(number).xyxy == BOX.xyxy
     assert np.array_equal(scar_in_scene(volume, workflow.session.segmentation.node), before)
-
-
-def test_after_proposals_are_undone_the_panel_invites_to_propose_again(workflow, scene):
-    workflow.select(add(scene))
-    finish(workflow, workflow.session.requests.propose())
-    assert workflow.session.undo()
-    assert workflow.status.startswith("Press Propose boxes")
-
-
-def test_accepting_is_undone_without_a_new_mask(workflow, scene):
-    workflow.select(add(scene))
-    number = add_box(workflow.session, BOX)
-    pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
-    assert update_box(workflow.session, number, state=BoxState.ACCEPTED)
-    assert workflow.session.pending.slices == []
-    assert workflow.session.undo()
-    assert workflow.session.state.box(number).state is BoxState.PROPOSED
-    assert workflow.session.pending.slices == []
 
 
 def test_displayed_slice_is_followed_and_encoded_first(workflow, scene):
@@ -377,3 +327,5 @@ def test_folder_has_threshold_and_growth_of_the_panel_unless_they_are_given(cons
     for wrong in ({"threshold": 1.5}, {"growthMm": 100.0}):
         with pytest.raises(MyoScarSegError):
             console.processFolder(tmp_path / "in", tmp_path / "out", **wrong)
+    with pytest.raises(StudyError, match="no folder"):
+        console.processFolder(tmp_path / "nowhere", tmp_path / "out")
