@@ -45,9 +45,8 @@ def test_the_same_study_gives_the_same_numbers_in_every_format(segment, tmp_path
     assert all(slices[n] == slices[n % 5] for n in range(30))
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("extension", [".seg.nrrd", ".nii.gz", ".nrrd"])
-def test_a_known_mass_survives_the_mask_file(tmp_path, seed, extension):
+@pytest.mark.parametrize("seed", range(2))
+def test_a_known_mass_survives_the_mask_file(tmp_path, seed):
     rng = np.random.default_rng(seed)
     settings = PhantomSettings(
         slices=8,
@@ -63,13 +62,14 @@ def test_a_known_mass_survives_the_mask_file(tmp_path, seed, extension):
     source = tmp_path / "study.nrrd"
     write_volume(source, phantom.study.voxels, phantom.study)
     study = read_study(source)
-    path = tmp_path / f"scar{extension}"
-    (write_segmentation if extension == ".seg.nrrd" else write_volume)(path, phantom.scar, study)
-    mass_g = scar_burden(read_mask(path, study), study.geometry).mass_g
-    assert mass_g is not None and math.isclose(mass_g, phantom.scar_mass_g, rel_tol=0.02)
+    for extension, write in ((".seg.nrrd", write_segmentation), (".nii.gz", write_volume), (".nrrd", write_volume)):
+        path = tmp_path / f"scar{extension}"
+        write(path, phantom.scar, study)
+        mass_g = scar_burden(read_mask(path, study), study.geometry).mass_g
+        assert mass_g is not None and math.isclose(mass_g, phantom.scar_mass_g, rel_tol=0.02)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_stack_with_gaps_keeps_its_mass_through_dicom(tmp_path, seed):
     """Uneven slice positions: what no volume format can hold and a DICOM series does."""
     settings = PhantomSettings(slices=8, rows=128, columns=128, slice_spacing_mm=11.0, slice_jitter=0.4, infarct_counts=(0, 1))
