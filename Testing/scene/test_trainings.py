@@ -7,19 +7,15 @@ import os
 import shutil
 import signal
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.scene.training import trainings
 from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
-from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_status import RunState, RunStatus, write_status
 from MyoScarSegLib.training.train_settings import TrainSettings
-from MyoScarSegLib.utils.files import sha256_of
 from Testing.support.run_factory import SPLIT, environment, settings
 from Testing.support.tiny_training import write_start
 from Testing.support.training_workflow_factory import Pumped, add_ring_study, idle_workflow
@@ -172,75 +168,6 @@ def test_models_that_are_none_are_a_sentence_and_the_one_in_use_stays(training, 
     pumped.until(lambda: not training.state.busy, "end")
     assert "x.safetensors" in training.state.error
     assert training.workflow.settings == before
-
-
-@pytest.mark.slow
-def test_from_an_empty_library_to_a_new_model_in_use(networks, training, pumped, scene, start, tmp_path):
-    changes = []
-    training.changed.connect(changes.append)
-    assert training.why_not("add_current")
-    assert not training.open_library(tmp_path / "none")
-    assert "no training library" in training.state.error
-    assert training.open_library(tmp_path / "library", create=True) and not training.state.error
-    for number in range(4):
-        volume, labels = add_ring_study(scene, number, scar=number != 2)
-        training.workflow.select(volume)
-        code = training.cases.next_patient
-        assert code == f"P{number + 1:03d}"
-        pumped.done(training.cases.add_current(code, reviewer="AB", tags=("rings",)))
-    assert [row.name for row in training.state.rows] == ["P001", "P002", "P003", "P004"]
-    case = training.state.rows[0].case
-    assert (case.reviewer, case.tags, case.reviewed, case.wall_known) == ("AB", ("rings",), None, True)
-    assert case.mass_g > 1 and training.state.rows[0].thumbnail.is_file()
-    stored = Library.open(tmp_path / "library").load(training.state.rows[-1].case)
-    assert np.array_equal(np.sort(stored.labels.sum(axis=(1, 2))), np.sort(labels.sum(axis=(1, 2))))
-    assert "rows" in changes
-
-    pumped.done(training.cases.draw_split(seed=1))
-    assert len(training.state.split.validation) == 1
-    train = training.state.split.training[0]
-    assert training.cases.move([train], "validation")
-    pumped.done()
-    assert (
-        train in training.state.split.validation and Library.open(tmp_path / "library").split_manifest() == training.state.split
-    )
-
-    run = training.trainings.train(settings(start))
-    assert run is not None, training.state.error
-    assert training.state.run is run
-    pumped.until(lambda: training.state.status.state is not RunState.RUNNING, "training")
-    assert training.state.status.state is RunState.FINISHED, training.state.status
-    assert len(training.state.curves["loss"]) >= 2 and len(training.state.curves["end_to_end"]) == 2
-    assert {point[0] for point in training.state.curves["reference_boxes"]} == {1.0, 2.0}
-    assert training.state.examples and all(path.suffix == ".png" for path in training.state.examples)
-    comparison = training.state.comparison
-    used = {part: sha256_of(Path(getattr(training.workflow.settings, part))) for part in ("segmenter", "detector")}
-    assert {part: comparison["used"][part]["sha256"] for part in used} == used, "it is compared with what is in use"
-    assert {row["patient"] for row in comparison["cases"]} == set(training.state.split.validation)
-
-    row = comparison["cases"][0]
-    pumped.done(training.trainings.show_worst(row["patient"], row["worst"]["slice"]))
-    shown = scene.GetFirstNodeByName(f"{row['case']} compared")
-    names = [shown.GetSegmentation().GetNthSegment(n).GetName() for n in range(3)]
-    assert names == ["Reader", "New model", "Model in use"] and not shown.GetSaveWithScene()
-
-    training.trainings.show_curves()
-    chart = scene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
-    table = scene.GetFirstNodeByName("Dice end to end").GetTableNode().GetTable()
-    assert chart.GetNumberOfPlotSeriesNodes() == 3 and table.GetNumberOfRows() == 2
-
-    pumped.done(training.models.export_model(run, tmp_path / "out"))
-    exported = tmp_path / "out" / f"{run.name}-segmenter.safetensors"
-    assert exported.read_bytes() == run.models()["segmenter"].read_bytes() and exported.with_suffix(".json").is_file()
-    assert training.models.export_model(run, tmp_path / "out")
-    pumped.until(lambda: not training.state.busy, "refusal")
-    assert "exists already" in training.state.error
-    pumped.done(training.models.use(run))
-    assert training.models.in_use[0] == training.workflow.settings.segmenter == run.name
-    assert run.name in {entry.name for entry in training.state.models}
-    pumped.done(training.trainings.discard(run))
-    assert not training.state.runs and training.state.run is None
-    assert run.name in {entry.name for entry in training.state.models}, "what is kept outlives its training"
 
 
 @pytest.mark.slow

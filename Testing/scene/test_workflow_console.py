@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import sys
-from types import SimpleNamespace
 
 import numpy as np
-import pydicom
 import pytest
 import SimpleITK
 import slicer
@@ -24,8 +22,6 @@ from MyoScarSegLib.scene.prompt_steps import add_box, add_point
 from MyoScarSegLib.scene.scene_console import Console
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
-from MyoScarSegLib.study.reader import read_study
-from Testing.support.dicom_factory import write_series
 from Testing.support.scene_ventricle_factory import ring_wall
 from Testing.support.session_factory import reload
 from Testing.support.workflow_factory import finish, paint_in_scene, pump_until, scar_in_scene
@@ -67,6 +63,9 @@ def test_measurements_are_a_call_and_a_report_needs_something_to_report(console,
     assert m.scar.pixels == console.workflow.session.burden.pixels and "percent_of_myocardium" in m.missing
     with pytest.raises(MyoScarSegError, match="does not see the wall"):
         console.proposeWalls(volume)
+    for wrong in ({"pseudonym": "../x"}, {"pseudonym": "x", "withPatientName": True}):
+        with pytest.raises(MyoScarSegError, match="pseudonym"):
+            console.report(volume, tmp_path, dicom=True, **wrong)
 
 
 def test_insertion_points_are_set_by_an_angle(console, scene):
@@ -84,40 +83,6 @@ def test_insertion_points_are_set_by_an_angle(console, scene):
     assert session.numbers.rotation(session.state) == pytest.approx(15, abs=0.5), "each call is a step of its own"
     session.undo()
     assert console.measurements(volume).insertions == before
-
-
-@pytest.mark.slow
-def test_the_report_of_a_volume_from_slicers_dicom_database_has_dicom_files(console, scene, tmp_path, monkeypatch):
-    voxels = np.clip(make_phantom(3, settings=SMALL).study.voxels, 0, 4000).astype(np.int16)
-    direction = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
-    series = write_series(tmp_path / "series", voxels, spacing=(2.4, 2.4, 8.0), direction=direction, origin=(-70, 20, 9),
-                          FrameOfReferenceUID="1.2.3.4.5")  # fmt: skip
-    study = read_study(series)
-    volume = add_study(scene, study, "LGE")
-    files = {str(pydicom.dcmread(file.path).SOPInstanceUID): str(file.path) for file in study.files}
-    volume.SetAttribute("DICOM.instanceUIDs", " ".join(files))
-    database = SimpleNamespace(fileForInstance=lambda uid: files.get(uid, ""), instanceValue=lambda _uid, _tag: "")
-    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
-    console.process(volume)
-    place = console.report(volume, tmp_path / "out", dicom=True)
-    assert (place / "report.html").is_file() and (place / "measurements.json").is_file()
-    written = pydicom.dcmread(place / "segmentation.dcm")
-    assert written.PatientName == pydicom.dcmread(place / "report.dcm").PatientName == "Doe^Jonathan"
-    scar = scar_in_scene(volume, console.workflow.session.segmentation.node)
-    assert written.pixel_array.sum() == scar.sum() > 0
-    place = console.report(volume, tmp_path / "out", dicom=True, pseudonym="P-17")
-    assert pydicom.dcmread(place / "report.dcm").PatientID == "P-17"
-    volume.SetName("P-18")
-    place = console.report(volume, tmp_path / "out", dicom=True, pseudonym=True)
-    assert pydicom.dcmread(place / "segmentation.dcm").PatientID == "P-18"
-    for wrong in ({"pseudonym": "../x"}, {"pseudonym": "x", "withPatientName": True}):
-        with pytest.raises(MyoScarSegError, match="pseudonym"):
-            console.report(volume, tmp_path / "out", dicom=True, **wrong)
-    files.popitem()
-    with pytest.raises(MyoScarSegError, match="not where Slicer's DICOM database has them"):
-        console.report(volume, tmp_path / "lost", dicom=True)
-    assert list((tmp_path / "lost").rglob("report.pdf"))
-    assert not console.workflow.busy
 
 
 def test_process_is_both_in_one_step(console, scene):
