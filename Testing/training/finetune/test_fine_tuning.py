@@ -427,16 +427,15 @@ def test_the_start_models_share_is_in_every_weight_and_in_what_is_looked_at(star
         return {"score": float(len(looked))}
 
     made = {}
-    for share in (0.0, 0.5, 1.0):
+    for share in (0.0, 0.5):
         settings = replace(SAM_ALONE, epochs=1, start_share=share, evaluate_every=1)
         outcome = fine_tune(start, PATIENTS, settings, tmp_path / str(share), look=look, device="cpu")
         made[share] = {k: v.float() for k, v in tensors_of(outcome.model).items()}
         assert all(torch.equal(v.half().float(), looked[-1][k].half().float()) for k, v in made[share].items())
-    begun = {k: made[1.0][k] for k in tensors_of(start)}
-    assert all(torch.equal(v, tensors_of(start)[k].half().float()) for k, v in begun.items() if v.is_floating_point())
+    begun = {k: v.half().float() for k, v in tensors_of(start).items()}
     assert any(not torch.allclose(made[0.0][k], v, atol=1e-3) for k, v in begun.items()), "it has learned"
-    for k, v in made[0.5].items():
-        assert torch.allclose(v, (made[0.0][k] + made[1.0][k]) / 2, atol=2e-3), k
+    for k, v in begun.items():
+        assert torch.allclose(made[0.5][k], (made[0.0][k] + v) / 2, atol=2e-3), k
 
 
 def test_what_is_new_in_a_network_is_not_drawn_back():
