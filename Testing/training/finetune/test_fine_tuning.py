@@ -410,9 +410,12 @@ def test_steps_in_which_no_window_has_a_prompt_are_taken(bare, tmp_path, mode):
     assert all(torch.isfinite(value).all() for value in tensors_of(outcome.model).values())
 
 
-def test_models_with_the_same_encoder_share_their_embeddings(trained, start, processes):
+def test_models_with_the_same_encoder_share_their_embeddings(trained, start, processes, tmp_path, monkeypatch):
     """So a training goes on from a model that it gave without another hour of embeddings."""
     model = trained("decoder").outcome.model
+    monkeypatch.setenv(
+        "MYOSCARSEG_CACHE", str(tmp_path)
+    )  # without those of the training, if this test is the first to ask for it
     assert start.read_bytes() != model.read_bytes()
     # The start model of this test has single precision, and what is saved has half of it.
     assert [embeddings_made(one, processes) for one in (start, model, model)] == [6, 6, 0]
