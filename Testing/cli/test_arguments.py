@@ -91,23 +91,6 @@ def test_every_command_has_help(command, name):
     assert ran.status == 0 and ran.out.startswith("usage: myoscarseg") and ran.err == ""
 
 
-def test_help_of_segment_shows_the_whole_contract(command):
-    text = command("segment", "--help").out
-    for option in (
-        "INPUT",
-        "-o",
-        "--boxes",
-        "--points",
-        "--detector",
-        "--segmenter",
-        "--threshold",
-        "--device",
-        "--format",
-        "--json",
-    ):
-        assert option in text
-
-
 def test_version_is_the_packages(command):
     from MyoScarSegLib import __version__
 

@@ -247,25 +247,12 @@ def test_neighbors_that_change_places_make_another_embedding(segmenter, image):
     assert segmenter.cache.misses == misses + KEPT
 
 
-def test_neighbors_are_looked_at(context, image):
-    alone = replace(image, below=None, above=None)
-    assert np.abs(context.tissue(alone) - context.tissue(image)).max() > 1e-3
-
-
 @pytest.mark.parametrize("missing", [("below",), ("above",), ("below", "above")])
 def test_the_slice_itself_stands_for_a_missing_neighbor(context, image, missing):
     without = replace(image, **dict.fromkeys(missing))
     doubled = replace(image, **dict.fromkeys(missing, image.voxels))
     np.testing.assert_array_equal(context.tissue(without), context.tissue(doubled))
     np.testing.assert_array_equal(context.predict(without, [READERS]).logits, context.predict(doubled, [READERS]).logits)
-
-
-def test_scar_beside_is_looked_at(context, image):
-    beside = np.zeros(image.shape, bool)
-    beside[14:22, 12:20] = True
-    for box in (READERS, DETECTORS):
-        plain, told = (context.predict(image, [box], beside=given).logits for given in (None, beside))
-        assert np.abs(told - plain).max() > 1e-4
 
 
 def test_what_is_told_of_scar_beside_is_the_first_looks_from_its_own_threshold_on(state, context, image):
@@ -339,15 +326,6 @@ def test_scar_beside_has_the_shape_of_the_slice(context, image):
     beside = np.zeros(image.shape, bool)
     with pytest.raises(PromptError):
         context.predict(image, [READERS], beside=beside[1:])
-
-
-def test_scar_beside_is_looked_at_unasked_where_it_is_given(state, context, image):
-    beside = np.zeros(image.shape, bool)
-    beside[14:22, 12:20] = True
-    plain, misses = context.tissue(image), context.cache.misses
-    assert np.abs(context.tissue(image, beside) - plain).max() > 1e-4
-    np.testing.assert_array_equal(context.tissue(image), plain)
-    assert context.cache.misses == misses, "and nothing is encoded for that"
 
 
 def test_tissues_are_probabilities_on_the_native_grid(state, segmenter, image):

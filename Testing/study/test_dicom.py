@@ -76,16 +76,6 @@ def test_sheared_stack_has_the_distance_of_its_planes(tmp_path):
     assert any("shifted" in note for note in study.notes)
 
 
-def test_irregularly_shifted_slices_keep_their_own_places(tmp_path):
-    def shifted(index):
-        return {"ImagePositionPatient": [5.0 * (index % 2), 0.0, 10.0 * index]}
-
-    study = read_study(write_series(tmp_path / "a", voxels(), per_slice=shifted))
-    assert study.geometry.slice_distance_mm == pytest.approx(10)
-    assert np.allclose(study.geometry.slice_origins_mm[3], [5, 0, 30])
-    assert any("shifted" in note for note in study.notes)
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16])
 def test_stored_types_and_rescale(tmp_path, dtype):
     array = (voxels() % 100).astype(dtype)
