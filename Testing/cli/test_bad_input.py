@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import signal
 import struct
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from MyoScarSegLib.study.names import without_folders
-from Testing.support.command import BOX, array_of, in_subprocess, table, voxels, write_image, write_pictures, write_prompts
+from Testing.support.command import BOX, array_of, table, voxels, write_image, write_pictures, write_prompts
 from Testing.support.dicom_factory import write_series
 
 
@@ -181,33 +179,6 @@ def test_a_file_as_output_folder_is_refused_before_anything_is_done(command, tmp
     ran = command(name, write_image(tmp_path / "a.nii.gz"), "-o", tmp_path / "taken")
     assert ran.status == 2 and f"{tmp_path / 'taken'} is a file; give a folder" in ran.err
     assert (tmp_path / "taken").read_text() == "mine"
-
-
-@pytest.mark.slow
-def test_a_disk_that_fills_up_costs_the_case_that_was_too_large(tmp_path, tiny_segmenter, tiny_detector):
-    big = np.random.default_rng(0).integers(0, 1000, (24, 256, 256)).astype(np.int16)
-    write_image(tmp_path / "big.nrrd", big)
-    write_image(tmp_path / "small.nrrd")
-    boxes = tmp_path / "boxes"
-    for case, size in (("big", 256), ("small", 40)):
-        entries = [{"slice": k, "x0": 0, "y0": 0, "x1": size, "y1": size * 0.9} for k in range(4)]
-        write_prompts(boxes / case / "boxes.json", "boxes", entries)
-
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
-
-    out = tmp_path / "out"
-    ran = in_subprocess(
-        ["segment", tmp_path / "big.nrrd", tmp_path / "small.nrrd", "-o", out, "--boxes", boxes, "--segmenter", tiny_segmenter],
-        preexec_fn=limit,
-    )
-    assert ran.status == 1, ran.err
-    assert "big: failed: Cannot write" in ran.err and "free some space" in ran.err
-    rows = {row["case"]: row["status"] for row in table(out / "results.csv")}
-    assert rows == {"big": "failed", "small": "done"}
-    assert (out / "small/overlay.png").exists()
-    assert not list(out.rglob(".writing-*"))
 
 
 def test_a_failure_of_ours_is_one_case_and_no_traceback(segment, tmp_path, monkeypatch):

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 from dataclasses import replace
 
 import pytest
 
-from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.scene.training import trainings
 from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_status import RunState, RunStatus, write_status
 from MyoScarSegLib.training.train_settings import TrainSettings
-from Testing.support.run_factory import SPLIT, environment, settings
-from Testing.support.tiny_training import write_start
+from Testing.support.run_factory import SPLIT
 from Testing.support.training_workflow_factory import Pumped, add_ring_study, idle_workflow
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    return write_start(tmp_path_factory.mktemp("start") / "start.safetensors")
-
-
-@pytest.fixture
-def networks(training, start, tiny_detector):
-    """Tiny models are in use, and can be trained."""
-    pytest.importorskip("accelerate")
-    training.workflow.configure(EngineSettings(segmenter=start, detector=tiny_detector))
 
 
 @pytest.fixture
@@ -168,67 +152,3 @@ def test_models_that_are_none_are_a_sentence_and_the_one_in_use_stays(training, 
     pumped.until(lambda: not training.state.busy, "end")
     assert "x.safetensors" in training.state.error
     assert training.workflow.settings == before
-
-
-@pytest.mark.slow
-def test_life_of_a_training_that_is_disturbed(networks, training, pumped, library, start, scene, tmp_path):
-    """The scene and Slicer are closed, it is paused, killed, resumed and stopped: nothing is lost but the epoch in hand."""
-    training.open_library(library.folder)
-    pumped.done(training.cases.draw_split())
-    run = training.trainings.train(settings(start, epochs=60))
-    pumped.until(lambda: training.state.status.epoch >= 2, "second epoch")
-    training.trainings.show_curves()
-    scene.Clear(0)
-    points = len(training.state.curves["loss"])
-    pumped.until(lambda: len(training.state.curves["loss"]) > points, "more of the curves")
-    training.trainings.show_curves()
-    assert scene.GetFirstNodeByClass("vtkMRMLPlotChartNode") is not None
-    again = TrainingWorkflow(scene, training.workflow, environment=environment(tmp_path))
-    again.open_library(library.folder)
-    assert again.state.run.name == run.name and again.state.status.state is RunState.RUNNING
-    again.close()
-    # Another, earlier one is looked at meanwhile.
-    Run.create(library.folder, settings(start), training.state.split, name="earlier")
-    pumped.until(lambda: len(training.state.runs) == 2, "a run that was planned elsewhere")
-    assert (
-        training.trainings.show_run("earlier")
-        and "is running" in training.why_not("train")
-        and run.name in training.why_not("resume")
-    )
-    assert training.trainings.show_run(run.name)
-    assert "is running" in training.why_not("train")
-    assert training.trainings.pause()
-    pumped.until(lambda: training.state.status.state is RunState.PAUSED, "pause")
-    epoch = training.state.status.epoch
-    assert training.trainings.resume()
-    pumped.until(lambda: training.state.status.epoch > epoch, "resumed")
-    killed = training.state.status.pid
-    os.kill(killed, signal.SIGKILL)
-    pumped.until(lambda: "goes on from its last checkpoint" in training.state.note, "resumed by itself")
-    pumped.until(lambda: training.state.status.pid not in (0, killed), "another process")
-    os.kill(training.state.status.pid, signal.SIGKILL)
-    pumped.until(lambda: training.state.status.state is RunState.INTERRUPTED, "interruption, for it is resumed once only")
-    assert "Resume" in training.advice and run.models()
-    epoch = training.state.status.epoch
-    assert training.trainings.resume()
-    pumped.until(lambda: training.state.status.epoch >= epoch + 1, "resumed")
-    assert training.trainings.stop()
-    pumped.until(lambda: training.state.status.state is RunState.STOPPED, "stop")
-    assert run.models() and training.why_not("pause") and not training.why_not("resume")
-    assert run.settings == settings(start, epochs=60)
-    assert training.trainings.cancel_run()
-    pumped.until(lambda: training.state.status.state is RunState.CANCELLED, "cancel")
-    assert not run.models() and len(training.state.rows) == 5
-
-
-@pytest.mark.slow
-def test_estimate_and_preview(networks, training, pumped, library, start):
-    training.open_library(library.folder)
-    pumped.done(training.cases.draw_split())
-    pumped.done(training.trainings.estimate(settings(start)))
-    assert (
-        training.state.measured.estimate.seconds > 0
-        and training.state.measured.estimate.low <= training.state.measured.estimate.high
-    )
-    pumped.done(training.trainings.preview("heavy"))
-    assert training.state.preview.stat().st_size > 1000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ import slicer
 import vtk
 
 from MyoScarSegLib.engine import protocol
-from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import FAINT, Box, BoxState, Point
@@ -22,8 +20,6 @@ from MyoScarSegLib.scene.export import export_scene
 from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.mask_steps import set_threshold
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, apply_proposals, update_box
-from MyoScarSegLib.scene.workflow import Workflow
-from MyoScarSegLib.utils.transport import SubprocessTransport
 from Testing.support.workflow_factory import catch_up, fingerprint, finish, pump_until, scar_in_scene
 
 SMALL = PhantomSettings(slices=4, rows=80, columns=72, pixel_spacing_mm=(2.4, 2.4))
@@ -85,54 +81,6 @@ def test_volume_that_is_too_large_is_refused_with_what_to_do_and_can_be_chosen_l
         assert "too large" in sentence(workflow) and "Crop" in sentence(workflow)
         workflow.pump()
     assert workflow.select(volume)
-
-
-class Sabotaged:
-    """Makes transports whose worker has a fault in its pipeline."""
-
-    def __init__(self, fault: str) -> None:
-        self.fault = fault
-
-    def __call__(self, command, environment):
-        program = (
-            "import sys, MyoScarSegLib.pipeline as p\n"
-            f"def broken(self, *args, **named):\n    {self.fault}\n"
-            "p.Pipeline.segment = broken\n"
-            "p.Pipeline.encode = lambda self, study, slices, **named: p.Encoded(list(slices))\n"
-            "import runpy\n"
-            "sys.argv = ['worker'] + sys.argv[1:]\n"
-            "runpy.run_module('MyoScarSegLib.engine.worker', run_name='__main__')\n"
-        )
-        return SubprocessTransport([sys.executable, "-c", program, *command[3:]], environment)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [("raise MemoryError()", "memory"), ("import os; os._exit(9)", "started again")],
-    ids=["out of memory", "crash"],
-)
-def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
-    engine = Engine(Sabotaged(fault))
-    workflow = Workflow(scene, engine)
-    try:
-        workflow.configure(tiny_settings)
-        workflow.select(volume)
-        workflow.live = False
-        add_box(workflow.session, BOX)
-        workflow.pump()
-        before = fingerprint(scene)
-        assert words in fails(workflow, workflow.session.requests.segment())
-        assert fingerprint(scene) == before
-        assert workflow.busy == ""
-        workflow.live = True  # an edit now fails as well, once, and keeps the box
-        add_box(workflow.session, replace(BOX, slice=2))
-        pump_until(workflow, lambda: bool(workflow.error), "the sentence on the edit")
-        assert words in sentence(workflow)
-        assert len(workflow.session.state.boxes) == 2
-    finally:
-        workflow.close()
-        engine.stop()
 
 
 def test_volumes_that_are_no_stack_of_slices(workflow, scene):
