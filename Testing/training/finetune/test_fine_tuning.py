@@ -354,19 +354,6 @@ def test_a_new_training_finds_nothing_of_the_old_one_and_leaves_nothing_of_it_wh
     assert len(entries(trained("decoder").folder / "log.jsonl")) == 10
 
 
-@pytest.mark.slow
-def test_a_finished_training_is_found_finished_and_cleared_of_what_a_killed_one_was_writing(
-    trained, start, tmp_path, module_cache
-):
-    folder = copy_of(trained("decoder"), tmp_path / "out")
-    torn = [folder / ".writing-0a.checkpoint", folder / ".writing-0b.safetensors"]
-    for file in torn:
-        file.write_bytes(b"half")
-    outcome = fine_tune(start, PATIENTS, replace(QUICK, mode="decoder"), folder, device="cpu", resume=True)
-    assert outcome.epochs == trained("decoder").outcome.epochs
-    assert not any(file.exists() for file in torn)
-
-
 def test_training_without_scar_is_refused(start, tmp_path):
     with pytest.raises(ModelError, match="None of the training slices has scar"):
         fine_tune(start, Patients(slices_of("n", 3, scar=False)), QUICK, tmp_path, device="cpu")
