@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from MyoScarSegLib.quantification.grey_zone import GreyZone
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import MASS_ERROR, SliceMasks
 from MyoScarSegLib.scene.attributes import nodes_by_class
@@ -65,6 +66,15 @@ def test_numbers_and_segments_follow_scar_wall_and_undo(study):
     assert cells(ui.burdenTable, 0)[:2] == ["Scar", "Lesions"] and not ui.segmentsGroup.visible
     assert "Segment all proposes one" in ui.wallLabel.text
     assert "not segmented" in ui.missingLabel.text
+
+
+def test_core_and_grey_zone_have_a_row_where_they_are_known(study):
+    from MyoScarSegLib.widgets.burden_words import burden_rows, grams
+
+    m = study.session.measurements
+    assert m.grey_zone is None and "Core, grey" not in dict(burden_rows(m, None)), "PSIR has none"
+    known = replace(m, grey_zone=GreyZone("half", m.scar, m.myocardium, 40.0, 60.0, 1.0, 2.0))
+    assert dict(burden_rows(known, None))["Core, grey"] == f"{grams(m.scar)} and {grams(m.myocardium)}"
 
 
 def test_no_word_of_the_numbers_is_cut_off_in_a_narrow_panel_nor_when_the_panel_is_shown_again(study):
