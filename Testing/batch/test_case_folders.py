@@ -66,18 +66,6 @@ def test_rows_of_other_patients_stay_when_one_is_run_again(tmp_path, out):
     assert [(row["case"], row["slice"]) for row in table(out / "slices.csv")] == [(c, k) for c in "cab" for k in "01"]
 
 
-def test_tables_are_made_from_the_case_folders_alone(tmp_path, out):
-    run(out, image(tmp_path / "b.nrrd", 1), image(tmp_path / "a.nrrd", 2))
-    before = rows(out), rows(out, "slices.csv")
-    for name in ("results.csv", "slices.csv"):
-        (out / name).unlink()
-    write_tables(out, {}, ())
-    assert (rows(out), rows(out, "slices.csv")) == before
-    shutil.rmtree(out / "a")
-    write_tables(out, {}, ())
-    assert list(rows(out)) == ["b"]
-
-
 def test_a_case_folder_that_the_user_renames_keeps_its_row_and_its_input(tmp_path, out):
     source = image(tmp_path / "lge.nrrd")
     run(out, source)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,19 +109,3 @@ def test_a_long_case_name_does_not_push_the_numbers_out_of_the_picture():
     short = _shortened(title, 6.9)
     assert len(short) <= 6.9 / 0.118 and short.endswith(": scar 12.3 g, 11.7 mL") and "…" in short
     assert _shortened("P01: scar 1 g", 6.9) == "P01: scar 1 g"
-
-
-def test_another_threshold_needs_no_network(tmp_path):
-    one = study()
-    first = replace(result(one), probability=np.linspace(0, 1, one.voxels.size, dtype=np.float32).reshape(one.voxels.shape))
-    second = first.with_threshold(0.75)
-    assert first.burden.pixels == pytest.approx(one.voxels.size / 2, abs=2)
-    assert second.burden.pixels == pytest.approx(one.voxels.size / 4, abs=2)
-    assert second.provenance["threshold"] == "0.75"
-
-
-def test_a_result_without_spacing_has_neither_volume_nor_mass():
-    summary = result(study(spacing=None), mask=np.ones((4, 48, 40), bool)).summary()
-    assert summary["scar_pixels"] == 4 * 48 * 40
-    assert summary["scar_volume_ml"] is None and summary["scar_mass_g"] is None
-    assert all(entry["scar_area_mm2"] is None for entry in summary["slices"])

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import resource
-import signal
 import struct
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from PIL import Image
 
 from MyoScarSegLib.study.names import without_folders
-from Testing.support.command import BOX, array_of, in_subprocess, table, voxels, write_image, write_pictures, write_prompts
+from Testing.support.command import BOX, array_of, table, voxels, write_image, write_pictures, write_prompts
 from Testing.support.dicom_factory import write_series
 
 
@@ -43,13 +40,6 @@ def simple_itk(ending, array, *, vector=False):
     return make
 
 
-def colored_pictures(folder):
-    (folder / "bad").mkdir()
-    for index in range(3):
-        Image.fromarray(noise((48, 40, 3), seed=index)).save(folder / "bad" / f"{index}.png")
-    return folder / "bad"
-
-
 def image(ending, array=None, *, cut=0):
     """A volume; the last ``cut`` bytes are missing."""
 
@@ -74,16 +64,11 @@ UNREADABLE = {
     "empty folder": (folder_with(), "is empty"),
     "folder of other files": (folder_with([("report.txt", b"hello")]), "no DICOM file", "report.txt", "batch does all studies"),
     "no LGE series": (no_lge_series, "CT", "series"),
-    "four-dimensional": (simple_itk(".nii.gz", np.stack([voxels(0), voxels(1)])), "4D", "3D volume"),
     "in color": (simple_itk(".nrrd", noise((4, 48, 40, 3)), vector=True), "3 values per voxel", "gray"),
-    "colored pictures": (colored_pictures, "color picture", "grey"),
     "one slice": (image(".nrrd", voxels(shape=(1, 48, 40))), "only one slice", "whole stack"),
-    "all NaN": (image(".nrrd", np.full((4, 48, 40), np.nan, np.float32)), "none of its 4 slices", "NaN"),
     "constant": (image(".nii.gz", np.full((4, 48, 40), 7, np.int16)), "same value", "Check the export"),
-    **{f"cut {ending}": (image(ending, cut=2000), "cut short") for ending in (".nii", ".nii.gz", ".nrrd", ".mha")},
+    "cut short": (image(".nii", cut=2000), "cut short"),
     "missing": (lambda folder: folder / "bad.nii.gz", "There is no file or folder"),
-    "empty file": (file("bad.nii.gz", b""), "bad.nii.gz"),
-    "garbage": (file("bad.nrrd", bytes(range(256)) * 40), "bad.nrrd"),
     "text file": (file("bad", b"hello"), "no format that can be read"),
 }
 
@@ -105,7 +90,7 @@ def test_what_cannot_be_read_is_explained_and_costs_the_others_nothing(segment, 
     assert {row["case"] for row in table(tmp_path / "out/slices.csv")} == {"good"}
 
 
-@pytest.mark.parametrize("name", ["empty folder", "one slice", "cut .nii", "missing"])
+@pytest.mark.parametrize("name", ["empty folder", "cut short"])
 def test_detect_and_info_explain_it_too(command, tmp_path, tiny_segmenter, tiny_detector, name):
     make, *said = UNREADABLE[name]
     bad, good = make(tmp_path), write_image(tmp_path / "good.nii.gz")
@@ -116,10 +101,9 @@ def test_detect_and_info_explain_it_too(command, tmp_path, tiny_segmenter, tiny_
     assert ran.status == 1 and any(words in ran.err for words in said)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_slices_with_nan_or_inf_are_named_and_the_others_segmented(segment, tmp_path, value):
+def test_slices_with_nan_or_inf_are_named_and_the_others_segmented(segment, tmp_path):
     array = voxels().astype(np.float32)
-    array[2, 5, 6] = value
+    array[2, 5, 6] = np.nan
     ran = segment(write_image(tmp_path / "bad.nii.gz", array), write_image(tmp_path / "good.nii.gz"))
     assert ran.status == 1
     assert "bad: incomplete: Slice 2: 1 of its 1920 pixels are NaN or infinite" in ran.err
@@ -174,7 +158,7 @@ def test_a_damaged_picture_costs_its_own_slice(segment, tmp_path):
     assert array_of(tmp_path / "out/bad/scar.nii.gz")[1].any()
 
 
-@pytest.mark.parametrize("place", ["below a file", "/proc/myoscarseg", "/sys/out"])
+@pytest.mark.parametrize("place", ["below a file", "/proc/myoscarseg"])
 def test_an_output_folder_that_cannot_be_written_is_named(command, tmp_path, tiny_segmenter, tiny_detector, place):
     out = place
     if not place.startswith("/"):
@@ -195,33 +179,6 @@ def test_a_file_as_output_folder_is_refused_before_anything_is_done(command, tmp
     ran = command(name, write_image(tmp_path / "a.nii.gz"), "-o", tmp_path / "taken")
     assert ran.status == 2 and f"{tmp_path / 'taken'} is a file; give a folder" in ran.err
     assert (tmp_path / "taken").read_text() == "mine"
-
-
-@pytest.mark.slow
-def test_a_disk_that_fills_up_costs_the_case_that_was_too_large(tmp_path, tiny_segmenter, tiny_detector):
-    big = np.random.default_rng(0).integers(0, 1000, (24, 256, 256)).astype(np.int16)
-    write_image(tmp_path / "big.nrrd", big)
-    write_image(tmp_path / "small.nrrd")
-    boxes = tmp_path / "boxes"
-    for case, size in (("big", 256), ("small", 40)):
-        entries = [{"slice": k, "x0": 0, "y0": 0, "x1": size, "y1": size * 0.9} for k in range(4)]
-        write_prompts(boxes / case / "boxes.json", "boxes", entries)
-
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
-
-    out = tmp_path / "out"
-    ran = in_subprocess(
-        ["segment", tmp_path / "big.nrrd", tmp_path / "small.nrrd", "-o", out, "--boxes", boxes, "--segmenter", tiny_segmenter],
-        preexec_fn=limit,
-    )
-    assert ran.status == 1, ran.err
-    assert "big: failed: Cannot write" in ran.err and "free some space" in ran.err
-    rows = {row["case"]: row["status"] for row in table(out / "results.csv")}
-    assert rows == {"big": "failed", "small": "done"}
-    assert (out / "small/overlay.png").exists()
-    assert not list(out.rglob(".writing-*"))
 
 
 def test_a_failure_of_ours_is_one_case_and_no_traceback(segment, tmp_path, monkeypatch):

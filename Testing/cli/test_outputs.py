@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +15,13 @@ from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.batch.job import Outcome
 from MyoScarSegLib.cli.jobs import _segment_line
+from MyoScarSegLib.cli.main import main
+from MyoScarSegLib.utils.files import sha256_of
 from Testing.support.command import (
     BOX,
     SHAPE,
     SPACING,
+    Ran,
     array_of,
     in_subprocess,
     side_by_side,
@@ -31,22 +37,33 @@ CASE_FILES = {"scar.seg.nrrd", "scar.nii.gz", "probability.nii.gz", "boxes.json"
 OBLIQUE = Rotation.from_euler("xyz", [0.4, -0.6, 0.9]).as_matrix()
 
 
-@pytest.fixture
-def inputs(tmp_path):
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
     """The same study in every kind of input."""
+    folder = tmp_path_factory.mktemp("inputs")
     return {
-        "nifti": write_image(tmp_path / "nifti.nii.gz", direction=OBLIQUE),
-        "nrrd": write_image(tmp_path / "nrrd.nrrd", direction=OBLIQUE),
-        "mha": write_image(tmp_path / "mha.mha", direction=OBLIQUE),
-        "pictures": write_pictures(tmp_path / "pictures"),
-        "dicom": write_series(tmp_path / "dicom", voxels(), spacing=SPACING, direction=OBLIQUE),
+        "nifti": write_image(folder / "nifti.nii.gz", direction=OBLIQUE),
+        "nrrd": write_image(folder / "nrrd.nrrd", direction=OBLIQUE),
+        "mha": write_image(folder / "mha.mha", direction=OBLIQUE),
+        "pictures": write_pictures(folder / "pictures"),
+        "dicom": write_series(folder / "dicom", voxels(), spacing=SPACING, direction=OBLIQUE),
     }
 
 
-def test_every_kind_of_input_gives_all_files_and_one_row_each(inputs, segment, tmp_path):
-    ran = segment(*inputs.values())
-    assert ran.status == 0, ran.err
-    out = tmp_path / "out"
+@pytest.fixture(scope="module")
+def written(inputs, tiny_segmenter, tiny_detector, tmp_path_factory):
+    """What ``segment`` of all inputs at once prints and, in the folder ``out``, writes."""
+    out, told, said = tmp_path_factory.mktemp("written"), StringIO(), StringIO()
+    models = ("--segmenter", tiny_segmenter, "--detector", tiny_detector, "--device", "cpu")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(told), redirect_stderr(said):
+        patch.setenv("MYOSCARSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        status = main([str(word) for word in ("segment", *inputs.values(), "-o", out, *models)])
+    return SimpleNamespace(ran=Ran(status, told.getvalue(), said.getvalue()), out=out)
+
+
+def test_every_kind_of_input_gives_all_files_and_one_row_each(inputs, written):
+    out = written.out
+    assert written.ran.status == 0, written.ran.err
     for case in inputs:
         assert {file.name for file in (out / case).iterdir()} >= CASE_FILES
         assert not list((out / case).glob(".writing-*"))
@@ -59,36 +76,33 @@ def test_every_kind_of_input_gives_all_files_and_one_row_each(inputs, segment, t
 
 
 @pytest.mark.parametrize("case", ["nifti", "nrrd", "mha"])
-def test_masks_are_uint8_and_lie_where_the_input_lies(inputs, segment, tmp_path, case):
-    assert segment(inputs[case]).status == 0
+def test_masks_are_uint8_and_lie_where_the_input_lies(inputs, written, case):
     source = sitk.ReadImage(str(inputs[case]))
     for name, kind in (
         ("scar.nii.gz", sitk.sitkUInt8),
         ("scar.seg.nrrd", sitk.sitkUInt8),
         ("probability.nii.gz", sitk.sitkFloat32),
     ):
-        written = sitk.ReadImage(str(tmp_path / "out" / case / name))
-        assert written.GetPixelID() == kind, name
-        assert written.GetSize() == source.GetSize()
-        assert np.allclose(written.GetSpacing(), source.GetSpacing(), atol=1e-5)
-        assert np.allclose(written.GetOrigin(), source.GetOrigin(), atol=1e-4)
-        assert np.allclose(written.GetDirection(), source.GetDirection(), atol=1e-5)
-    mask = array_of(tmp_path / "out" / case / "scar.nii.gz")
+        image = sitk.ReadImage(str(written.out / case / name))
+        assert image.GetPixelID() == kind, name
+        assert image.GetSize() == source.GetSize()
+        assert np.allclose(image.GetSpacing(), source.GetSpacing(), atol=1e-5)
+        assert np.allclose(image.GetOrigin(), source.GetOrigin(), atol=1e-4)
+        assert np.allclose(image.GetDirection(), source.GetDirection(), atol=1e-5)
+    mask = array_of(written.out / case / "scar.nii.gz")
     assert set(np.unique(mask)) == {0, 1}
-    assert np.array_equal(mask, array_of(tmp_path / "out" / case / "scar.seg.nrrd"))
-    assert np.array_equal(mask == 1, array_of(tmp_path / "out" / case / "probability.nii.gz") >= 0.5)
+    assert np.array_equal(mask, array_of(written.out / case / "scar.seg.nrrd"))
+    assert np.array_equal(mask == 1, array_of(written.out / case / "probability.nii.gz") >= 0.5)
 
 
-def test_dicom_masks_lie_where_the_slices_lie(inputs, segment, tmp_path):
-    assert segment(inputs["dicom"]).status == 0
-    written = sitk.ReadImage(str(tmp_path / "out" / "dicom" / "scar.nii.gz"))
-    assert np.allclose(np.reshape(written.GetDirection(), (3, 3)), OBLIQUE, atol=1e-4)
-    assert np.allclose(written.GetSpacing(), SPACING, atol=1e-4)
+def test_dicom_masks_lie_where_the_slices_lie(written):
+    image = sitk.ReadImage(str(written.out / "dicom" / "scar.nii.gz"))
+    assert np.allclose(np.reshape(image.GetDirection(), (3, 3)), OBLIQUE, atol=1e-4)
+    assert np.allclose(image.GetSpacing(), SPACING, atol=1e-4)
 
 
-def test_boxes_json_is_as_the_contract_says(inputs, segment, tmp_path):
-    segment(inputs["nifti"])
-    document = json.loads((tmp_path / "out" / "nifti" / "boxes.json").read_text())
+def test_boxes_json_is_as_the_contract_says(written):
+    document = json.loads((written.out / "nifti" / "boxes.json").read_text())
     assert set(document) == {"version", "case", "boxes"} and document["version"] == 1 and document["case"] == "nifti"
     assert document["boxes"]
     for box in document["boxes"]:
@@ -98,17 +112,17 @@ def test_boxes_json_is_as_the_contract_says(inputs, segment, tmp_path):
         assert 0 <= box["x0"] < box["x1"] <= SHAPE[2] and 0 <= box["y0"] < box["y1"] <= SHAPE[1]
 
 
-def test_numbers_in_the_tables_follow_from_the_mask_and_the_spacing(inputs, segment, tmp_path):
-    segment(inputs["nrrd"])
-    pixels = array_of(tmp_path / "out" / "nrrd" / "scar.nii.gz").sum(axis=(1, 2))
-    row = table(tmp_path / "out" / "results.csv")[0]
+def test_numbers_in_the_tables_follow_from_the_mask_and_the_spacing(written):
+    pixels = array_of(written.out / "nrrd" / "scar.nii.gz").sum(axis=(1, 2))
+    row = next(row for row in table(written.out / "results.csv") if row["case"] == "nrrd")
     volume_ml = pixels.sum() * np.prod(SPACING) / 1000
     assert int(row["scar_pixels"]) == pixels.sum() and int(row["slices_with_scar"]) == (pixels > 0).sum()
     assert float(row["scar_area_mm2"]) == pytest.approx(pixels.sum() * SPACING[0] * SPACING[1], rel=1e-5)
     assert float(row["scar_volume_ml"]) == pytest.approx(volume_ml, rel=1e-5)
     assert float(row["scar_mass_g"]) == pytest.approx(1.05 * volume_ml, rel=1e-5)
     assert (float(row["pixel_spacing_column_mm"]), float(row["pixel_spacing_row_mm"])) == SPACING[:2]
-    for entry, count in zip(table(tmp_path / "out" / "slices.csv"), pixels, strict=True):
+    slices = [entry for entry in table(written.out / "slices.csv") if entry["case"] == "nrrd"]
+    for entry, count in zip(slices, pixels, strict=True):
         assert int(entry["scar_pixels"]) == count
         assert float(entry["scar_area_mm2"]) == pytest.approx(count * SPACING[0] * SPACING[1], rel=1e-5)
         assert float(entry["scar_mass_g"]) == pytest.approx(1.05 * count * np.prod(SPACING) / 1000, rel=1e-5)
@@ -117,11 +131,8 @@ def test_numbers_in_the_tables_follow_from_the_mask_and_the_spacing(inputs, segm
             assert quantity not in column or column.endswith(units), column
 
 
-def test_the_result_names_its_models_by_checksum(inputs, segment, tmp_path, tiny_segmenter, tiny_detector):
-    from MyoScarSegLib.utils.files import sha256_of
-
-    segment(inputs["nrrd"])
-    row = table(tmp_path / "out" / "results.csv")[0]
+def test_the_result_names_its_models_by_checksum(written, tiny_segmenter, tiny_detector):
+    row = table(written.out / "results.csv")[0]
     assert row["segmenter_sha256"] == sha256_of(tiny_segmenter) and row["detector_sha256"] == sha256_of(tiny_detector)
     assert row["threshold"] == "0.5" and row["program"].startswith("MyoScarSeg ") and row["preprocessing"] == "myoscarseg-1"
 
@@ -170,9 +181,8 @@ def test_a_folder_keeps_its_whole_name(segment, tmp_path):
     assert (tmp_path / "out" / "P01.2024" / "scar.nii.gz").exists()
 
 
-def test_overlay_is_a_picture(drawn, inputs, segment, tmp_path):
-    segment(inputs["nifti"])
-    with Image.open(tmp_path / "out" / "nifti" / "overlay.png") as picture:
+def test_overlay_is_a_picture(written):
+    with Image.open(written.out / "nifti" / "overlay.png") as picture:
         assert picture.format == "PNG" and min(picture.size) > 200
 
 
@@ -185,8 +195,8 @@ def test_json_alone_is_on_standard_output(inputs, segment):
     assert len(document["cases"][0]["slices"]) == SHAPE[0]
 
 
-def test_progress_is_plain_lines_on_standard_error(inputs, segment):
-    ran = segment(inputs["nifti"])
+def test_progress_is_plain_lines_on_standard_error(written):
+    ran = written.ran
     lines = [line for line in ran.err.splitlines() if line.startswith("[")]
     assert any("slice 3" in line for line in lines) and "nifti" in lines[0]
     assert "\r" not in ran.err and "\x1b" not in ran.err
@@ -201,19 +211,18 @@ def test_no_boxes_is_a_result_without_scar(segment, command, inputs, tmp_path, t
     assert {file.name for file in (tmp_path / "out" / "nifti").iterdir()} >= CASE_FILES
 
 
-def test_pictures_give_pixels_but_neither_millilitres_nor_grams(inputs, segment, tmp_path):
-    ran = segment(inputs["pictures"])
-    assert ran.status == 0
-    row = table(tmp_path / "out" / "results.csv")[0]
-    assert int(row["scar_pixels"]) > 0
-    assert row["scar_volume_ml"] == row["scar_mass_g"] == row["scar_area_mm2"] == ""
-    assert all(entry["scar_mass_g"] == entry["scar_area_mm2"] == "" for entry in table(tmp_path / "out" / "slices.csv"))
-    assert "--spacing" in ran.out and "pixels" in ran.out
+def test_pictures_give_pixels_but_neither_millilitres_nor_grams(written):
+    row, slices = (
+        [row for row in table(written.out / name) if row["case"] == "pictures"] for name in ("results.csv", "slices.csv")
+    )
+    assert int(row[0]["scar_pixels"]) > 0
+    assert row[0]["scar_volume_ml"] == row[0]["scar_mass_g"] == row[0]["scar_area_mm2"] == ""
+    assert len(slices) == SHAPE[0] and all(entry["scar_mass_g"] == entry["scar_area_mm2"] == "" for entry in slices)
+    assert "--spacing" in written.ran.out and "pixels" in written.ran.out
 
 
-@pytest.mark.parametrize("spacing", ["1.5,1.25,10", "1.5 1.25 10"])
-def test_spacing_supplies_what_pictures_lack(inputs, segment, tmp_path, spacing):
-    ran = segment(inputs["pictures"], "--spacing", spacing)
+def test_spacing_supplies_what_pictures_lack(inputs, segment, tmp_path):
+    ran = segment(inputs["pictures"], "--spacing", "1.5 1.25 10")
     row = table(tmp_path / "out" / "results.csv")[0]
     assert float(row["scar_mass_g"]) == pytest.approx(1.05 * int(row["scar_pixels"]) * np.prod(SPACING) / 1000, rel=1e-5)
     assert " g, " in ran.out and ran.status == 0
@@ -228,7 +237,7 @@ def test_axis_names_the_slices_of_the_file(segment, tmp_path):
     assert mask[..., 1].any() and not mask[..., [0, 2, 3]].any()
 
 
-def test_detect_writes_boxes_and_no_mask(command, inputs, tmp_path, tiny_detector, tiny_segmenter):
+def test_detect_writes_the_boxes_of_segment_and_no_mask(command, inputs, written, tmp_path, tiny_detector, tiny_segmenter):
     # A segmenter without a map of tissues: whether the usual one sees scar in noise is not the question.
     models = ("--detector", tiny_detector, "--segmenter", tiny_segmenter)
     ran = command("detect", inputs["nifti"], inputs["dicom"], "-o", tmp_path / "out", *models, "--json")
@@ -237,14 +246,8 @@ def test_detect_writes_boxes_and_no_mask(command, inputs, tmp_path, tiny_detecto
         folder = tmp_path / "out" / case["case"]
         document = json.loads((folder / "boxes.json").read_text())
         assert len(document["boxes"]) == case["boxes"] > 0
+        assert document == json.loads((written.out / case["case"] / "boxes.json").read_text())
         assert sorted(file.name for file in folder.iterdir()) == ["boxes.json", "boxes.png", "case.json"]
-
-
-def test_boxes_of_detect_are_those_of_segment(command, segment, inputs, tmp_path, tiny_detector, tiny_segmenter):
-    segment(inputs["nifti"])
-    models = ("--detector", tiny_detector, "--segmenter", tiny_segmenter)
-    command("detect", inputs["nifti"], "-o", tmp_path / "detected", *models)
-    assert (tmp_path / "detected/nifti/boxes.json").read_text() == (tmp_path / "out/nifti/boxes.json").read_text()
 
 
 @pytest.mark.slow

@@ -6,9 +6,7 @@ import json
 import sys
 from dataclasses import replace
 
-import highdicom
 import numpy as np
-import pydicom
 import pytest
 
 from MyoScarSegLib.engine.burden_messages import BurdenJob, burden_job_of, burden_message
@@ -17,7 +15,6 @@ from MyoScarSegLib.engine.messages import read_message, study_message
 from MyoScarSegLib.engine.protocol import FrameReader, pack
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.burden_pictures import PICTURES
-from MyoScarSegLib.outputs.report_content import make_report
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.quantification.anatomy import Anatomy
@@ -142,30 +139,6 @@ def job_of_dicom(job, tmp_path) -> BurdenJob:
     study = replace(read, case="LGE", files=())
     images = tuple(str(file.path) for file in read.files)
     return replace(job, result=replace(job.result, study=study), patient=None, images=images)
-
-
-@pytest.mark.slow
-def test_dicom_files_come_with_the_report_and_carry_the_sources_patient_or_the_case_name(job_of_dicom, tmp_path):
-    place = write_report_of(job_of_dicom, tmp_path / "out")
-    masks, numbers = (pydicom.dcmread(place / name) for name in ("segmentation.dcm", "report.dcm"))
-    assert (place / "report.pdf").is_file()
-    assert {str(one.PatientName) for one in (masks, numbers)} == {"Doe^Jonathan"} and masks.PatientID == "SECRET4711"
-    assert [item.SegmentLabel for item in masks.SegmentSequence] == ["Scar", "No-reflow", "LV myocardium", "LV blood pool"]
-    assert numbers.Modality == "SR"
-    assert [item.SegmentAlgorithmType for item in masks.SegmentSequence] == ["SEMIAUTOMATIC", "MANUAL"] + ["SEMIAUTOMATIC"] * 2
-    uids = [str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in job_of_dicom.images]
-    drawn = highdicom.seg.segread(place / "segmentation.dcm").get_pixels_by_source_instance(uids).astype(bool)
-    no_reflow = job_of_dicom.anatomy.no_reflow
-    walls = make_report(job_of_dicom.result, job_of_dicom.anatomy).measurements.ventricle  # with the scar at its borders
-    shown = (job_of_dicom.result.mask | no_reflow, no_reflow, walls.myocardium, walls.cavity)
-    assert np.array_equal(drawn, np.stack(shown, axis=-1))
-    assert write_report_of(replace(job_of_dicom, pseudonym=True), tmp_path / "out") == place
-    for name in ("segmentation.dcm", "report.dcm"):
-        written = pydicom.dcmread(place / name)
-        assert written.PatientName == written.PatientID == "LGE"
-        assert b"Doe" not in (place / name).read_bytes()
-    write_report_of(replace(job_of_dicom, images=None), tmp_path / "out")
-    assert not list(place.glob("*.dcm")), "they would show earlier numbers"
 
 
 @pytest.mark.slow

@@ -67,7 +67,7 @@ def test_confirmed_scar_is_sent_again_to_another_worker(engine):
         engine.suggest(STUDY, {4: scar})
 
 
-@pytest.mark.parametrize("fault", ["killed", "garbage", "nonsense"])
+@pytest.mark.parametrize("fault", ["killed", "garbage"])
 def test_request_that_ends_a_second_worker_fails_and_is_not_asked_a_third_time(engine, fault):
     engine.order("segment.always", fault)
     request, other = engine.segment(STUDY, [BOX]), engine.propose(STUDY)
@@ -89,7 +89,9 @@ def test_what_a_dying_worker_said_is_there_to_be_copied(engine):
     assert "faulty_worker.py" in request.log  # where native code crashed, by faulthandler
     engine.order("segment", "print")
     assert works(engine)
-    pump_until(engine, lambda: "a library prints" in engine.status().log)  # what is printed takes another way than answers
+    for printed in ("a library prints", "so does native code"):  # which does not get among the frames
+        pump_until(engine, lambda printed=printed: printed in engine.status().log)  # it takes another way than answers
+    assert engine.status().restarts == 2, "of the crashes alone"
     log = engine.status().log
     assert log.index("last words") < log.index("a library prints"), "what the next worker says does not hide it"
 
@@ -198,14 +200,6 @@ def test_start_that_never_ends_is_given_up(tmp_path):
     with pytest.raises(EngineError, match=r"no sign for 0\.3 s"):
         engine.wait(engine.propose(STUDY), timeout_s=20)
     assert engine.state == "failed"
-
-
-def test_what_libraries_print_does_not_get_among_the_frames(engine):
-    engine.order("segment", "print")
-    assert works(engine)
-    for printed in ("a library prints", "so does native code"):
-        pump_until(engine, lambda printed=printed: printed in engine.status().log)  # it takes another way than answers
-    assert engine.status().restarts == 0
 
 
 @pytest.mark.parametrize(
@@ -332,32 +326,6 @@ def gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     return False
-
-
-@pytest.mark.slow
-def test_worker_behind_a_launcher_is_ended_too(tmp_path):
-    """Slicer's PythonSlicer is a program that starts the interpreter: ending it alone would leave a hanging worker behind."""
-
-    class Launched(FaultyEngine):
-        def command(self):
-            code = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
-            return [sys.executable, "-c", code, *super().command()]
-
-    engine = Launched(tmp_path)
-    try:
-        engine.open_study(STUDY)
-        assert works(engine)
-        pid = engine.status().pid
-        assert pid != engine.transports[0].pid
-        engine.order("segment", "freeze")  # so that it does not notice that its standard input has ended
-        request = engine.segment(STUDY, [BOX])
-        engine.until_struck()
-        pump_until(engine, lambda: request.state == "running")
-        request.cancel()
-        pump_until(engine, lambda: gone(pid))
-        assert works(engine)
-    finally:
-        engine.stop()
 
 
 def test_killing_the_idle_worker_costs_no_request_anything(engine):

@@ -90,16 +90,6 @@ def leftovers(cache):
 # ---- names and paths
 
 
-def test_unknown_name_is_refused_with_the_nearest_names(web):
-    with pytest.raises(ModelError, match=r"no model called 'modle-0'.*model-0"):
-        web().entry("modle-0")
-
-
-def test_missing_model_names_the_commands_that_install_it(web):
-    with pytest.raises(ModelError, match=r"models fetch model-0.*models import model-0 FILE"):
-        web().path("model-0")
-
-
 def test_entries_are_filtered_by_task(make):
     source = {"kind": "resource", "file": "a.safetensors"}
     assert make(source, task="detect").entries("segment") == ()
@@ -312,21 +302,6 @@ def test_cancel_kills_pip(make, monkeypatch, tmp_path, own_cache):
 
 
 # ---- importing
-
-
-def test_imported_file_is_installed(web, file):
-    registry = web(**PINNED)
-    assert registry.import_file("model-0", file).read_bytes() == CONTENT
-    assert registry.verify("model-0").ok
-    assert file.exists()
-
-
-@pytest.mark.parametrize("accept_change", [False, True], ids=["plainly", "accepted as a change"])
-def test_import_of_a_wrong_file_is_refused(web, tmp_path, own_cache, accept_change):
-    with pytest.raises(ModelError, match="not model-0") as caught:
-        web(**PINNED).import_file("model-0", write(tmp_path / "other", OTHER), accept_change=accept_change)
-    assert not isinstance(caught.value, DownloadError)
-    assert leftovers(own_cache) == []
 
 
 def test_import_of_a_missing_file_is_refused(web, tmp_path):

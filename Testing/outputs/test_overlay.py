@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
-from PIL import Image
 
 from MyoScarSegLib.outputs.montage import shown_slices
-from MyoScarSegLib.outputs.overlay import _headline, write_overlay
-from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.outputs.overlay import _headline
 from MyoScarSegLib.result import MASS_ERROR, Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
@@ -33,21 +30,6 @@ def test_large_stack_shows_all_slices_with_something_on_them_first():
     assert len(chosen) == 60
     assert chosen == sorted(set(chosen))
     assert len(shown_slices(large, [np.ones((200, 1, 1), dtype=bool)], 60, filled=True)) == 60
-
-
-@pytest.mark.parametrize("slices", [2, pytest.param(75, marks=pytest.mark.slow)])
-def test_scar_is_drawn_in_its_color(slices, tmp_path):
-    probability = np.zeros((slices, 40, 50), dtype=np.float32)
-    empty = tmp_path / "empty.png"
-    write_overlay(empty, Result(study(slices), probability, 0.5))
-    probability[1, 10:20, 10:20] = 1
-    write_overlay(tmp_path / "scar.png", Result(study(slices), probability, 0.5, (Box(1, 8, 8, 22, 22),)))
-
-    def red(path) -> int:
-        pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
-        return int(((pixels[..., 0] > 200) & (pixels[..., 1] < 130) & (pixels[..., 2] < 120)).sum())
-
-    assert red(tmp_path / "scar.png") > red(empty) + 100
 
 
 def test_headline_tells_the_interval_of_the_mass_where_it_is_known():

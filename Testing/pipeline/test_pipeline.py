@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +12,8 @@ from MyoScarSegLib.errors import ModelError, MyoScarSegError, PromptError, Study
 from MyoScarSegLib.pipeline import Pipeline, sigmoid
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState, Point
 from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
-from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, voxels_of_rings
+from Testing.support.pipeline_factory import BrightestDetector, Told, voxels_of_rings
 from Testing.support.segmenter_factory import tiny_checkpoint
 
 # ---- propose
@@ -171,16 +169,6 @@ def test_a_rejected_box_need_not_even_fit(pipeline, study):
     assert pipeline.segment(study, [Box(99, 1, 1, 2, 2, state=BoxState.REJECTED)]).complete
 
 
-def test_negative_points_alone_are_no_prompt(pipeline, study):
-    result = pipeline.segment(study, [], [Point(0, 5, 5, positive=False)])
-    assert not result.probability.any()
-    assert result.points == (Point(0, 5, 5, positive=False),)
-
-
-def test_positive_points_alone_are_prompts(pipeline, study):
-    assert list(pipeline.segment(study, [], [Point(3, 40, 18)]).scores) == [3]
-
-
 def test_nothing_prompted_loads_no_segmenter(study, detector):
     result = Pipeline(detector=detector, segmenter="no such model").segment(study, [])
     assert result.complete
@@ -275,32 +263,7 @@ def test_another_threshold_uses_the_probabilities_again(pipeline, vit, study):
     assert vit.cache.hits + vit.cache.misses == asked
 
 
-def test_volume_and_mass_follow_from_mask_and_geometry(pipeline, study):
-    result = pipeline.segment(study, [Box(2, 31, 9, 44, 19, source="net")])
-    result = result.with_threshold(float(np.quantile(result.probability[2], 0.9)))
-    pixels = int(result.mask.sum())
-    assert pixels > 0
-    assert result.burden.volume_ml == pytest.approx(pixels * 1.5 * 1.25 * 8.0 / 1000)
-    assert result.burden.mass_g == pytest.approx(1.05 * result.burden.volume_ml)
-
-
-def test_the_summary_is_plain_json(pipeline, study):
-    summary = json.loads(json.dumps(pipeline.run(study).summary(), allow_nan=False))
-    assert summary["case"] == "case"
-    assert [s["slice"] for s in summary["slices"]] == list(range(SLICES))
-    assert summary["slices"][4]["score"] is None
-
-
 # ---- run
-
-
-def test_run_proposes_and_segments(pipeline, study):
-    result = pipeline.run(study, points=[Point(4, 20, 20)], threshold=0.4)
-    alone = pipeline.segment(study, pipeline.propose(study), [Point(4, 20, 20)], threshold=0.4)
-    assert np.array_equal(result.probability, alone.probability)
-    assert result.boxes == alone.boxes
-    assert result.threshold == 0.4
-    assert result.complete
 
 
 def test_run_records_where_everything_came_from(detector, lite, study):
@@ -329,14 +292,6 @@ def test_run_records_where_everything_came_from(detector, lite, study):
 def test_what_had_to_be_assumed_of_a_checkpoint_is_in_the_record(detector, study):
     segmenter = Segmenter(tiny_checkpoint(notes=("It was assumed.",)), device="cpu", precision="float32")
     assert Pipeline(detector=detector, segmenter=segmenter).run(study).provenance["remark"] == "It was assumed."
-
-
-def test_run_reports_failures_of_both_steps(vit, study, monkeypatch):
-    failing = BrightestDetector(fails_on={1.0: RuntimeError("odd")})
-    result = Pipeline(detector=failing, segmenter=vit).run(replace(study, bad_slices={2: "it is empty"}))
-    assert result.failed_slices == {1: "proposing boxes failed: odd"}
-    assert result.all_failures() == {1: "proposing boxes failed: odd", 2: "it is empty"}
-    assert list(result.scores) == [0, 3]
 
 
 @pytest.mark.parametrize(("cancel_at", "boxes", "done"), [(2, 2, []), (5, 4, []), (8, 4, [0, 1]), (11, 4, [0, 1, 2, 3])])
@@ -376,9 +331,3 @@ def test_models_are_loaded_on_first_use_with_the_callers_choices(tmp_path, study
     assert pipeline.networks.segmenter.cache is cache
     assert pipeline.networks.segmenter is pipeline.networks.segmenter
     assert pipeline.networks.detector is pipeline.networks.detector
-
-
-def test_a_study_without_spacing_gives_pixels_only(pipeline, study):
-    result = pipeline.run(replace(study, geometry=Geometry(None)))
-    assert (result.burden.volume_ml, result.burden.mass_g) == (None, None)
-    assert result.complete

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.aha import SEGMENTS, InsertionPoints, levels_of
-from MyoScarSegLib.quantification.measurements import EXCHANGED, NO_INSERTIONS, NO_WALL, NOT_CLOSED, measure
+from MyoScarSegLib.quantification.measurements import EXCHANGED, NOT_CLOSED, measure
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.segment_values import grade
-from MyoScarSegLib.quantification.ventricle import Ventricle
 from Testing.support.analytic_ventricle import Rings, rings
 
 BASE, MID, APEX, TIP = (0, 1, 2), (3, 4, 5), (6, 7, 8), (9,)
@@ -125,13 +122,6 @@ def test_insertion_points_turn_the_segments():
     assert values[2].burden_percent == pytest.approx(50, abs=3) and values[1].burden_percent == pytest.approx(50, abs=3)
 
 
-def test_without_insertion_points_there_are_no_segments_and_a_sentence():
-    numbers = measured(rings(), insertions=None)
-    assert numbers.segments is None and numbers.segment_map is None
-    assert numbers.missing["segments"] == NO_INSERTIONS
-    assert numbers.transmurality is not None
-
-
 def test_exchanged_points_are_noticed():
     made = rings()
     swapped = InsertionPoints(made.insertions.inferior_mm, made.insertions.anterior_mm)
@@ -145,19 +135,6 @@ def test_stack_whose_wall_is_open_everywhere_has_no_segments_and_says_so():
     assert numbers.segments is None and numbers.transmurality is None
     assert numbers.missing["segments"] == numbers.missing["transmurality"] == NOT_CLOSED
     assert numbers.percent_of_myocardium is not None
-
-
-def test_without_myocardium_segments_are_missing_for_that_reason():
-    made = rings(slices=3)
-    empty = Ventricle(np.zeros_like(made.scar), np.zeros_like(made.scar), "edited")
-    numbers = measured(made, ventricle=empty)
-    assert numbers.missing["segments"] == NO_WALL and numbers.segments is None
-
-
-def test_without_spacing_there_are_no_segments_and_the_sentence_says_why():
-    made = rings(slices=3)
-    numbers = measure(made.scar, replace(made.geometry, spacing_mm=None), ventricle=made.ventricle, insertions=made.insertions)
-    assert "no spacing" in numbers.missing["segments"] and numbers.percent_of_myocardium is not None
 
 
 def test_grades_are_the_published_classes():

@@ -34,18 +34,6 @@ def test_one_litre_cube_weighs_1050_grams():
     assert MYOCARDIAL_DENSITY_G_PER_ML == 1.05
 
 
-def test_each_slice_is_listed_with_its_own_area_volume_and_mass():
-    burden = scar_burden(mask_of((3, 8, 8), [0, 10, 4]), Geometry(spacing_mm=(1.5, 2.0, 8.0)))
-    assert [entry.slice for entry in burden.slices] == [0, 1, 2]
-    assert [entry.pixels for entry in burden.slices] == [0, 10, 4]
-    assert [entry.area_mm2 for entry in burden.slices] == pytest.approx([0.0, 30.0, 12.0])
-    assert [entry.extent_mm for entry in burden.slices] == pytest.approx([8.0, 8.0, 8.0])
-    assert [entry.volume_ml for entry in burden.slices] == pytest.approx([0.0, 0.24, 0.096])
-    assert [entry.mass_g for entry in burden.slices] == pytest.approx([0.0, 0.252, 0.1008])
-    assert burden.volume_ml == pytest.approx(0.336)
-    assert burden.mass_g == pytest.approx(0.3528)
-
-
 def test_uneven_stack_weighs_each_slice_by_the_way_to_its_neighbors():
     positions = np.array([0.0, 10.0, 30.0, 36.0])
     origins = np.outer(positions, [0.0, 0.0, 1.0])

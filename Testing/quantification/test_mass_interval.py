@@ -83,18 +83,6 @@ def result_of(provenance: dict[str, str], **fields: object) -> Result:
     return Result(study, probability, 0.5, provenance=provenance, **fields)
 
 
-def test_result_says_its_interval_and_nothing_of_a_model_of_which_nothing_is_known():
-    gram = 50 * 3 * 8 / 1000 * 1.05  # of a slice's 50 pixels
-    summary = result_of({MASS_ERROR: "0.2 0.5 0.8"}).summary()
-    half = 0.2 + 0.5 * (1 + 0.75) * gram
-    assert summary["scar_mass_g"] == pytest.approx(2 * gram)
-    assert summary["scar_mass_low_g"] == pytest.approx(2 * gram - half)
-    assert summary["scar_mass_high_g"] == pytest.approx(2 * gram + half)
-    assert summary["likely_wrong"] is True
-    unknown = result_of({}).summary()
-    assert [unknown[key] for key in ("scar_mass_low_g", "scar_mass_high_g", "likely_wrong")] == [None, None, None]
-
-
 def test_slices_that_the_user_painted_are_certain():
     drawn = result_of({}).mask
     both = result_of({MASS_ERROR: "0.2 0.5 1"}, drawn=drawn, painted=(1, 2)).mass_interval

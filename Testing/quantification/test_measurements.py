@@ -74,15 +74,6 @@ def test_scar_at_the_border_of_a_proposed_wall_counts_as_wall(phantom):
     assert measure(scar, geometry, ventricle=proposed).myocardium.pixels == np.count_nonzero(drawn.myocardium)
 
 
-def test_without_myocardium_there_is_no_percentage_but_a_sentence(phantom):
-    scar = phantom.labels >= 3
-    empty = Ventricle(np.zeros_like(scar), np.zeros_like(scar), "edited")
-    for ventricle in (None, empty):
-        numbers = measure(scar, phantom.study.geometry, ventricle=ventricle)
-        assert numbers.percent_of_myocardium is None and numbers.scar.mass_g > 0
-        assert "myocardium is not segmented" in numbers.missing["percent_of_myocardium"]
-
-
 def test_interval_of_the_percentage_is_that_of_the_mass_over_the_wall(phantom):
     labels, geometry = phantom.labels, phantom.study.geometry
     mass = scar_burden(labels >= 3, geometry).mass_g

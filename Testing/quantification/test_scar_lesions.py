@@ -50,15 +50,3 @@ def test_pieces_within_three_millimeters_are_one_and_specks_are_none():
     scar[0, 5:10, 5:10] = scar[0, 5:10, 13:18] = True
     scar[4, 30, 30] = True
     assert [lesion.extent.pixels for lesion in measure(scar, GEOMETRY).lesions] == [50]
-
-
-def test_without_spacing_there_are_pixels_and_no_millimeters():
-    scar = empty()
-    scar[0, 5:10, 5:10] = True
-    (lesion,) = measure(scar, Geometry(None)).lesions
-    assert (lesion.extent.pixels, lesion.extent.mass_g, lesion.diameter_mm, lesion.length_mm) == (25, None, None, None)
-
-
-def test_empty_segmentation_has_no_lesion_and_no_mass():
-    numbers = measure(empty(), GEOMETRY)
-    assert numbers.lesions == () and numbers.scar.mass_g == 0

@@ -96,12 +96,6 @@ def hands(session) -> Hands:
     return Hands(session)
 
 
-def test_a_box_comes_back_as_it_was_given(session):
-    number = add_box(session, PROPOSED)
-    assert session.state.box(number) == PROPOSED
-    assert [row.id for row in session.state.boxes] == [number]
-
-
 def test_ids_are_never_given_twice(session):
     first = add_box(session, PROPOSED)
     remove_box(session, first)
@@ -318,14 +312,6 @@ def test_boxes_follow_the_volume_when_it_is_moved(scene, volume, session, hands)
     volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
     assert np.array(hands.views.node(number).GetCenterWorld()) - before == pytest.approx([10, -20, 5])
     assert session.state.box(number) == PROPOSED
-
-
-def test_hidden_boxes_come_back(session, hands):
-    number = add_box(session, PROPOSED)
-    hands.views.set_visible(False)
-    assert not hands.views.node(number).GetDisplayNode().GetVisibility()
-    hands.views.set_visible(True)
-    assert hands.views.node(number).GetDisplayNode().GetVisibility()
 
 
 def counted(node, event=None) -> list[str]:

@@ -182,16 +182,6 @@ def test_a_plot_says_that_the_wall_is_missing_and_the_next_one_leaves_nothing_of
     assert chart.node is None and scene.GetNumberOfNodes() == before
 
 
-def test_a_plot_is_of_the_study_that_it_is_asked_for(walled, scene):
-    other = StudySession.open(add_volume(scene, SHAPE, name="other"))
-    apply_masks(other, masks(4, radius=4.0))
-    chart = BurdenChart(scene)
-    node = chart.show(walled, BARS)
-    first = points(chart, BARS)
-    assert chart.show(other, BARS) is node
-    assert np.flatnonzero(points(chart, BARS)[:, 1]).tolist() == [4] and first[4, 1] == 0
-
-
 @pytest.fixture
 def in_hand(walled):
     """The study while a reader edits it; ``seconds[0]`` is the time."""

@@ -45,12 +45,6 @@ def test_a_segmentations_wall_is_taken_by_its_names_and_no_proposal_replaces_it(
     assert not session.mask().any(), "the scar stays as it is"
 
 
-def test_a_blood_pool_that_nobody_drew_is_what_the_wall_encloses(session):
-    take_wall(session, add_segments(session, myocardium=ring_wall().myocardium))
-    ventricle = session.state.ventricle.ventricle(SHAPE)
-    assert np.array_equal(ventricle.cavity, ring_wall().cavity)
-
-
 def test_an_epicardium_that_was_drawn_as_a_whole_leaves_the_blood_pool(session):
     found = ring_wall()
     take_wall(session, add_segments(session, myocardium=found.myocardium | found.cavity, LV_blood_pool=found.cavity))

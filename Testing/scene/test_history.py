@@ -8,18 +8,6 @@ from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.history import History
 
 
-def test_undo_and_redo_walk_through_the_states():
-    history: History[int] = History()
-    for state in range(3):
-        history.push(f"to {state + 1}", state, state + 1)
-    at: list[int] = []
-    assert [history.undo(at.append) for _ in range(3)] == ["to 3", "to 2", "to 1"]
-    assert at == [2, 1, 0]
-    assert (history.undo_label, history.redo_label) == ("", "to 1")
-    assert history.redo(at.append) == "to 1"
-    assert at[-1] == 1
-
-
 def test_oldest_entries_are_forgotten_first():
     history: History[int] = History(most=3)
     for state in range(5):

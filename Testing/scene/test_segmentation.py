@@ -80,16 +80,6 @@ def test_slices_land_on_their_voxels_at_any_angle(scene, seed):
     assert np.array_equal(geometry.to_study(as_slicer_sees_it(volume, scar.node, scar.segment_id)), wanted)
 
 
-def test_writing_a_slice_leaves_the_others(scar):
-    first, second = some_mask(1), some_mask(2)
-    scar.write_slices({1: first, 2: first, 4: first})
-    scar.write_slices({2: second})
-    mask = scar.mask()
-    assert np.array_equal(mask[2], second)
-    assert np.array_equal(mask[1], first) and np.array_equal(mask[4], first)
-    assert not mask[[0, 3, 5]].any()
-
-
 def test_slice_can_be_emptied_and_filled_again(scar):
     scar.write_slices({3: some_mask()})
     scar.write_slices({3: np.zeros(SHAPE[1:], dtype=bool)})

@@ -238,11 +238,6 @@ def test_new_action_ends_redo(session):
     assert not session.history.can_redo
 
 
-def test_nothing_to_undo_is_said_plainly(session):
-    with pytest.raises(SceneError, match="nothing to undo"):
-        session.undo()
-
-
 def test_step_that_changes_nothing_is_no_entry(session):
     number = add_box(session, BOX)
     update_box(session, number, x1=BOX.x1)
@@ -519,16 +514,6 @@ def test_sessions_that_are_dropped_are_held_by_no_node(session, scene):
     tables = [weakref.ref(found.nodes.boxes) for _time in range(3) for found in sessions(scene)]
     gc.collect()
     assert [table() for table in tables] == [None] * 3
-
-
-def test_study_whose_slices_run_along_another_axis(scene):
-    volume = add_volume(scene, (40, 6, 48), random_matrix(3, (1.4, 10.0, 1.4)), name="LGE sagittal")
-    session = StudySession.open(volume)
-    assert session.geometry.shape == (6, 40, 48)
-    apply_masks(session, masks(2))
-    assert np.array_equal(session.mask()[2], blob(SHAPE[1:], 24, 20, 6) >= 0.5)
-    of_volume = slicer.util.arrayFromVolume(session.nodes.probability.node)
-    assert np.array_equal(of_volume[:, 2, :], blob(SHAPE[1:], 24, 20, 6))
 
 
 def test_result_holds_the_mask_as_it_is(session):

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.scene.training import trainings
 from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
-from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_status import RunState, RunStatus, write_status
 from MyoScarSegLib.training.train_settings import TrainSettings
-from MyoScarSegLib.utils.files import sha256_of
-from Testing.support.run_factory import SPLIT, environment, settings
-from Testing.support.tiny_training import write_start
+from Testing.support.run_factory import SPLIT
 from Testing.support.training_workflow_factory import Pumped, add_ring_study, idle_workflow
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    return write_start(tmp_path_factory.mktemp("start") / "start.safetensors")
-
-
-@pytest.fixture
-def networks(training, start, tiny_detector):
-    """Tiny models are in use, and can be trained."""
-    pytest.importorskip("accelerate")
-    training.workflow.configure(EngineSettings(segmenter=start, detector=tiny_detector))
 
 
 @pytest.fixture
@@ -172,136 +152,3 @@ def test_models_that_are_none_are_a_sentence_and_the_one_in_use_stays(training, 
     pumped.until(lambda: not training.state.busy, "end")
     assert "x.safetensors" in training.state.error
     assert training.workflow.settings == before
-
-
-@pytest.mark.slow
-def test_from_an_empty_library_to_a_new_model_in_use(networks, training, pumped, scene, start, tmp_path):
-    changes = []
-    training.changed.connect(changes.append)
-    assert training.why_not("add_current")
-    assert not training.open_library(tmp_path / "none")
-    assert "no training library" in training.state.error
-    assert training.open_library(tmp_path / "library", create=True) and not training.state.error
-    for number in range(4):
-        volume, labels = add_ring_study(scene, number, scar=number != 2)
-        training.workflow.select(volume)
-        code = training.cases.next_patient
-        assert code == f"P{number + 1:03d}"
-        pumped.done(training.cases.add_current(code, reviewer="AB", tags=("rings",)))
-    assert [row.name for row in training.state.rows] == ["P001", "P002", "P003", "P004"]
-    case = training.state.rows[0].case
-    assert (case.reviewer, case.tags, case.reviewed, case.wall_known) == ("AB", ("rings",), None, True)
-    assert case.mass_g > 1 and training.state.rows[0].thumbnail.is_file()
-    stored = Library.open(tmp_path / "library").load(training.state.rows[-1].case)
-    assert np.array_equal(np.sort(stored.labels.sum(axis=(1, 2))), np.sort(labels.sum(axis=(1, 2))))
-    assert "rows" in changes
-
-    pumped.done(training.cases.draw_split(seed=1))
-    assert len(training.state.split.validation) == 1
-    train = training.state.split.training[0]
-    assert training.cases.move([train], "validation")
-    pumped.done()
-    assert (
-        train in training.state.split.validation and Library.open(tmp_path / "library").split_manifest() == training.state.split
-    )
-
-    run = training.trainings.train(settings(start))
-    assert run is not None, training.state.error
-    assert training.state.run is run
-    pumped.until(lambda: training.state.status.state is not RunState.RUNNING, "training")
-    assert training.state.status.state is RunState.FINISHED, training.state.status
-    assert len(training.state.curves["loss"]) >= 2 and len(training.state.curves["end_to_end"]) == 2
-    assert {point[0] for point in training.state.curves["reference_boxes"]} == {1.0, 2.0}
-    assert training.state.examples and all(path.suffix == ".png" for path in training.state.examples)
-    comparison = training.state.comparison
-    used = {part: sha256_of(Path(getattr(training.workflow.settings, part))) for part in ("segmenter", "detector")}
-    assert {part: comparison["used"][part]["sha256"] for part in used} == used, "it is compared with what is in use"
-    assert {row["patient"] for row in comparison["cases"]} == set(training.state.split.validation)
-
-    row = comparison["cases"][0]
-    pumped.done(training.trainings.show_worst(row["patient"], row["worst"]["slice"]))
-    shown = scene.GetFirstNodeByName(f"{row['case']} compared")
-    names = [shown.GetSegmentation().GetNthSegment(n).GetName() for n in range(3)]
-    assert names == ["Reader", "New model", "Model in use"] and not shown.GetSaveWithScene()
-
-    training.trainings.show_curves()
-    chart = scene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
-    table = scene.GetFirstNodeByName("Dice end to end").GetTableNode().GetTable()
-    assert chart.GetNumberOfPlotSeriesNodes() == 3 and table.GetNumberOfRows() == 2
-
-    pumped.done(training.models.export_model(run, tmp_path / "out"))
-    exported = tmp_path / "out" / f"{run.name}-segmenter.safetensors"
-    assert exported.read_bytes() == run.models()["segmenter"].read_bytes() and exported.with_suffix(".json").is_file()
-    assert training.models.export_model(run, tmp_path / "out")
-    pumped.until(lambda: not training.state.busy, "refusal")
-    assert "exists already" in training.state.error
-    pumped.done(training.models.use(run))
-    assert training.models.in_use[0] == training.workflow.settings.segmenter == run.name
-    assert run.name in {entry.name for entry in training.state.models}
-    pumped.done(training.trainings.discard(run))
-    assert not training.state.runs and training.state.run is None
-    assert run.name in {entry.name for entry in training.state.models}, "what is kept outlives its training"
-
-
-@pytest.mark.slow
-def test_life_of_a_training_that_is_disturbed(networks, training, pumped, library, start, scene, tmp_path):
-    """The scene and Slicer are closed, it is paused, killed, resumed and stopped: nothing is lost but the epoch in hand."""
-    training.open_library(library.folder)
-    pumped.done(training.cases.draw_split())
-    run = training.trainings.train(settings(start, epochs=60))
-    pumped.until(lambda: training.state.status.epoch >= 2, "second epoch")
-    training.trainings.show_curves()
-    scene.Clear(0)
-    points = len(training.state.curves["loss"])
-    pumped.until(lambda: len(training.state.curves["loss"]) > points, "more of the curves")
-    training.trainings.show_curves()
-    assert scene.GetFirstNodeByClass("vtkMRMLPlotChartNode") is not None
-    again = TrainingWorkflow(scene, training.workflow, environment=environment(tmp_path))
-    again.open_library(library.folder)
-    assert again.state.run.name == run.name and again.state.status.state is RunState.RUNNING
-    again.close()
-    # Another, earlier one is looked at meanwhile.
-    Run.create(library.folder, settings(start), training.state.split, name="earlier")
-    pumped.until(lambda: len(training.state.runs) == 2, "a run that was planned elsewhere")
-    assert (
-        training.trainings.show_run("earlier")
-        and "is running" in training.why_not("train")
-        and run.name in training.why_not("resume")
-    )
-    assert training.trainings.show_run(run.name)
-    assert "is running" in training.why_not("train")
-    assert training.trainings.pause()
-    pumped.until(lambda: training.state.status.state is RunState.PAUSED, "pause")
-    epoch = training.state.status.epoch
-    assert training.trainings.resume()
-    pumped.until(lambda: training.state.status.epoch > epoch, "resumed")
-    killed = training.state.status.pid
-    os.kill(killed, signal.SIGKILL)
-    pumped.until(lambda: "goes on from its last checkpoint" in training.state.note, "resumed by itself")
-    pumped.until(lambda: training.state.status.pid not in (0, killed), "another process")
-    os.kill(training.state.status.pid, signal.SIGKILL)
-    pumped.until(lambda: training.state.status.state is RunState.INTERRUPTED, "interruption, for it is resumed once only")
-    assert "Resume" in training.advice and run.models()
-    epoch = training.state.status.epoch
-    assert training.trainings.resume()
-    pumped.until(lambda: training.state.status.epoch >= epoch + 1, "resumed")
-    assert training.trainings.stop()
-    pumped.until(lambda: training.state.status.state is RunState.STOPPED, "stop")
-    assert run.models() and training.why_not("pause") and not training.why_not("resume")
-    assert run.settings == settings(start, epochs=60)
-    assert training.trainings.cancel_run()
-    pumped.until(lambda: training.state.status.state is RunState.CANCELLED, "cancel")
-    assert not run.models() and len(training.state.rows) == 5
-
-
-@pytest.mark.slow
-def test_estimate_and_preview(networks, training, pumped, library, start):
-    training.open_library(library.folder)
-    pumped.done(training.cases.draw_split())
-    pumped.done(training.trainings.estimate(settings(start)))
-    assert (
-        training.state.measured.estimate.seconds > 0
-        and training.state.measured.estimate.low <= training.state.measured.estimate.high
-    )
-    pumped.done(training.trainings.preview("heavy"))
-    assert training.state.preview.stat().st_size > 1000

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import slicer
@@ -362,11 +360,3 @@ def test_time_counts_signs_of_the_reader_and_is_kept(session, scene):
     session.close()
     again = StudySession.open(session.volume_node)
     assert again.nodes.record.reader_s == 75.0
-
-
-def test_a_state_without_a_change_of_the_wall_is_equal_to_itself(session):
-    apply_ventricle(session, ring_wall())
-    state = session.state
-    assert replace(state) == state
-    session.refresh()
-    assert session.state is state

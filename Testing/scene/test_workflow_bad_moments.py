@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,7 @@ import slicer
 import vtk
 
 from MyoScarSegLib.engine import protocol
-from MyoScarSegLib.engine.client import Engine
-from MyoScarSegLib.errors import ModelError, MyoScarSegError
+from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import FAINT, Box, BoxState, Point
 from MyoScarSegLib.scene.attributes import nodes_of
@@ -22,10 +20,6 @@ from MyoScarSegLib.scene.export import export_scene
 from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.mask_steps import set_threshold
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, apply_proposals, update_box
-from MyoScarSegLib.scene.scene_console import Console
-from MyoScarSegLib.scene.study_session import StudySession
-from MyoScarSegLib.scene.workflow import Workflow
-from MyoScarSegLib.utils.transport import SubprocessTransport
 from Testing.support.workflow_factory import catch_up, fingerprint, finish, pump_until, scar_in_scene
 
 SMALL = PhantomSettings(slices=4, rows=80, columns=72, pixel_spacing_mm=(2.4, 2.4))
@@ -49,17 +43,6 @@ def fails(workflow, action) -> str:
     assert action.state == "failed"
     assert action.error == workflow.error
     return sentence(workflow)
-
-
-def test_without_a_volume_nothing_can_be_done_and_everything_says_so(workflow, scene):
-    before = fingerprint(scene)
-    for verb in (lambda session: session.requests.segment(), StudySession.undo):
-        assert workflow.attempt(verb) is None
-        assert "Choose an LGE volume" in sentence(workflow)
-    assert workflow.attempt(add_box, BOX) is None
-    assert not workflow.select(None)
-    assert "Choose" in workflow.status
-    assert fingerprint(scene) == before
 
 
 def test_a_study_without_scar_is_segmented_to_a_result_of_zero_and_undone(workflow, volume):
@@ -98,86 +81,6 @@ def test_volume_that_is_too_large_is_refused_with_what_to_do_and_can_be_chosen_l
         assert "too large" in sentence(workflow) and "Crop" in sentence(workflow)
         workflow.pump()
     assert workflow.select(volume)
-
-
-@pytest.mark.slow
-def test_scene_closed_during_proposing(workflow, volume, scene):
-    workflow.select(volume)
-    action = workflow.session.requests.propose()
-    scene.Clear(0)
-    assert action.state == "cancelled"
-    before = fingerprint(scene)
-    for _ in range(50):
-        workflow.pump()
-        time.sleep(0.005)
-    assert fingerprint(scene) == before
-    assert workflow.session is None
-    assert workflow.select(add_study(scene, make_phantom(3, settings=SMALL).study, "LGE"))
-    assert finish(workflow, workflow.session.requests.propose()) > 0
-
-
-class Sabotaged:
-    """Makes transports whose worker has a fault in its pipeline."""
-
-    def __init__(self, fault: str) -> None:
-        self.fault = fault
-
-    def __call__(self, command, environment):
-        program = (
-            "import sys, MyoScarSegLib.pipeline as p\n"
-            f"def broken(self, *args, **named):\n    {self.fault}\n"
-            "p.Pipeline.segment = broken\n"
-            "p.Pipeline.encode = lambda self, study, slices, **named: p.Encoded(list(slices))\n"
-            "import runpy\n"
-            "sys.argv = ['worker'] + sys.argv[1:]\n"
-            "runpy.run_module('MyoScarSegLib.engine.worker', run_name='__main__')\n"
-        )
-        return SubprocessTransport([sys.executable, "-c", program, *command[3:]], environment)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [("raise MemoryError()", "memory"), ("import os; os._exit(9)", "started again")],
-    ids=["out of memory", "crash"],
-)
-def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
-    engine = Engine(Sabotaged(fault))
-    workflow = Workflow(scene, engine)
-    try:
-        workflow.configure(tiny_settings)
-        workflow.select(volume)
-        workflow.live = False
-        add_box(workflow.session, BOX)
-        workflow.pump()
-        before = fingerprint(scene)
-        assert words in fails(workflow, workflow.session.requests.segment())
-        assert fingerprint(scene) == before
-        assert workflow.busy == ""
-        workflow.live = True  # an edit now fails as well, once, and keeps the box
-        add_box(workflow.session, replace(BOX, slice=2))
-        pump_until(workflow, lambda: bool(workflow.error), "the sentence on the edit")
-        assert words in sentence(workflow)
-        assert len(workflow.session.state.boxes) == 2
-    finally:
-        workflow.close()
-        engine.stop()
-
-
-@pytest.mark.slow
-def test_model_file_that_is_missing(workflow, volume, scene, tiny_settings, tmp_path):
-    workflow.configure(replace(tiny_settings, segmenter=tmp_path / "gone.safetensors"))
-    workflow.select(volume)
-    workflow.live = False
-    add_box(workflow.session, BOX)
-    workflow.pump()
-    before = fingerprint(scene)
-    assert "gone.safetensors" in fails(workflow, workflow.session.requests.segment())
-    assert fingerprint(scene) == before
-    with pytest.raises(ModelError, match=r"gone\.safetensors"):
-        Console(workflow).segment(volume)
-    workflow.configure(tiny_settings)
-    finish(workflow, workflow.session.requests.segment())
 
 
 def test_volumes_that_are_no_stack_of_slices(workflow, scene):
@@ -258,21 +161,6 @@ def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scen
     assert scar_in_scene(volume, workflow.session.segmentation.node)[2].any()
     assert workflow.session.undo()
     assert workflow.session.undo()
-
-
-def test_worker_that_does_not_start_says_so(scene, volume, tiny_settings, tmp_path):
-    engine = Engine(python=str(tmp_path / "no-python"))
-    workflow = Workflow(scene, engine)
-    try:
-        workflow.configure(tiny_settings)
-        workflow.select(volume)
-        before = fingerprint(scene)
-        assert "cannot be started" in fails(workflow, workflow.session.requests.propose())
-        assert "Retry" in workflow.status
-        assert fingerprint(scene) == before
-    finally:
-        workflow.close()
-        engine.stop()
 
 
 def test_cancel_ends_the_action_at_once_and_leaves_the_scene_as_it_was(workflow, volume, scene):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import sys
-from types import SimpleNamespace
 
 import numpy as np
-import pydicom
 import pytest
 import SimpleITK
 import slicer
@@ -15,18 +13,15 @@ import slicer
 from MyoScarSegLib.engine import process_folder
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
-from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.scene.attributes import VOLUME, nodes_by_class
 from MyoScarSegLib.scene.demo_scene import bootstrap, write_demo_scene
 from MyoScarSegLib.scene.lge_volumes import add_study
-from MyoScarSegLib.scene.mask_steps import clear_study, set_growth_mm, set_threshold
-from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
+from MyoScarSegLib.scene.mask_steps import set_growth_mm, set_threshold
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point
 from MyoScarSegLib.scene.scene_console import Console
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
-from MyoScarSegLib.study import write_volume
-from MyoScarSegLib.study.reader import read_study
-from Testing.support.dicom_factory import write_series
 from Testing.support.scene_ventricle_factory import ring_wall
 from Testing.support.session_factory import reload
 from Testing.support.workflow_factory import finish, paint_in_scene, pump_until, scar_in_scene
@@ -68,6 +63,9 @@ def test_measurements_are_a_call_and_a_report_needs_something_to_report(console,
     assert m.scar.pixels == console.workflow.session.burden.pixels and "percent_of_myocardium" in m.missing
     with pytest.raises(MyoScarSegError, match="does not see the wall"):
         console.proposeWalls(volume)
+    for wrong in ({"pseudonym": "../x"}, {"pseudonym": "x", "withPatientName": True}):
+        with pytest.raises(MyoScarSegError, match="pseudonym"):
+            console.report(volume, tmp_path, dicom=True, **wrong)
 
 
 def test_insertion_points_are_set_by_an_angle(console, scene):
@@ -85,40 +83,6 @@ def test_insertion_points_are_set_by_an_angle(console, scene):
     assert session.numbers.rotation(session.state) == pytest.approx(15, abs=0.5), "each call is a step of its own"
     session.undo()
     assert console.measurements(volume).insertions == before
-
-
-@pytest.mark.slow
-def test_the_report_of_a_volume_from_slicers_dicom_database_has_dicom_files(console, scene, tmp_path, monkeypatch):
-    voxels = np.clip(make_phantom(3, settings=SMALL).study.voxels, 0, 4000).astype(np.int16)
-    direction = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
-    series = write_series(tmp_path / "series", voxels, spacing=(2.4, 2.4, 8.0), direction=direction, origin=(-70, 20, 9),
-                          FrameOfReferenceUID="1.2.3.4.5")  # fmt: skip
-    study = read_study(series)
-    volume = add_study(scene, study, "LGE")
-    files = {str(pydicom.dcmread(file.path).SOPInstanceUID): str(file.path) for file in study.files}
-    volume.SetAttribute("DICOM.instanceUIDs", " ".join(files))
-    database = SimpleNamespace(fileForInstance=lambda uid: files.get(uid, ""), instanceValue=lambda _uid, _tag: "")
-    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
-    console.process(volume)
-    place = console.report(volume, tmp_path / "out", dicom=True)
-    assert (place / "report.html").is_file() and (place / "measurements.json").is_file()
-    written = pydicom.dcmread(place / "segmentation.dcm")
-    assert written.PatientName == pydicom.dcmread(place / "report.dcm").PatientName == "Doe^Jonathan"
-    scar = scar_in_scene(volume, console.workflow.session.segmentation.node)
-    assert written.pixel_array.sum() == scar.sum() > 0
-    place = console.report(volume, tmp_path / "out", dicom=True, pseudonym="P-17")
-    assert pydicom.dcmread(place / "report.dcm").PatientID == "P-17"
-    volume.SetName("P-18")
-    place = console.report(volume, tmp_path / "out", dicom=True, pseudonym=True)
-    assert pydicom.dcmread(place / "segmentation.dcm").PatientID == "P-18"
-    for wrong in ({"pseudonym": "../x"}, {"pseudonym": "x", "withPatientName": True}):
-        with pytest.raises(MyoScarSegError, match="pseudonym"):
-            console.report(volume, tmp_path / "out", dicom=True, **wrong)
-    files.popitem()
-    with pytest.raises(MyoScarSegError, match="not where Slicer's DICOM database has them"):
-        console.report(volume, tmp_path / "lost", dicom=True)
-    assert list((tmp_path / "lost").rglob("report.pdf"))
-    assert not console.workflow.busy
 
 
 def test_process_is_both_in_one_step(console, scene):
@@ -202,37 +166,6 @@ def test_export_without_a_result_says_what_to_do(console, scene, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_folder_of_studies(console, tmp_path):
-    phantom = make_phantom(3, settings=SMALL).study
-    (tmp_path / "in").mkdir()
-    write_volume(tmp_path / "in" / "a.nrrd", phantom.voxels.astype(np.float32), phantom)
-    told = []
-    found = console.processFolder(tmp_path / "in", tmp_path / "out", progress=lambda *step: told.append(step))
-    assert found == [{"case": "a", "status": "done", "message": ""}]
-    assert (tmp_path / "out" / "a" / "overlay.png").is_file()
-    assert told
-    with pytest.raises(StudyError, match="no folder"):
-        console.processFolder(tmp_path / "nowhere", tmp_path / "out")
-
-
-def test_two_studies_in_one_scene_keep_apart_and_keep_their_undo(workflow, scene):
-    first, second = add(scene), add(scene, "Second LGE", seed=4)
-    workflow.select(first)
-    finish(workflow, workflow.session.requests.process())
-    node = workflow.session.segmentation.node
-    before = scar_in_scene(first, node)
-    workflow.select(second)
-    assert workflow.session.state.boxes == ()
-    finish(workflow, workflow.session.requests.process())
-    assert workflow.session.segmentation.node is not node
-    clear_study(workflow.session)
-    assert np.array_equal(scar_in_scene(first, node), before)
-    workflow.select(first)
-    assert workflow.session.undo()
-    assert not scar_in_scene(first, node).any()
-
-
 @pytest.mark.parametrize("last", [0, 1])
 def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_are_hidden(workflow, scene, tmp_path, last):
     names = ["First LGE", "Second LGE"]
@@ -293,24 +226,6 @@ def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene)
     assert workflow.session.undo()
     assert workflow.session.state.box(number).xyxy == BOX.xyxy
     assert np.array_equal(scar_in_scene(volume, workflow.session.segmentation.node), before)
-
-
-def test_after_proposals_are_undone_the_panel_invites_to_propose_again(workflow, scene):
-    workflow.select(add(scene))
-    finish(workflow, workflow.session.requests.propose())
-    assert workflow.session.undo()
-    assert workflow.status.startswith("Press Propose boxes")
-
-
-def test_accepting_is_undone_without_a_new_mask(workflow, scene):
-    workflow.select(add(scene))
-    number = add_box(workflow.session, BOX)
-    pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
-    assert update_box(workflow.session, number, state=BoxState.ACCEPTED)
-    assert workflow.session.pending.slices == []
-    assert workflow.session.undo()
-    assert workflow.session.state.box(number).state is BoxState.PROPOSED
-    assert workflow.session.pending.slices == []
 
 
 def test_displayed_slice_is_followed_and_encoded_first(workflow, scene):
@@ -377,3 +292,5 @@ def test_folder_has_threshold_and_growth_of_the_panel_unless_they_are_given(cons
     for wrong in ({"threshold": 1.5}, {"growthMm": 100.0}):
         with pytest.raises(MyoScarSegError):
             console.processFolder(tmp_path / "in", tmp_path / "out", **wrong)
+    with pytest.raises(StudyError, match="no folder"):
+        console.processFolder(tmp_path / "nowhere", tmp_path / "out")

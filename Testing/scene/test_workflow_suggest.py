@@ -1,4 +1,4 @@
-"""Suggesting boxes on the neighbors of slices whose scar the reader has confirmed, over a worker without networks."""
+"""What a model that sees the wall brings, over a worker without networks: boxes beside confirmed scar, a wall with the masks."""
 
 from __future__ import annotations
 
@@ -101,3 +101,16 @@ def test_a_slice_that_the_reader_painted_gets_no_box(workflow):
     assert workflow.session.state.confirmed == [2, 3]
     assert finish(workflow, workflow.session.requests.suggest(2)) == [1, 4]
     assert workflow.attempt(StudySession.undo) == "Suggest boxes"
+
+
+@pytest.mark.parametrize("fault", ["", "unexpected"], ids=["seen", "fails"])
+def test_the_wall_comes_with_all_masks_as_one_step_and_costs_them_nothing_if_it_fails(workflow, monkeypatch, fault):
+    session = workflow.session
+    monkeypatch.setattr(workflow.engine, "status", lambda: EngineStatus("ready", "python", knows_tissue=True))
+    if fault:
+        workflow.engine.order("ventricle", fault)
+    assert list(finish(workflow, session.requests.process())) == []
+    assert session.mask().any() and session.state.ventricle.has_wall == (not fault)
+    assert ("division by zero" in workflow.note) == bool(fault)
+    assert session.provenance.get("wall") == (None if fault else "numpy")
+    assert session.undo() and not session.state.ventricle.has_wall and len(session.state.boxes) == 1

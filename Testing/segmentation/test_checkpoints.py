@@ -120,11 +120,6 @@ def test_a_name_given_as_path_object_is_a_path(tmp_path):
         read_checkpoint(Path("litemedsam"))
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ModelError, match=r"There is no checkpoint .*absent\.pth"):
-        read_checkpoint(tmp_path / "absent.pth")
-
-
 # ---- what a checkpoint was trained with
 
 

@@ -44,14 +44,14 @@ def _centroid(image: np.ndarray) -> np.ndarray:
     return np.array([(x * image).sum(), (y * image).sum()], dtype=np.float64) / image.sum(dtype=np.float64)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(frame=frames(), at=st.lists(st.tuples(unit, unit), min_size=1, max_size=5))
 def test_points_come_back_to_where_they_were(frame, at):
     points = np.array(at) * (frame.shape[1], frame.shape[0])
     assert np.abs(frame.to_native(frame.to_input(points)) - points).max() < 1e-9
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(frame=frames(), corners=st.tuples(unit, unit, unit, unit))
 def test_boxes_come_back_to_where_they_were(frame, corners):
     rows, columns = frame.shape
@@ -59,7 +59,7 @@ def test_boxes_come_back_to_where_they_were(frame, corners):
     assert np.abs(frame.box_to_native(tuple(frame.box_to_input(box))) - box).max() < 1e-9
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(frame=frames())
 def test_the_edges_of_the_region_are_the_edges_of_the_content(frame):
     x0, y0, x1, y1 = frame.region
@@ -140,7 +140,7 @@ def test_only_a_stretched_frame_fills_the_input():
     assert Frame.fit((100, 200), (64, 48), stretch=True).content == (64, 48)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(shape=shapes, size=sizes, spacing=spacings)
 def test_the_physical_aspect_ratio_is_kept_to_half_a_pixel(shape, size, spacing):
     frame = Frame.fit(shape, size, pixel_spacing_mm=spacing)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -89,13 +87,3 @@ def test_pictures_are_described_without_spacing(tmp_path, capsys):
     assert run(tmp_path) == 0
     text = capsys.readouterr().out
     assert "3 slices of 12 x 14" in text and "--spacing" in text
-
-
-def test_importing_the_package_is_light():
-    script = (
-        "import sys; import MyoScarSegLib.study, MyoScarSegLib.study.reader, MyoScarSegLib.study.writer, MyoScarSegLib.cli.info;"
-        "import MyoScarSegLib.study.dicom, MyoScarSegLib.study.description;"
-        "print([m for m in ('SimpleITK', 'pydicom', 'PIL', 'torch', 'scipy', 'matplotlib') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

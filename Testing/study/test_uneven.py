@@ -7,7 +7,6 @@ import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.result import Result
@@ -99,15 +98,6 @@ def test_mask_drawn_in_slicer_is_read_slice_by_slice(series, tmp_path):
     turned = sitk.Flip(sitk.ReadImage(str(tmp_path / "a.seg.nrrd")), [False, False, True])
     sitk.WriteImage(turned, str(tmp_path / "c.nii.gz"))
     assert np.array_equal(read_mask(tmp_path / "c.nii.gz", study), mask)
-
-
-def test_mask_of_another_grid_is_still_refused(series, tmp_path):
-    study = read_study(series)
-    wrong = sitk.GetImageFromArray(mask_of().astype(np.uint8))
-    wrong.SetSpacing((1.4, 1.4, 12.9))
-    sitk.WriteImage(wrong, str(tmp_path / "a.nrrd"))
-    with pytest.raises(StudyError, match="another grid"):
-        read_mask(tmp_path / "a.nrrd", study)
 
 
 def test_a_hand_that_draws_on_one_of_a_slices_two_layers_is_followed(tmp_path):

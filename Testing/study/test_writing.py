@@ -15,7 +15,6 @@ from scipy.spatial.transform import Rotation
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.study import Geometry, Reconstruction, Study, read_mask, read_study, write_segmentation, write_volume
 from Testing.study.test_volumes import voxels, write
-from Testing.support.dicom_factory import write_series
 
 
 def volume(path, shape=(6, 20, 24), origin=(5.25, -6.5, 7.125), **how):
@@ -76,18 +75,6 @@ def test_both_forms_of_a_written_nifti_agree_with_nibabel(tmp_path, handed):
     assert np.allclose(written.get_sform(), affine, atol=1e-4) and np.allclose(written.get_qform(), affine, atol=1e-3)
     assert [int(written.header[f"{form}form_code"]) for form in "qs"] == [1, 1]
     assert written.header.get_xyzt_units()[0] == "mm"
-
-
-def test_mask_of_a_dicom_study_lies_on_the_dicom_slices(tmp_path):
-    direction = Rotation.from_euler("xyz", [0.5, -0.4, 2.0]).as_matrix()
-    array = np.random.default_rng(0).integers(0, 900, (6, 20, 24)).astype(np.uint16)
-    names = [f"{k}" for k in range(6)]
-    study = read_study(write_series(tmp_path / "d", array, direction=direction, origin=(10, 20, 30), names=names))
-    write_volume(tmp_path / "out.nii.gz", study.voxels, study)
-    written = sitk.ReadImage(str(tmp_path / "out.nii.gz"))
-    original = sitk.ReadImage([str(tmp_path / "d" / name) for name in names])
-    for index in ((0, 0, 0), (23, 0, 5), (3, 19, 2)):
-        assert np.allclose(written.TransformIndexToPhysicalPoint(index), original.TransformIndexToPhysicalPoint(index), atol=1e-4)
 
 
 def test_segmentation_has_what_slicer_reads(tmp_path):

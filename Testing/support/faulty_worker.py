@@ -1,9 +1,8 @@
 """The real worker with a pipeline of numpy alone, and with faults to order: for tests that need what goes wrong, not networks.
 
 ``ENGINE_FAULTS`` names a folder. A file in it called like a request (``segment``, ``propose``, ``suggest``, ``encode``,
-``models``) or ``start`` holds the name of a fault, which strikes when that is next done; the file is removed first, so that it
-strikes once.
-A file called ``REQUEST.always`` stays.
+``ventricle``, ``models``) or ``start`` holds the name of a fault, which strikes when that is next done; the file is removed
+first, so that it strikes once. A file called ``REQUEST.always`` stays.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import numpy as np
 from MyoScarSegLib.engine import work, worker
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.prompts import BESIDE, Box, box_of_mask
-from MyoScarSegLib.result import Boxes, Encoded, Result
+from MyoScarSegLib.result import Boxes, Encoded, ProposedVentricle, Result
 
 FAULTS = Path(os.environ["ENGINE_FAULTS"])
 
@@ -47,6 +46,10 @@ class NumpyPipeline:
         found = Boxes([box for box in boxes if box is not None and box.slice in range(study.slices)])
         found.provenance["suggestions"] = "numpy"
         return found
+
+    def ventricle(self, study, *, progress, cancel):
+        wall = study.voxels > 200
+        return ProposedVentricle(wall, np.zeros_like(wall), "model", {}, {"wall": "numpy"})
 
     def segment(self, study, boxes, points, *, slices, threshold, progress, cancel):
         (FAULTS / "log").open("a").write(f"segment {sorted({b.slice for b in boxes} & {*slices})}\n")

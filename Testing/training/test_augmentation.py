@@ -358,11 +358,6 @@ def heart(air: float, muscle: float, blood: float, scar: float) -> tuple[torch.T
     return image, parts
 
 
-def test_none_changes_nothing():
-    image = noise()
-    assert torch.equal(changed(NONE, image), image)
-
-
 def test_bias_is_a_smooth_factor_of_limited_size():
     spans = []
     for seed in range(10):

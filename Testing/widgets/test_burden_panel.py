@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,7 +10,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from MyoScarSegLib.result import SliceMasks
+from MyoScarSegLib.quantification.grey_zone import GreyZone
+from MyoScarSegLib.quantification.mass_interval import MassError
+from MyoScarSegLib.result import MASS_ERROR, SliceMasks
 from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.mask_steps import apply_masks, set_growth_mm, set_threshold
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, turn_septum
@@ -27,7 +30,8 @@ def study(module):
     module.begin()
     probability = np.zeros(SHAPE[1:], dtype=np.float32)
     probability[28:36, 44:46] = 0.9
-    apply_masks(module.session, SliceMasks({1: probability, 2: probability}, {1: 0.9, 2: 0.9}))
+    error = {MASS_ERROR: MassError(1.0, 0.5, doubtful=1000.0).text()}
+    apply_masks(module.session, SliceMasks({1: probability, 2: probability}, {1: 0.9, 2: 0.9}, provenance=error))
     apply_ventricle(module.session, ring_wall(SHAPE, (0, 1, 2, 3)))
     module.show_slice(1)
     module.settle()
@@ -46,7 +50,9 @@ def cells(table, column: int) -> list[str]:
 def test_numbers_and_segments_follow_scar_wall_and_undo(study):
     ui = study.ui
     names, before = cells(ui.burdenTable, 0), cells(ui.burdenTable, 1)
-    assert names[:3] == ["Scar", "Share of LV", "LV myocardium"] and "%" in before[1]
+    assert names[:3] == ["Scar", "Share of LV", "LV myocardium"]
+    low, high = study.session.mass_interval.ends
+    assert f"({low} to {high} g)" in before[0] and re.fullmatch(r"[\d.]+% \(\d+ to \d+%\)", before[1])
     assert cells(ui.segmentTable, 0) == [str(n) for n in range(1, 18)]
     assert "proposed by the model" in ui.wallLabel.text
     set_growth_mm(study.session, 2.0)
@@ -60,6 +66,15 @@ def test_numbers_and_segments_follow_scar_wall_and_undo(study):
     assert cells(ui.burdenTable, 0)[:2] == ["Scar", "Lesions"] and not ui.segmentsGroup.visible
     assert "Segment all proposes one" in ui.wallLabel.text
     assert "not segmented" in ui.missingLabel.text
+
+
+def test_core_and_grey_zone_have_a_row_where_they_are_known(study):
+    from MyoScarSegLib.widgets.burden_words import burden_rows, grams
+
+    m = study.session.measurements
+    assert m.grey_zone is None and "Core, grey" not in dict(burden_rows(m, None)), "PSIR has none"
+    known = replace(m, grey_zone=GreyZone("half", m.scar, m.myocardium, 40.0, 60.0, 1.0, 2.0))
+    assert dict(burden_rows(known, None))["Core, grey"] == f"{grams(m.scar)} and {grams(m.myocardium)}"
 
 
 def test_no_word_of_the_numbers_is_cut_off_in_a_narrow_panel_nor_when_the_panel_is_shown_again(study):

@@ -126,16 +126,6 @@ def test_killed_worker_is_said_and_asked_again(study):
     assert study.session.state.segmented == list(range(12))
 
 
-def test_log_can_be_copied(study):
-    study.panel.segment.status.say_error("Something is wrong with it.")
-    study.settle()
-    study.click("copyLogButton")
-    text = study.application.app.clipboard().text()
-    assert "Something is wrong with it." in text
-    assert "MyoScarSeg" in text
-    study.panel.segment.status.say_error("")
-
-
 def test_unusable_volume_is_said_and_its_name_stays(study):
     import slicer
 

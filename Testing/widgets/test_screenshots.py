@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from Testing.screenshots import story
 
 
+@pytest.mark.slow
 def test_pictures_of_the_panel_are_made(opened, tmp_path):
     from PIL import Image
 

@@ -65,16 +65,6 @@ def test_phantom_with_wall_and_no_reflow_comes_back_as_it_went_in(library):
     assert check_library(again) == []
 
 
-def test_record_says_what_was_added(library):
-    fill(library, "P1")
-    record = json.loads((library.folder / "cases" / "P1" / "case.json").read_text())
-    assert record["labels"] == ["Scar", "LV blood pool", "LV myocardium", "No-reflow"]
-    assert record["geometry"]["spacing_mm"] == [1.4, 1.3, 10.0] and record["geometry"]["slices"] == 4
-    assert record["program"].startswith("MyoScarSeg ") and record["date"].endswith("+00:00")
-    assert record["scar_pixels"] == int((labels() >= 3).sum()) and record["slices_with_scar"] == 3
-    assert set(record["files"]) == {"volume.nrrd", "segmentation.seg.nrrd"}
-
-
 def test_uneven_sheared_oblique_stack_keeps_its_geometry(library):
     offsets = np.array([0.0, 10, 20, 40])
     made = study()

@@ -354,19 +354,6 @@ def test_a_new_training_finds_nothing_of_the_old_one_and_leaves_nothing_of_it_wh
     assert len(entries(trained("decoder").folder / "log.jsonl")) == 10
 
 
-@pytest.mark.slow
-def test_a_finished_training_is_found_finished_and_cleared_of_what_a_killed_one_was_writing(
-    trained, start, tmp_path, module_cache
-):
-    folder = copy_of(trained("decoder"), tmp_path / "out")
-    torn = [folder / ".writing-0a.checkpoint", folder / ".writing-0b.safetensors"]
-    for file in torn:
-        file.write_bytes(b"half")
-    outcome = fine_tune(start, PATIENTS, replace(QUICK, mode="decoder"), folder, device="cpu", resume=True)
-    assert outcome.epochs == trained("decoder").outcome.epochs
-    assert not any(file.exists() for file in torn)
-
-
 def test_training_without_scar_is_refused(start, tmp_path):
     with pytest.raises(ModelError, match="None of the training slices has scar"):
         fine_tune(start, Patients(slices_of("n", 3, scar=False)), QUICK, tmp_path, device="cpu")
@@ -410,9 +397,12 @@ def test_steps_in_which_no_window_has_a_prompt_are_taken(bare, tmp_path, mode):
     assert all(torch.isfinite(value).all() for value in tensors_of(outcome.model).values())
 
 
-def test_models_with_the_same_encoder_share_their_embeddings(trained, start, processes):
+def test_models_with_the_same_encoder_share_their_embeddings(trained, start, processes, tmp_path, monkeypatch):
     """So a training goes on from a model that it gave without another hour of embeddings."""
     model = trained("decoder").outcome.model
+    monkeypatch.setenv(
+        "MYOSCARSEG_CACHE", str(tmp_path)
+    )  # without those of the training, if this test is the first to ask for it
     assert start.read_bytes() != model.read_bytes()
     # The start model of this test has single precision, and what is saved has half of it.
     assert [embeddings_made(one, processes) for one in (start, model, model)] == [6, 6, 0]
@@ -427,16 +417,15 @@ def test_the_start_models_share_is_in_every_weight_and_in_what_is_looked_at(star
         return {"score": float(len(looked))}
 
     made = {}
-    for share in (0.0, 0.5, 1.0):
+    for share in (0.0, 0.5):
         settings = replace(SAM_ALONE, epochs=1, start_share=share, evaluate_every=1)
         outcome = fine_tune(start, PATIENTS, settings, tmp_path / str(share), look=look, device="cpu")
         made[share] = {k: v.float() for k, v in tensors_of(outcome.model).items()}
         assert all(torch.equal(v.half().float(), looked[-1][k].half().float()) for k, v in made[share].items())
-    begun = {k: made[1.0][k] for k in tensors_of(start)}
-    assert all(torch.equal(v, tensors_of(start)[k].half().float()) for k, v in begun.items() if v.is_floating_point())
+    begun = {k: v.half().float() for k, v in tensors_of(start).items()}
     assert any(not torch.allclose(made[0.0][k], v, atol=1e-3) for k, v in begun.items()), "it has learned"
-    for k, v in made[0.5].items():
-        assert torch.allclose(v, (made[0.0][k] + made[1.0][k]) / 2, atol=2e-3), k
+    for k, v in begun.items():
+        assert torch.allclose(made[0.5][k], (made[0.0][k] + v) / 2, atol=2e-3), k
 
 
 def test_what_is_new_in_a_network_is_not_drawn_back():

@@ -95,20 +95,6 @@ def test_trained_model_is_measured_before_and_after_described_and_usable(job):
     assert load_segmenter(result["model"], device="cpu").checkpoint.sha256 == result["sha256"] == card["sha256"]
 
 
-@pytest.mark.slow
-def test_a_stopped_training_leaves_a_card_with_its_model_and_goes_on(job):
-    with pytest.raises(Cancelled):
-        run(job, **stop_at("prompts: epoch 2 of 2"))
-    card = card_of(job)
-    assert [(e["phase"], e["epoch"]) for e in card["losses"]] == [("context", 1), ("asked", 1), ("prompts", 1)]
-    assert card["metrics"] == {} and "was stopped" in card["limits"][0]
-    readable = (job.out / "mine.md").read_text()
-    assert "Not measured." in readable and "was stopped" in readable
-    run(replace(job, resume=True))
-    card = card_of(job)
-    assert card["metrics"] and not any("stopped" in limit for limit in card["limits"])
-
-
 def test_a_training_stopped_while_its_model_is_measured_has_a_card(job, played):
     with pytest.raises(Cancelled):
         run(job, **stop_at("evaluating"))

@@ -52,14 +52,6 @@ def averaged_in(tiny: TinyPhase) -> torch.Tensor:
     return torch.cat([value.flatten() for value in state.values()])
 
 
-def test_a_training_may_be_stopped_again_and_again(tmp_path, uninterrupted):
-    tiny = TinyPhase(tmp_path)
-    for stop_at in (2, 3, 7):
-        with pytest.raises(Cancelled):
-            tiny.run(stop_at=stop_at, resume=True)
-    assert_same(tiny, tiny.run(resume=True), uninterrupted)
-
-
 def test_a_token_that_is_set_already_stops_before_the_first_step(tmp_path):
     tiny = TinyPhase(tmp_path)
     with pytest.raises(Cancelled):

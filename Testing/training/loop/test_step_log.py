@@ -93,18 +93,6 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path):
 # ---- read while it is written
 
 
-def test_only_what_is_new_is_given(tmp_path):
-    reader = LogReader(tmp_path / "log.jsonl")
-    assert reader.new() == [] and not reader.restarted
-    log = StepLog(tmp_path / "log.jsonl", keep=False)
-    log.step("prompts", 1, 2, 1, 1, {"loss": 1.0}, rate=1.0)
-    assert [e["step"] for e in reader.new()] == [1]
-    assert reader.new() == []
-    log.step("prompts", 2, 2, 1, 1, {"loss": 0.5}, rate=1.0)
-    assert [e["step"] for e in reader.new()] == [2]
-    assert not reader.restarted
-
-
 def test_a_torn_line_is_given_when_it_is_whole_and_a_broken_one_never(tmp_path):
     path = tmp_path / "log.jsonl"
     reader = LogReader(path)
