@@ -230,6 +230,19 @@ def test_two_runs_on_one_folder_exclude_each_other(studies, tmp_path):
     assert run(studies, tmp_path / "out") == dict.fromkeys(ALL, "done")
 
 
+def test_a_full_disk_fails_the_study_and_it_is_run_again(studies, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+
+        def full(folder, result, *_arguments, **_options):
+            if result.study.case == "study1":
+                raise OutputError(f"Cannot write {folder}: No space left on device.")
+
+        patch.setattr(study_work, "write_case", full)
+        assert run(studies, out)["study1"] == "failed"
+    assert "study1" in again(studies, out) and run(studies, out) == dict.fromkeys(ALL, "done")
+
+
 def test_what_was_done_before_a_cancelled_run_is_still_told(studies, tmp_path):
     out, cancel = tmp_path / "out", CancelToken()
     run(studies / "P0", out)

@@ -92,6 +92,16 @@ def test_a_folder_that_is_resumed_runs_only_what_is_new(tmp_path, tiny_segmenter
 
 
 @pytest.mark.slow
+def test_a_folder_is_shared_by_two_workers(tmp_path, tiny_segmenter, tiny_detector):
+    inputs = [write_study(tmp_path / "in" / f"{n}.nrrd", slices=2 + n) for n in range(3)]
+    models = EngineSettings(tiny_detector, tiny_segmenter, device="cpu", threads=1)
+    run = folder_task(inputs, tmp_path / "out", models, workers=2).start()
+    finish(run)
+    assert run.error == "" and [(o["case"], o["status"]) for o in run.result] == [("0", "done"), ("1", "done"), ("2", "done")]
+    assert run.progress.total == 3
+
+
+@pytest.mark.slow
 def test_cancel_ends_the_process_and_says_which_studies_were_not_begun(tmp_path, tiny_segmenter, tiny_detector):
     inputs = [write_study(tmp_path / "in" / f"{n}.nrrd", slices=40) for n in range(3)]
     run = begin(inputs, tmp_path / "out", tiny_detector, tiny_segmenter)

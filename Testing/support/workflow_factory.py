@@ -27,6 +27,12 @@ def catch_up(workflow: Any) -> None:
     pump_until(workflow, lambda: not workflow.session.pending.slices, "masks of the edited slices")
 
 
+def encode_all(workflow: Any) -> None:
+    """Wait until all slices are encoded."""
+    requests = workflow.session.requests
+    pump_until(workflow, lambda: requests.encoded[0] == requests.encoded[1] > 0, "encoding")
+
+
 def scar_in_scene(volume_node: Any, segmentation_node: Any, segment: str = "Scar") -> np.ndarray:
     """bool ``[k, j, i]`` of the volume: the segment as any other module of Slicer reads it; empty if it is not there."""
     import slicer

@@ -139,6 +139,17 @@ def test_two_starts_at_once_make_one_training(planned, run_cache, tmp_path):
     first.communicate()
 
 
+def test_sigterm_pauses(planned, whole, run_cache, own, tmp_path):
+    run = copy_of(planned, tmp_path)
+    process = run_process(run, tmp_path, MYOSCARSEG_CACHE=str(run_cache))
+    until(lambda: run.status().stage == "steps")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert run.status().state is RunState.PAUSED
+    assert carry_out(run).state is RunState.FINISHED
+    assert_same_result(run, whole)
+
+
 def test_full_disk_ends_with_a_sentence_and_the_best_model_is_whole(planned, whole, own, tmp_path):
     """Files may not grow beyond what a model takes, less than a checkpoint does."""
     run = copy_of(planned, tmp_path)
@@ -171,6 +182,24 @@ def test_library_that_is_deleted_while_it_trains_is_not_made_anew(planned, own, 
     assert not library.exists()
 
 
+def test_labels_that_change_while_it_trains_matter_when_it_goes_on(planned, whole, run_cache, own, tmp_path):
+    from MyoScarSegLib.training.datasets.training_library import Library
+
+    run = copy_of(planned, tmp_path)
+    library = Library.open(run.folder.parent.parent)
+    process = hanging(run, tmp_path, "steps", 5, MYOSCARSEG_CACHE=str(run_cache))
+    shutil.copytree(library.folder / "cases", tmp_path / "before")
+    add_case(library, "P003", 3, replace=True)
+    run.send("pause")
+    process.communicate(timeout=20)
+    status = carry_out(run)
+    assert status.state is RunState.FAILED and "P003 was changed" in status.error
+    shutil.rmtree(library.folder / "cases")
+    shutil.copytree(tmp_path / "before", library.folder / "cases")
+    assert carry_out(run).state is RunState.FINISHED
+    assert_same_result(run, whole)
+
+
 def test_labels_that_change_while_it_trains_do_not_change_what_it_learns(planned, whole, own, tmp_path):
     from MyoScarSegLib.training.datasets.training_library import Library
     from Testing.support.tiny_training import tensors_of
@@ -187,6 +216,32 @@ def test_labels_that_change_while_it_trains_do_not_change_what_it_learns(planned
     assert carry_out(run, progress=progress).state is RunState.FINISHED
     ours, theirs = (tensors_of(one.models()["segmenter"]) for one in (run, whole))
     assert all(bool((ours[name] == theirs[name]).all()) for name in ours)
+
+
+def test_an_unreadable_case_is_left_out_and_said_so(planned, own, tmp_path):
+    run = copy_of(planned, tmp_path)
+    (run.folder.parent.parent / "cases" / "P002" / "volume.nrrd").write_bytes(b"nothing")
+    status = carry_out(run)
+    assert status.state is RunState.FINISHED
+    assert any(note.startswith("P002 was left out") for note in status.notes)
+
+
+def test_memory_that_runs_out_is_told_and_the_training_goes_on(planned, own, tmp_path, monkeypatch):
+    from MyoScarSegLib.training.finetune import fine_tuning
+
+    run = copy_of(planned, tmp_path)
+    loss, short = fine_tuning.prompts_loss, []
+
+    def short_of_memory(network, items, *more):
+        if len(items) > 1:
+            short.append(1)
+            raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB")
+        return loss(network, items, *more)
+
+    monkeypatch.setattr(fine_tuning, "prompts_loss", short_of_memory)
+    status = carry_out(run)
+    assert status.state is RunState.FINISHED and short
+    assert any("Memory ran out" in note for note in status.notes)
 
 
 def test_a_defect_is_a_failure_with_a_sentence_and_the_run_can_go_on(planned, whole, own, tmp_path, monkeypatch):
