@@ -231,6 +231,9 @@ def test_study_cannot_be_added_without_a_code(tab, dialog):
     tab.settle()
     assert not dialog.add_button.enabled
     assert "code" in dialog.add_button.toolTip
+    dialog.dialog.close()
+    tab.click("addStudyButton")
+    assert dialog.add_button.enabled, "it was closed with an empty code, and opened again with the next one"
 
 
 def test_sides_are_shown_and_patients_moved_by_hand(tab):

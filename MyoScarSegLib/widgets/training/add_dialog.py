@@ -43,8 +43,8 @@ class AddDialog:
 
     def show(self) -> None:
         """Show it for the study in hand, with what is likely filled in."""
-        self._propose()
         self.dialog.show()
+        self._propose()
         self.dialog.raise_()
         self.ui.addPatientEdit.setFocus()
         self.ui.addPatientEdit.selectAll()
