@@ -32,7 +32,7 @@ class EngineSettings:
         threads: of the processor; torch's own choice if None.
         cache_folder: where embeddings are also kept on disk, so that they outlive the worker; None for memory alone.
         cache_mib: most mebibytes of embeddings in memory.
-        batch: how many boxes or points of a slice the segmenter takes together; fewer need less memory.
+        prompts_at_once: how many boxes or points of a slice the segmenter takes together; fewer need less memory.
         precision: of the segmenter's encoder.
 
     Raises:
@@ -47,7 +47,7 @@ class EngineSettings:
     threads: Annotated[int, Limits(1, 1024)] | None = None
     cache_folder: str | Path | None = None
     cache_mib: Annotated[int, Limits(64, 65536, step=128)] = 1024
-    batch: Annotated[int, Limits(1, 64)] = PROMPTS_AT_ONCE
+    prompts_at_once: Annotated[int, Limits(1, 64)] = PROMPTS_AT_ONCE
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
     def __post_init__(self) -> None:
@@ -86,6 +86,6 @@ class EngineSettings:
             precision=self.precision,
             trust=self.trust,
             confidence=self.confidence,
-            prompts_at_once=self.batch,
+            prompts_at_once=self.prompts_at_once,
             cache=self.cache() if cache is None else cache,
         )

@@ -156,10 +156,13 @@ class Work:
         """The pipeline with its models loaded, for the settings as they are now."""
         settings = self.settings
         made_for = self._made_for
-        loaded = made_for is not None and replace(made_for, confidence=settings.confidence, batch=settings.batch) == settings
+        loaded = (
+            made_for is not None
+            and replace(made_for, confidence=settings.confidence, prompts_at_once=settings.prompts_at_once) == settings
+        )
         if loaded and self._pipeline is not None and self._segmenter is not None:
             self._made_for = settings
-            self._pipeline.confidence, self._pipeline.prompts_at_once = settings.confidence, settings.batch
+            self._pipeline.confidence, self._pipeline.prompts_at_once = settings.confidence, settings.prompts_at_once
             return self._pipeline
         report(0, total, _LOADING)
         self._told_loading(True)

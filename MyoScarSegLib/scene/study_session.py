@@ -141,7 +141,7 @@ class StudySession:
             requests, self._requests = self._requests, None
             requests.close(why)
             self._make_surface()
-            self._keep_burden_if_behind()
+            self._keep_burden_if_stale()
 
     def is_current(self) -> bool:
         """Whether the volume still is what it was when the session was opened, voxels and place alike."""
@@ -298,7 +298,7 @@ class StudySession:
         if self._slid_s is not None and self._clock() - self._slid_s >= _RESTS_S:
             self._make_surface()
         if self._edited_s is not None and self._clock() - self._edited_s >= _RESTS_S:
-            self._keep_burden_if_behind()
+            self._keep_burden_if_stale()
         return self._slid_s is not None or self._edited_s is not None or self._touched or self._deleted
 
     def refresh(self) -> None:
@@ -420,7 +420,7 @@ class StudySession:
         with self._writing:
             self.nodes.keep_burden(self.state, self.numbers)
 
-    def _keep_burden_if_behind(self) -> None:
+    def _keep_burden_if_stale(self) -> None:
         scene = self.volume_node.GetScene()
         if self._edited_s is not None and scene is not None and not scene.IsClosing():
             self._keep_burden()

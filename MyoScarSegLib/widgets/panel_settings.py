@@ -44,7 +44,7 @@ VIEW_WIDGETS = {
 """Field of :class:`ViewSettings` to the widget that shows it."""
 ENGINE_WIDGETS = {
     "detector": "detectorCombo", "segmenter": "segmenterCombo", "device": "deviceCombo", "threads": "threadsSpinBox",
-    "batch": "batchSpinBox", "cache_mib": "cacheSpinBox", "cache_folder": "cacheDiskCheckBox", "trust": "trustCheckBox",
+    "prompts_at_once": "batchSpinBox", "cache_mib": "cacheSpinBox", "cache_folder": "cacheDiskCheckBox", "trust": "trustCheckBox",
 }  # fmt: skip
 """Likewise of :class:`~MyoScarSegLib.engine_settings.EngineSettings`. The confidence is shown by the section *Boxes*."""
 

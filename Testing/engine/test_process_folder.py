@@ -53,7 +53,7 @@ def test_every_setting_of_the_panel_reaches_the_process_and_its_pipeline(tmp_pat
     [
         ({"device": "gpu"}, "device must be auto, cpu"),
         ({"confidence": 1}, "confidence"),
-        ({"batch": 0}, "batch must be a whole number from 1 to 64"),
+        ({"prompts_at_once": 0}, "prompts_at_once must be a whole number from 1 to 64"),
         ({"colour": "red"}, "colour"),
     ],
 )

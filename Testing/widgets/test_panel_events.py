@@ -248,7 +248,9 @@ def test_settings_of_the_form_reach_the_worker_the_folder_and_the_next_start(stu
     monkeypatch.setattr(process_folder, "folder_task", folder_task)
     (tmp_path / "study.nrrd").touch()
     before = study.panel.segment.advanced.engine_settings()
-    chosen = replace(before, threads=2, batch=5, cache_mib=128, cache_folder=str(cache_folder() / EMBEDDINGS), trust=True)
+    chosen = replace(
+        before, threads=2, prompts_at_once=5, cache_mib=128, cache_folder=str(cache_folder() / EMBEDDINGS), trust=True
+    )
     fill_form(study.ui, ENGINE_WIDGETS, chosen)
     study.settle()
     assert study.workflow.settings == chosen
