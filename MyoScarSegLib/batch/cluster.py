@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
 from MyoScarSegLib.utils.processes import interrupt_waits
 from MyoScarSegLib.utils.progress import CancelToken
+from MyoScarSegLib.utils.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -152,7 +152,7 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
         raise EngineError(NEEDS_DASK) from error
     # What keep_freed_memory() does, before a worker's threads have heaps of their own, which would fragment and grow.
     heap = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in HEAP_ENVIRONMENT.items()}
-    with tempfile.TemporaryDirectory(prefix="myoscarseg-workers-") as scratch, dask.config.set({**DASK_SETTINGS, **heap}):
+    with scratch_folder("myoscarseg-workers-") as scratch, dask.config.set({**DASK_SETTINGS, **heap}):
         with interrupt_waits():
             cluster = distributed.LocalCluster(
                 n_workers=where.workers,
@@ -163,7 +163,7 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
                 security=security,
                 dashboard_address=None,
                 worker_dashboard_address=None,
-                local_directory=scratch,
+                local_directory=str(scratch),
                 silence_logs=logging.CRITICAL,
                 preload="MyoScarSegLib.batch.dask_worker",
                 env={"OMP_NUM_THREADS": str(threads or 1), "MKL_NUM_THREADS": str(threads or 1)},
