@@ -8,6 +8,7 @@ detector proposed them are the reader's.
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ from MyoScarSegLib.utils.locks import locked
 RECORD = "case.json"
 PROMPTS = ("boxes.json", "points.json")
 _VERSION = 1
-_LOCKS, _LOCKED_APART = ".locks", 64
+_LOCK, _LOCKS, _LOCKED_APART = ".lock", ".locks", 64
 _NEVER_A_CASE = ("results.csv", "slices.csv", "inputs.csv", *(f"cohort.{kind}" for kind in ("csv", "html", "parquet", "sqlite")))
 
 
@@ -74,7 +75,8 @@ class CaseFolders:
         Args:
             root: the results folder.
             inputs: of the run.
-            made: the results folder is there already: if it is gone, its drive or server is, and nothing is written in its place.
+            made: the results folder was locked before: if it is gone, or was emptied, its drive or server is gone, and nothing is
+                written in its place.
         """
         self.root = Path(root)
         self._made = made
@@ -126,7 +128,8 @@ class CaseFolders:
         Raises:
             OutputError: it is gone.
         """
-        if self._made and not self.root.is_dir():
+        # A drive that is gone leaves the empty folder that it was mounted on; of a lost server Path.exists() may raise.
+        if self._made and not os.path.exists(self.root / _LOCK):  # noqa: PTH110
             raise OutputError(
                 f"The results folder {self.root} is gone. Connect its drive or server again, and go on with --resume: what was "
                 "finished is kept there."
@@ -140,7 +143,7 @@ class CaseFolders:
             OutputError: the folder cannot be written, or is gone.
         """
         self.check()
-        with locked(self.root / ".lock"):
+        with locked(self.root / _LOCK):
             yield
 
     @contextmanager

@@ -24,6 +24,7 @@ from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.batch.study_work import StudyWork
 from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.outputs.case_folders import CaseFolders
 from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.command import REPOSITORY, array_of, table, voxels, write_image
@@ -102,7 +103,8 @@ def test_a_study_that_ends_its_worker_each_time_fails_and_has_a_record_that_is_t
     from distributed.scheduler import KilledWorker
 
     job = Job(tuple(studies(tmp_path, 1)), tmp_path / "out", cohort=cohort)
-    job.out.mkdir()  # as a run of a cohort has it before the first study
+    with CaseFolders(job.out).locked():
+        pass  # as a run of a cohort has it before the first study
     (item,) = job.items()
     work = StudyWork(job, networks.pipeline())
     killed = SimpleNamespace(status="error", exception=lambda: KilledWorker("study-0", None, 3))

@@ -271,29 +271,34 @@ def test_a_kill_at_the_start_of_a_run_leaves_what_the_list_of_inputs_said(studie
 
 
 class _Gone(Quick):
-    """A folder is not to be reached any more from the second study on."""
+    """A folder is not to be reached any more from the second study on; one that a drive is mounted on stays, empty."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mounted: bool) -> None:
         super().__init__()
-        self.folder = folder
+        self.folder, self.mounted = folder, mounted
 
     def segment(self, study, *arguments, **options):
         if len(self.runs) == 1:
             self.folder.rename(self.folder.with_name("unreachable"))
+            if self.mounted:
+                self.folder.mkdir()
         return super().segment(study, *arguments, **options)
 
 
+@pytest.mark.parametrize("mounted", [False, True])
 @pytest.mark.parametrize("which", ["in", "out"])
-def test_a_network_folder_that_is_gone_for_a_while_costs_nothing_but_time(studies, tmp_path, which):
+def test_a_network_folder_that_is_gone_for_a_while_costs_nothing_but_time(studies, tmp_path, which, mounted):
     folder, out = tmp_path / which, tmp_path / "out"
     every = [*ALL, "study3", "study4"]  # of which one is read ahead
     for number in (3, 4):
         small_study(studies / f"study{number}.nrrd", number)
     if which == "in":
-        assert set(run(studies, out, _Gone(folder)).values()) == {"done", "failed"}
+        assert set(run(studies, out, _Gone(folder, mounted)).values()) == {"done", "failed"}
     else:
         with pytest.raises(OutputError, match="is gone"):
-            run(studies, out, _Gone(folder))
+            run(studies, out, _Gone(folder, mounted))
+    if mounted:
+        folder.rmdir()
     assert not folder.exists(), "nothing is written where the network's folder was"
     folder.with_name("unreachable").rename(folder)
     assert "study0" not in again(studies, out)
