@@ -153,21 +153,27 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
     # What keep_freed_memory() does, before a worker's threads have heaps of their own, which would fragment and grow.
     heap = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in HEAP_ENVIRONMENT.items()}
     with scratch_folder("myoscarseg-workers-") as scratch, dask.config.set({**DASK_SETTINGS, **heap}):
-        with interrupt_waits():
-            cluster = distributed.LocalCluster(
-                n_workers=where.workers,
-                threads_per_worker=AT_ONCE,
-                processes=True,
-                host="127.0.0.1",
-                protocol="tls://",
-                security=security,
-                dashboard_address=None,
-                worker_dashboard_address=None,
-                local_directory=str(scratch),
-                silence_logs=logging.CRITICAL,
-                preload="MyoScarSegLib.batch.dask_worker",
-                env={"OMP_NUM_THREADS": str(threads or 1), "MKL_NUM_THREADS": str(threads or 1)},
-            )
+        try:
+            with interrupt_waits():
+                cluster = distributed.LocalCluster(
+                    n_workers=where.workers,
+                    threads_per_worker=AT_ONCE,
+                    processes=True,
+                    host="127.0.0.1",
+                    protocol="tls://",
+                    security=security,
+                    dashboard_address=None,
+                    worker_dashboard_address=None,
+                    local_directory=str(scratch),
+                    silence_logs=logging.CRITICAL,
+                    preload="MyoScarSegLib.batch.dask_worker",
+                    env={"OMP_NUM_THREADS": str(threads or 1), "MKL_NUM_THREADS": str(threads or 1)},
+                )
+        except (OSError, RuntimeError, TimeoutError) as error:  # one was killed as it started: there may be no memory
+            raise EngineError(
+                f"The {where.workers} workers on this computer could not be started: {error} Try fewer --workers; "
+                "--workers 1 starts none."
+            ) from error
         with cluster, distributed.Client(cluster) as client:
             yield client
 

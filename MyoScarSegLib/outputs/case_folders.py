@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,17 +70,27 @@ class CaseFolders:
     No two inputs of a run share a folder, even if they are copies of one image: then each keeps the one that it had.
     """
 
-    def __init__(self, root: Path, inputs: Sequence[Path] = (), *, made: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        inputs: Sequence[Path] = (),
+        *,
+        made: bool = False,
+        holds_another: Callable[[Path, str], bool] = lambda _path, _name: False,
+    ) -> None:
         """
         Args:
             root: the results folder.
             inputs: of the run.
             made: the results folder was locked before: if it is gone, or was emptied, its drive or server is gone, and nothing is
                 written in its place.
+            holds_another: called with an input and the name of a case that it once gave: whether it holds another image now, so
+                that the case may belong to whichever input holds that image.
         """
         self.root = Path(root)
         self._made = made
-        self._places = {place_of(path) for path in inputs}
+        self._places = {place_of(path): path for path in inputs}
+        self._holds_another = holds_another
         self._taken: set[str] = set()
         self._known: dict[str, Record] = {}
 
@@ -94,17 +104,18 @@ class CaseFolders:
         """
         place, found = place_of(path), []
 
-        def belongs(record: Record) -> bool:
-            if record.place_sha256 != place and record.place_sha256 in self._places:
-                return False
+        def belongs(record: Record, name: str) -> bool:
             here = record.place_sha256 == place != ""
-            return here if content is None else record.content_sha256 == content or (here and not record.content_sha256)
+            if content is None or not record.content_sha256:
+                return here
+            others = None if here else self._places.get(record.place_sha256)
+            return record.content_sha256 == content and (others is None or self._holds_another(others, name))
 
         for name, known in self._records().items():
-            if folder_key(name) in self._taken or not belongs(known):
+            if folder_key(name) in self._taken or not belongs(known, name):
                 continue
             record = read_record(self.root / name)  # another run may have written there since it was read
-            if record is not None and belongs(record):
+            if record is not None and belongs(record, name):
                 other = content is not None and record.content_sha256 != content
                 found.append((other, record.place_sha256 != place, name != wanted_name, natural_order(name), name))
         return min(found)[-1] if found else None

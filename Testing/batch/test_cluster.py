@@ -68,6 +68,17 @@ def test_a_given_scheduler_without_tls_is_warned_of():
     assert ClusterChoice(scheduler="tls://host:8786", tls_ca=Path("ca.pem")).warning == ClusterChoice(2).warning == ""
 
 
+def test_a_worker_that_is_killed_as_it_starts_is_a_sentence(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+
+    def killed(**_options):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", killed)
+    with pytest.raises(EngineError, match=r"Nanny failed to start\. Try fewer --workers"):
+        segment_on_cluster(Job([], tmp_path), EngineSettings(), ClusterChoice(2))
+
+
 @pytest.mark.slow
 def test_a_worker_keeps_no_profile_and_has_one_heap_that_keeps_its_memory():
     """Both grew with every study, or cleared the same pages for each; see research/cohort."""

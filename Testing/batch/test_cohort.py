@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,26 @@ def test_only_what_changed_is_run_again(studies, tmp_path):
     assert again(studies, out, threshold=0.6) == ["study0", "study1-2", "study2"]
     assert again(studies, out, threshold=0.6) == []
     assert again(studies, out, threshold=0.6, pipeline=Quick(models="b")) == ["study0", "study1-2", "study2"]
+
+
+def test_images_that_exchange_their_names_keep_their_cases(studies, tmp_path):
+    """As where a cohort is numbered anew; a copy, whose original is still there, gets no case of another's."""
+    out = tmp_path / "out"
+    run(studies, out)
+    told = (out / "results.csv").read_text()
+    names = [study.relative_to(studies) for study in sorted(studies.rglob("*.nrrd"))]
+    assert len(names) == 3
+    for name in names:
+        (studies / name).rename(tmp_path / name.name)
+    for old, new in zip(names, [*names[1:], names[0]], strict=True):
+        (tmp_path / old.name).rename(studies / new)
+    assert again(studies, out) == [] and (out / "results.csv").read_text() == told
+    assert [row["case"] for row in table(out / "inputs.csv")] == ["study2", "study0", "study1"]
+    assert again(studies, out) == []
+    assert again(studies, out, pipeline=Quick(models="b")) == ALL and len(Cohort(out).records()) == 3
+    os.utime(studies / names[0])
+    shutil.copy(studies / names[0], studies / "a-copy.nrrd")
+    assert again(studies, out, pipeline=Quick(models="b")) == ["a-copy"]
 
 
 def test_another_spacing_of_the_same_voxels_is_a_change(studies, tmp_path):
