@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,14 +108,26 @@ def segment_on_cluster(
     where.check()
     job = replace(job, inputs=[Path(path).absolute() for path in job.inputs], out=Path(job.out).absolute())
     with _client(where, networks.threads) as client:
-        from MyoScarSegLib.batch.dask_worker import StudyPlugin
+        from MyoScarSegLib.batch.dask_worker import StudyPlugin, left_plugins
 
-        client.register_plugin(StudyPlugin(job, networks))
+        plugin = StudyPlugin(client.id, job, networks)
+        for left in client.run_on_scheduler(left_plugins):
+            _unregister(client, left)
+        client.register_plugin(plugin)
 
         def give_up(item: Item, message: str, cause: str) -> Outcome:
             return StudyWork(job, networks.pipeline()).gave_up(item, message, cause)
 
-        return collected(job, _until_lost(_outcomes(client, job.items(), give_up, cancel)), ended)
+        done = collected(job, _until_lost(_outcomes(client, plugin.name, job.items(), give_up, cancel)), ended)
+        if where.scheduler is not None:
+            _unregister(client, plugin.name)
+        return done
+
+
+def _unregister(client: Client, plugin: str) -> None:
+    """Have the workers of a given cluster free the networks of a run; if it cannot be now, the next run does it."""
+    with suppress(OSError, KeyError, ValueError, TimeoutError, CancelledError):
+        client.unregister_worker_plugin(plugin)
 
 
 @contextmanager
@@ -178,7 +190,7 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
             yield client
 
 
-def _outcomes(client: Client, items: list[Item], give_up: _GiveUp, cancel: CancelToken | None) -> Iterator[Outcome]:
+def _outcomes(client: Client, plugin: str, items: list[Item], give_up: _GiveUp, cancel: CancelToken | None) -> Iterator[Outcome]:
     """The outcomes as they come; no more studies are given out than the workers have room for, so a cancel ends soon."""
     import distributed
 
@@ -189,13 +201,13 @@ def _outcomes(client: Client, items: list[Item], give_up: _GiveUp, cancel: Cance
     while waiting or running:
         if cancel is not None and cancel.cancelled and not told:
             told = True
-            client.run(cancel_studies)
+            client.run(cancel_studies, plugin)
             yield from (Outcome(item.wanted_name, CANCELLED, NOT_BEGUN, number=item.number) for item in reversed(waiting))
             waiting.clear()
         room = AT_ONCE * max(1, len(client.nthreads()))
         while waiting and len(running) < room:
             item = waiting.pop()
-            running[client.submit(do_study, item, pure=False, key=f"study-{item.number}-{os.urandom(4).hex()}")] = item
+            running[client.submit(do_study, plugin, item, pure=False, key=f"study-{item.number}-{os.urandom(4).hex()}")] = item
         if not running:
             break
         try:
