@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
 from MyoScarSegLib.utils.processes import interrupt_waits
 from MyoScarSegLib.utils.progress import CancelToken
+from MyoScarSegLib.utils.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -108,14 +108,26 @@ def segment_on_cluster(
     where.check()
     job = replace(job, inputs=[Path(path).absolute() for path in job.inputs], out=Path(job.out).absolute())
     with _client(where, networks.threads) as client:
-        from MyoScarSegLib.batch.dask_worker import StudyPlugin
+        from MyoScarSegLib.batch.dask_worker import StudyPlugin, left_plugins
 
-        client.register_plugin(StudyPlugin(job, networks))
+        plugin = StudyPlugin(client.id, job, networks)
+        for left in client.run_on_scheduler(left_plugins):
+            _unregister(client, left)
+        client.register_plugin(plugin)
 
         def give_up(item: Item, message: str, cause: str) -> Outcome:
             return StudyWork(job, networks.pipeline()).gave_up(item, message, cause)
 
-        return collected(job, _until_lost(_outcomes(client, job.items(), give_up, cancel)), ended)
+        done = collected(job, _until_lost(_outcomes(client, plugin.name, job.items(), give_up, cancel)), ended)
+        if where.scheduler is not None:
+            _unregister(client, plugin.name)
+        return done
+
+
+def _unregister(client: Client, plugin: str) -> None:
+    """Have the workers of a given cluster free the networks of a run; if it cannot be now, the next run does it."""
+    with suppress(OSError, KeyError, ValueError, TimeoutError, CancelledError):
+        client.unregister_worker_plugin(plugin)
 
 
 @contextmanager
@@ -152,27 +164,33 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
         raise EngineError(NEEDS_DASK) from error
     # What keep_freed_memory() does, before a worker's threads have heaps of their own, which would fragment and grow.
     heap = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in HEAP_ENVIRONMENT.items()}
-    with tempfile.TemporaryDirectory(prefix="myoscarseg-workers-") as scratch, dask.config.set({**DASK_SETTINGS, **heap}):
-        with interrupt_waits():
-            cluster = distributed.LocalCluster(
-                n_workers=where.workers,
-                threads_per_worker=STUDIES_AT_ONCE,
-                processes=True,
-                host="127.0.0.1",
-                protocol="tls://",
-                security=security,
-                dashboard_address=None,
-                worker_dashboard_address=None,
-                local_directory=scratch,
-                silence_logs=logging.CRITICAL,
-                preload="MyoScarSegLib.batch.dask_worker",
-                env={"OMP_NUM_THREADS": str(threads or 1), "MKL_NUM_THREADS": str(threads or 1)},
-            )
+    with scratch_folder("myoscarseg-workers-") as scratch, dask.config.set({**DASK_SETTINGS, **heap}):
+        try:
+            with interrupt_waits():
+                cluster = distributed.LocalCluster(
+                    n_workers=where.workers,
+                    threads_per_worker=STUDIES_AT_ONCE,
+                    processes=True,
+                    host="127.0.0.1",
+                    protocol="tls://",
+                    security=security,
+                    dashboard_address=None,
+                    worker_dashboard_address=None,
+                    local_directory=str(scratch),
+                    silence_logs=logging.CRITICAL,
+                    preload="MyoScarSegLib.batch.dask_worker",
+                    env={"OMP_NUM_THREADS": str(threads or 1), "MKL_NUM_THREADS": str(threads or 1)},
+                )
+        except (OSError, RuntimeError, TimeoutError) as error:  # one was killed as it started: there may be no memory
+            raise EngineError(
+                f"The {where.workers} workers on this computer could not be started: {error} Try fewer --workers; "
+                "--workers 1 starts none."
+            ) from error
         with cluster, distributed.Client(cluster) as client:
             yield client
 
 
-def _outcomes(client: Client, items: list[Item], give_up: _GiveUp, cancel: CancelToken | None) -> Iterator[Outcome]:
+def _outcomes(client: Client, plugin: str, items: list[Item], give_up: _GiveUp, cancel: CancelToken | None) -> Iterator[Outcome]:
     """The outcomes as they come; no more studies are given out than the workers have room for, so a cancel ends soon."""
     import distributed
 
@@ -183,13 +201,13 @@ def _outcomes(client: Client, items: list[Item], give_up: _GiveUp, cancel: Cance
     while waiting or running:
         if cancel is not None and cancel.cancelled and not told:
             told = True
-            client.run(cancel_studies)
+            client.run(cancel_studies, plugin)
             yield from (Outcome(item.wanted_name, CANCELLED, NOT_BEGUN, number=item.number) for item in reversed(waiting))
             waiting.clear()
         room = STUDIES_AT_ONCE * max(1, len(client.nthreads()))
         while waiting and len(running) < room:
             item = waiting.pop()
-            running[client.submit(do_study, item, pure=False, key=f"study-{item.number}-{os.urandom(4).hex()}")] = item
+            running[client.submit(do_study, plugin, item, pure=False, key=f"study-{item.number}-{os.urandom(4).hex()}")] = item
         if not running:
             break
         try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import cast
 
-from distributed import Worker, WorkerPlugin, get_worker
+from distributed import Scheduler, Worker, WorkerPlugin, get_worker
 
 from MyoScarSegLib.batch.job import CANCELLED, NOT_BEGUN, Item, Job, Outcome
 from MyoScarSegLib.batch.study_work import StudyWork
@@ -22,15 +22,18 @@ from MyoScarSegLib.utils.progress import CancelToken, no_progress
 
 STUDIES_AT_ONCE = 2
 """Studies a worker has in hand: while one is worked on, the next is read."""
-_PLUGIN = "myoscarseg-studies"
+_PLUGIN = "myoscarseg-studies-"
 
 
 class StudyPlugin(WorkerPlugin):  # type: ignore[misc,unused-ignore]  # Any where Dask is not installed
-    """What a Dask worker keeps for a job: the networks, loaded once, and whose turn it is. Later workers get it, too."""
+    """What a Dask worker keeps for a job: the networks, loaded once, and whose turn it is. Later workers get it, too.
 
-    name = _PLUGIN
+    Attributes:
+        name: of the job's client, since a given cluster may work for several runs at once.
+    """
 
-    def __init__(self, job: Job, networks: EngineSettings) -> None:
+    def __init__(self, client: str, job: Job, networks: EngineSettings) -> None:
+        self.name = f"{_PLUGIN}{client}"
         self._job, self._networks = job, networks
 
     def setup(self, worker: Worker) -> None:
@@ -78,9 +81,9 @@ def _turn(device: str) -> Iterator[None]:
         yield
 
 
-def do_study(item: Item) -> Outcome:
+def do_study(plugin: str, item: Item) -> Outcome:
     """The task that Dask gives to a worker."""
-    return _plugin_of(get_worker()).do(item)
+    return _plugin_of(get_worker(), plugin).do(item)
 
 
 def dask_setup(_worker: Worker) -> None:
@@ -91,10 +94,16 @@ def dask_setup(_worker: Worker) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def cancel_studies(dask_worker: Worker) -> None:
+def cancel_studies(plugin: str, dask_worker: Worker) -> None:
     """Run on each worker: its study ends at the next slice."""
-    _plugin_of(dask_worker).cancel.cancel()
+    _plugin_of(dask_worker, plugin).cancel.cancel()
 
 
-def _plugin_of(worker: Worker) -> StudyPlugin:
-    return cast(StudyPlugin, worker.plugins[_PLUGIN])
+def left_plugins(dask_scheduler: Scheduler) -> list[str]:
+    """Run on the scheduler: names of plugins whose clients were killed, and whose networks the workers would keep."""
+    ours = [name for name in dask_scheduler.worker_plugins if name.startswith(_PLUGIN)]
+    return [name for name in ours if name.removeprefix(_PLUGIN) not in dask_scheduler.clients]
+
+
+def _plugin_of(worker: Worker, name: str) -> StudyPlugin:
+    return cast(StudyPlugin, worker.plugins[name])

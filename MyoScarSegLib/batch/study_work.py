@@ -97,7 +97,7 @@ class StudyWork:
         """
         self._turn = turn
         self.job = job
-        self.folders = CaseFolders(job.out, job.inputs, made=job.cohort)
+        self.folders = CaseFolders(job.out, job.inputs, made=job.cohort, holds_another=self._holds_another)
         self._pipeline = pipeline
         self._models: dict[str, str] | None = None
 
@@ -112,7 +112,7 @@ class StudyWork:
                 if self.job.resume:
                     read.outcome = self._unchanged(item, None, read.input_sha256)
                 if read.outcome is None:
-                    study = read_study(item.path, series=self.job.series, axis=self.job.axis, spacing_mm=self.job.spacing_mm)
+                    study = self._read(item.path)
                     if self.job.cohort and looks_like_labels(study.voxels):
                         raise NoStackError(f"{item.path} holds labels, not an image.")
                     read.study, read.content = study, content_of(study)
@@ -172,6 +172,19 @@ class StudyWork:
         if outcome.status != LEFT:
             self.folders.take(outcome.case)
         return replace(outcome, number=item.number)
+
+    def _read(self, path: Path) -> Study:
+        return read_study(path, series=self.job.series, axis=self.job.axis, spacing_mm=self.job.spacing_mm)
+
+    def _holds_another(self, path: Path, name: str) -> bool:
+        """Whether an input, which once gave a case, holds another image now: names were exchanged, or moved on by one."""
+        record = read_study_record(self.job.out / name)
+        if record is None or not record.input_sha256 or record.input_sha256 == files_sha256(path):
+            return False
+        try:
+            return content_of(self._read(path)) != record.content_sha256
+        except MyoScarSegError:
+            return False
 
     def _segment(self, read: Read, case: _Case, progress: Progress, cancel: CancelToken | None) -> Outcome:
         job, start = self.job, time.perf_counter()

@@ -8,8 +8,9 @@ detector proposed them are the reader's.
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from MyoScarSegLib.utils.locks import locked
 RECORD = "case.json"
 PROMPTS = ("boxes.json", "points.json")
 _VERSION = 1
-_LOCKS, _LOCKED_APART = ".locks", 64
+_LOCK, _LOCKS, _LOCKED_APART = ".lock", ".locks", 64
 _NEVER_A_CASE = ("results.csv", "slices.csv", "inputs.csv", *(f"cohort.{kind}" for kind in ("csv", "html", "parquet", "sqlite")))
 
 
@@ -69,14 +70,25 @@ class CaseFolders:
     No two inputs of a run share a folder, even if they are copies of one image: then each keeps the one that it had.
     """
 
-    def __init__(self, root: Path, inputs: Sequence[Path] = (), *, made: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        inputs: Sequence[Path] = (),
+        *,
+        made: bool = False,
+        holds_another: Callable[[Path, str], bool] = lambda _path, _name: False,
+    ) -> None:
         """
         Args:
-            made: the results folder is there already: if it is gone, its drive or server is, and nothing is written in its place.
+            made: the results folder was locked before: if it is gone, or was emptied, its drive or server is gone, and nothing is
+                written in its place.
+            holds_another: called with an input and the name of a case that it once gave: whether it holds another image now, so
+                that the case may belong to whichever input holds that image.
         """
         self.root = Path(root)
         self._made = made
-        self._places = {place_of(path) for path in inputs}
+        self._places = {place_of(path): path for path in inputs}
+        self._holds_another = holds_another
         self._taken: set[str] = set()
         self._known: dict[str, Record] = {}
 
@@ -90,17 +102,18 @@ class CaseFolders:
         """
         place, found = place_of(path), []
 
-        def belongs(record: Record) -> bool:
-            if record.place_sha256 != place and record.place_sha256 in self._places:
-                return False
+        def belongs(record: Record, name: str) -> bool:
             here = record.place_sha256 == place != ""
-            return here if content is None else record.content_sha256 == content or (here and not record.content_sha256)
+            if content is None or not record.content_sha256:
+                return here
+            others = None if here else self._places.get(record.place_sha256)
+            return record.content_sha256 == content and (others is None or self._holds_another(others, name))
 
         for name, known in self._records().items():
-            if folder_key(name) in self._taken or not belongs(known):
+            if folder_key(name) in self._taken or not belongs(known, name):
                 continue
             record = read_record(self.root / name)  # another run may have written there since it was read
-            if record is not None and belongs(record):
+            if record is not None and belongs(record, name):
                 other = content is not None and record.content_sha256 != content
                 found.append((other, record.place_sha256 != place, name != wanted_name, natural_order(name), name))
         return min(found)[-1] if found else None
@@ -120,7 +133,8 @@ class CaseFolders:
 
     def check(self) -> None:
         """Whether the results folder is where it was; OutputError if it is gone."""
-        if self._made and not self.root.is_dir():
+        # A drive that is gone leaves the empty folder that it was mounted on; of a lost server Path.exists() may raise.
+        if self._made and not os.path.exists(self.root / _LOCK):  # noqa: PTH110
             raise OutputError(
                 f"The results folder {self.root} is gone. Connect its drive or server again, and go on with --resume: what was "
                 "finished is kept there."
@@ -130,7 +144,7 @@ class CaseFolders:
     def locked(self) -> Iterator[None]:
         """Alone in the results folder; other runs wait. OutputError if the folder cannot be written, or is gone."""
         self.check()
-        with locked(self.root / ".lock"):
+        with locked(self.root / _LOCK):
             yield
 
     @contextmanager

@@ -27,8 +27,10 @@ _TRUTH = "#58d68d"
 _BOX_COLORS = {BoxState.PROPOSED: "#ffd166", BoxState.ACCEPTED: "#4cc9f0", BoxState.REJECTED: "#d5cfe6"}
 _BOX_DASHES = {BoxState.PROPOSED: (0, (4, 2)), BoxState.ACCEPTED: (0, (4, 2)), BoxState.REJECTED: (0, (1, 2))}
 _POINTS = {True: ("+", "#ffffff"), False: ("x", "#ff8fd6")}
-_TILE_INCHES = 2.3
+_TILE_INCHES, _HEAD_INCHES, _EDGE, _DPI = 2.3, 0.95, 0.012, 110
 _MARGIN_MM, _LEAST_VIEW_MM = 12.0, 150.0
+_LEAST_COLUMNS = 3
+"""As wide as so many tiles is a picture at least, for its head."""
 _MOST_TILES = 60
 """Slices in one picture; of a larger stack those with something on them come first."""
 _NARROWEST, _WIDEST = 0.6, 1.6
@@ -72,8 +74,7 @@ def _draw(
     chosen = shown_slices(study, shown, _MOST_TILES, filled=True)
     if len(chosen) < study.slices:
         subtitle += f"  ·  {len(chosen)} of {study.slices} slices shown"
-    columns = min(len(chosen), 5 if len(chosen) <= 20 else 8)
-    tiles = Tiles(study, chosen, window_around(study, shown, _MARGIN_MM, _LEAST_VIEW_MM), columns)
+    tiles = Tiles(study, chosen, window_around(study, shown, _MARGIN_MM, _LEAST_VIEW_MM), _columns(len(chosen)))
     figure, axis = _canvas(tiles, title, subtitle, _keys(boxes, points, scar=mask is not None, truth=truth is not None))
     draw_tiles(axis, tiles, lines, captions, _GAP_GRAY)
     rows, columns_shown = tiles.window
@@ -88,7 +89,32 @@ def _draw(
                 marker, color = _POINTS[point.positive]
                 axis.plot(point.x + x, point.y + y, marker, color="black", ms=8, mew=3.0)
                 axis.plot(point.x + x, point.y + y, marker, color=color, ms=7, mew=1.5)
-    write_bytes(path, png(figure))
+    write_bytes(path, png(figure, _DPI))
+
+
+def _columns(tiles: int) -> int:
+    return min(tiles, 5 if tiles <= 20 else 8)
+
+
+def tile_in(size: tuple[int, int], slices: int, number: int) -> tuple[int, int, int, int]:
+    """Where one slice is in an overlay, within a pixel or two.
+
+    Args:
+        size: ``(width, height)`` of the picture in pixels.
+        slices: of the study.
+        number: of the slice; in a picture that shows not all slices another one may be there.
+
+    Returns:
+        ``(left, top, right, bottom)`` in pixels.
+    """
+    shown = min(slices, _MOST_TILES)
+    columns = _columns(shown)
+    row, column = divmod(min(number, shown - 1), columns)
+    left, top = _EDGE * size[0], _HEAD_INCHES * _DPI
+    width = (1 - 2 * _EDGE) * size[0] / max(columns, _LEAST_COLUMNS)
+    height = (size[1] - top) / math.ceil(shown / columns) * (1 - 2 * _EDGE)
+    corner = (left + column * width, top + row * height)
+    return round(corner[0]), round(corner[1]), round(corner[0] + width), round(corner[1] + height)
 
 
 def _prompted(study: Study, boxes: Sequence[Box], points: Sequence[Point]) -> np.ndarray:
@@ -118,11 +144,12 @@ def _keys(boxes: Sequence[Box], points: Sequence[Point], *, scar: bool, truth: b
 
 def _canvas(tiles: Tiles, title: str, subtitle: str, keys: list[Any]) -> tuple[Figure, Axes]:
     """A figure with its head, and the axes for the tiles."""
-    shape, head = min(max(tiles.shape, _NARROWEST), _WIDEST), 0.95
-    width, high = max(tiles.columns, 3) * _TILE_INCHES, tiles.rows * _TILE_INCHES * shape
-    height = high + head
+    shape = min(max(tiles.shape, _NARROWEST), _WIDEST)
+    width, high = max(tiles.columns, _LEAST_COLUMNS) * _TILE_INCHES, tiles.rows * _TILE_INCHES * shape
+    height = high + _HEAD_INCHES
     figure = canvas(width, height, DARK_PAPER)
-    axis = figure.add_axes((0.012, 0.012, 0.976 * tiles.columns * _TILE_INCHES / width, high / height - 0.012))
+    across = (1 - 2 * _EDGE) * tiles.columns * _TILE_INCHES / width
+    axis = figure.add_axes((_EDGE, _EDGE, across, high / height - _EDGE))
     figure.text(0.014, 1 - 0.30 / height, _shortened(title, width), color=LIGHT_INK, fontsize=12.5, weight="bold", va="center")
     figure.text(0.014, 1 - 0.56 / height, subtitle, color=DARK_FAINT, fontsize=8, va="center")
     if keys:

@@ -6,7 +6,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import qt
+
 from MyoScarSegLib.batch.review_list import GONE, Entry
+from MyoScarSegLib.engine.review_pictures import TIP_PX, picture_files
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets.review_session import ReviewSession
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 _MODES = ("shared", "double")
 """What the entries of the mode's box stand for."""
 _EDITS = frozenset({Change.MASK, Change.BOXES, Change.POINTS, Change.VENTRICLE})
-_MASS, _ROWS, _PICTURE_PX = 2, 8, 480
+_STUDY, _MASS, _ROWS = 0, 2, 5
 _TRAIN = 1
 """The second tab."""
 
@@ -38,6 +41,7 @@ class ReviewSection(SegmentSection):
         self.review = ReviewSession(self.workflow, self.panel.backend.processes, lambda: self._said())
         self._shown: list[str] = []
         self._cells_shown: list[tuple[str, ...]] = []
+        self._pictures_shown: tuple[Path | None, int] = None, 0
         ui = self.ui
         ui.readerEdit.text = self.settings.text("reader")
         ui.reviewModeCombo.setCurrentIndex(_MODES.index(self.settings.text("reviewMode", "shared")))
@@ -128,9 +132,30 @@ class ReviewSection(SegmentSection):
         cells = [self._cells(entry) for entry in entries]
         if cells != self._cells_shown:  # a cohort may have thousands
             self._shown, self._cells_shown = [entry.case for entry in entries], cells
-            fill_table(table, cells, numbers=(_MASS,), tips=[_tip(entry) for entry in entries])
+            fill_table(table, cells, numbers=(_MASS,))
             fit_height(table, len(cells), _ROWS)
+        if self.review.pictures != self._pictures_shown:
+            quietly(table, self._show_pictures)
         table.visible = bool(cells)
+
+    def _show_pictures(self) -> None:
+        """Put in what was drawn since; in another cohort's list all is new."""
+        (before, shown), (folder, drawn) = self._pictures_shown, self.review.pictures
+        self._pictures_shown = folder, drawn
+        table = self.ui.cohortTable
+        if folder != before:
+            shown = 0
+            for row, case in enumerate(self._shown):
+                table.item(row, _STUDY).setIcon(qt.QIcon())
+                _set_tip(table, row, _tip(case))
+        for row in range(shown, drawn):
+            assert folder is not None  # noqa: S101 (something was drawn there)
+            small, large = picture_files(folder, row)
+            pixmap = qt.QPixmap(str(small))
+            icon = qt.QIcon(pixmap)
+            icon.addPixmap(pixmap, qt.QIcon.Selected)  # a selected picture is not to be tinted
+            table.item(row, _STUDY).setIcon(icon)
+            _set_tip(table, row, _tip(self._shown[row], large if large.is_file() else None))
 
     def _sentence(self) -> str:
         review = self.review
@@ -158,10 +183,15 @@ class ReviewSection(SegmentSection):
         return _("open at {reader}'s").format(reader=entry.open_by) if entry.open_by else ""
 
 
-def _tip(entry: Entry) -> str:
-    """The picture of the result, and what to do."""
-    picture = "" if entry.thumbnail is None else f'<br><img src="{escape(entry.thumbnail.as_uri())}" width="{_PICTURE_PX}">'
-    return f"<p>{escape(_('Double-click to open {case}').format(case=entry.case))}{picture}</p>"
+def _tip(case: str, picture: Path | None = None) -> str:
+    """What to do, and the picture of the result."""
+    shown = "" if picture is None else f'<br><img src="{escape(picture.as_uri())}" width="{TIP_PX}">'
+    return f"<p>{escape(_('Double-click to open {case}').format(case=case))}{shown}</p>"
+
+
+def _set_tip(table: Any, row: int, tip: str) -> None:
+    for column in range(int(table.columnCount)):
+        table.item(row, column).setToolTip(tip)
 
 
 def _state(state: str) -> str:

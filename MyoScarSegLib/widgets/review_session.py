@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.review_list import GONE, LEASE_S, Entry, Mode, ReviewList, next_waiting
 from MyoScarSegLib.batch.reviews import Verdict
 from MyoScarSegLib.engine.review_case import case_of, entries_of, list_task, read_task
+from MyoScarSegLib.engine.review_pictures import pictures_task
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.outputs.edited import Edited
 from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.utils.background_task import BackgroundTask
+from MyoScarSegLib.utils.scratch_folder import scratch_folder
 from MyoScarSegLib.utils.task import DONE
 from MyoScarSegLib.widgets.text import _
 
@@ -53,7 +55,9 @@ class ReviewSession:
         self._parked: dict[tuple[Path, str], dict[str, ReviewedStudy]] = {}  # edited studies, by folder and reader
         self._leaving: list[ReviewedStudy] = []  # the scene, once the panel shows another volume
         self._opening: BackgroundTask | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._pictures: BackgroundTask | None = None
+        self._held = ExitStack()
+        self._folder: Path | None = None  # for files of an open cohort on this computer
         self._files = 0
         self._taken_at = 0.0
         self.entries: dict[str, Entry] = {}
@@ -68,6 +72,12 @@ class ReviewSession:
     @property
     def listing(self) -> bool:  # noqa: D102 (see the class)
         return self._opening is not None
+
+    @property
+    def pictures(self) -> tuple[Path | None, int]:
+        """Where pictures of the list are made, and of how many entries, from the first, they are; see
+        :func:`~MyoScarSegLib.engine.review_pictures.picture_files`. Each opening of a cohort has another folder."""
+        return self._folder, 0 if self._pictures is None else self._pictures.progress.done
 
     @property
     def waiting(self) -> int:
@@ -103,11 +113,13 @@ class ReviewSession:
             self._opening = None
             try:
                 self.entries = {entry.case: entry for entry in entries_of(task.value())}
+                self._folder = self._held.enter_context(scratch_folder("myoscarseg-review-"))
             except MyoScarSegError as error:
                 self._say(error=str(error))
                 return
             self._list = found
             self._in_scene = self._parked.pop((out.resolve(), reader), {})
+            self._draw_pictures(out)
             self._say()
 
         self._opening = list_task(out, reader, mode)
@@ -168,6 +180,9 @@ class ReviewSession:
         if self._opening is not None:
             opening, self._opening = self._opening, None
             opening.kill()
+        if self._pictures is not None:
+            self._pictures.kill()
+            self._pictures = None
         for case in list(self._tasks):
             self._forget(case)
         self._give_back(self.case, self.wanted)
@@ -181,18 +196,27 @@ class ReviewSession:
             self._parked[self._list.cohort.out.resolve(), self._list.reader] = edited
         self._in_scene = {}
         self._list, self.entries = None, {}
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        self._held.close()
+        self._folder = None
 
     def poll(self) -> bool:
         """Take what processes have said, and out of the scene what is done with. Returns whether to call it again soon."""
         self._clear_scene()
-        tasks = [task for task, _file in self._tasks.values()] + ([self._opening] if self._opening is not None else [])
+        tasks = [task for task, _file in self._tasks.values()]
+        tasks += [task for task in (self._opening, self._pictures) if task is not None]
         running = [task for task in tasks if not task.poll()]
         return bool(running or self._leaving)
 
     # ------------------------------------------------------------------ inside
+
+    def _draw_pictures(self, out: Path) -> None:
+        assert self._folder is not None  # noqa: S101 (the cohort was opened)
+        self._pictures = pictures_task(out, list(self.entries), self._folder)
+        self._pictures.on_progress(lambda *_: self._changed())
+        try:
+            self._pictures.start(**self._processes)
+        except MyoScarSegError:  # a list without pictures is as good to work with
+            self._pictures = None
 
     def _ready(self) -> ReviewedStudy | None:
         """The study in hand, if a word can be said on it now."""
@@ -249,12 +273,10 @@ class ReviewSession:
 
     def _read(self, case: str) -> None:
         """Begin to read a case, unless that has begun."""
-        if case in self._tasks or self._list is None:
+        if case in self._tasks or self._list is None or self._folder is None:
             return
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="myoscarseg-review-")
         self._files += 1
-        file = Path(self._folder.name) / f"{self._files}.npz"
+        file = self._folder / f"{self._files}.npz"
         task = read_task(self._list.cohort.out, self._list.reader, self._list.mode, case, file)
         self._tasks[case] = task, file
         task.on_done(lambda *_: self._take_up(case))

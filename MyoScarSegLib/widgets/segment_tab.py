@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import qt
 
+from MyoScarSegLib.engine.review_pictures import ROW_PX
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.utils.resources import resources_folder
@@ -132,8 +133,9 @@ class SegmentTab(Tab):
         for label in (ui.volumeMlLabel, ui.massLabel):
             label.styleSheet = "font-size: 20pt; font-weight: 600;"
         ui.encodedBar.styleSheet = style.THIN_BAR
-        for table in (ui.boxTable, ui.sliceTable, ui.burdenTable, ui.segmentTable, ui.methodTable, ui.cohortTable):
+        for table in (ui.boxTable, ui.sliceTable, ui.burdenTable, ui.segmentTable, ui.methodTable):
             style.set_table_style(table)
+        style.set_table_style(ui.cohortTable, ROW_PX + 4)
         header = ui.boxTable.horizontalHeader()
         header.setSectionResizeMode(1, qt.QHeaderView.Interactive)
         header.resizeSection(1, _CONFIDENCE_PX)  # the state, in words, has the rest
@@ -146,3 +148,4 @@ class SegmentTab(Tab):
         ui.methodTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         style.align_right(ui.methodTable, range(1, 4))
         style.align_right(ui.cohortTable, (2,))
+        ui.cohortTable.iconSize = qt.QSize(2 * ROW_PX, ROW_PX)

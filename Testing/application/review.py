@@ -43,7 +43,7 @@ def phantom(path: Path, seed: int) -> Path:
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     with pytest.MonkeyPatch.context() as patch:
-        return run_cohort(tmp_path_factory.mktemp("cohort"), patch, write=phantom, pipeline=Middle())
+        return run_cohort(tmp_path_factory.mktemp("cohort"), patch, write=phantom, pipeline=Middle(), overlays=True)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,9 @@ def test_a_cohort_is_opened(slicer, cohort):
     slicer.ask(f"setattr({SEGMENT}.reviewSection, 'collapsed', False)")
     open_as(slicer, cohort, "ann", 0)
     assert said(slicer) == ["", "", ""]
+    pictured = f"not any({SEGMENT}.cohortTable.item(n, 0).icon().isNull() for n in range(3))"
+    slicer.until(pictured, READING_S)
+    slicer.rest()
     look(slicer, "31-cohort")
 
 

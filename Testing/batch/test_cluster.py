@@ -19,11 +19,12 @@ import pytest
 
 from MyoScarSegLib.batch.cluster import WORKER_ENDED, ClusterChoice, _client, _outcome_of, _outcomes, segment_on_cluster
 from MyoScarSegLib.batch.cohort import Cohort
-from MyoScarSegLib.batch.job import CANCELLED, FAILED, NOT_BEGUN, Item, Job
+from MyoScarSegLib.batch.job import CANCELLED, FAILED, NOT_BEGUN, Item, Job, Outcome
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.batch.study_work import StudyWork
 from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.outputs.case_folders import CaseFolders, place_of
 from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.command import REPOSITORY, array_of, table, voxels, write_image
@@ -67,6 +68,17 @@ def test_a_given_scheduler_without_tls_is_warned_of():
     assert ClusterChoice(scheduler="tls://host:8786", tls_ca=Path("ca.pem")).warning == ClusterChoice(2).warning == ""
 
 
+def test_a_worker_that_is_killed_as_it_starts_is_a_sentence(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+
+    def killed(**_options):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", killed)
+    with pytest.raises(EngineError, match=r"Nanny failed to start\. Try fewer --workers"):
+        segment_on_cluster(Job([], tmp_path), EngineSettings(), ClusterChoice(2))
+
+
 @pytest.mark.slow
 def test_a_worker_keeps_no_profile_and_has_one_heap_that_keeps_its_memory():
     """Both grew with every study, or cleared the same pages for each; see research/cohort."""
@@ -90,10 +102,44 @@ def test_a_cancel_ends_also_where_no_worker_is_left_to_end_the_studies_in_hand(m
             return submit(*arguments, **options)
 
         monkeypatch.setattr(client, "submit", submit_and_interrupt)
-        ended = {outcome.case: (outcome.status, outcome.message) for outcome in _outcomes(client, items, pytest.fail, cancel)}
+        ended = {
+            outcome.case: (outcome.status, outcome.message)
+            for outcome in _outcomes(client, "studies", items, pytest.fail, cancel)
+        }
     assert set(ended) == {item.wanted_name for item in items}
     assert {status for status, _ in ended.values()} == {CANCELLED}
     assert {message for _, message in ended.values()} == {WORKER_ENDED, NOT_BEGUN}
+
+
+def test_two_runs_on_a_given_cluster_have_their_own_results_and_leave_no_networks_there(tmp_path, networks):
+    """Nor does a run whose client was killed, from the next one on."""
+    distributed = pytest.importorskip("distributed")
+    from MyoScarSegLib.batch.dask_worker import StudyPlugin
+
+    one, two = (Job(studies(tmp_path / name, 4), tmp_path / f"out-{name}", cohort=True) for name in ("one", "two"))
+    other: list[Outcome] = []
+
+    with distributed.LocalCluster(1, threads_per_worker=2, processes=False, protocol="tcp://", dashboard_address=None) as cluster:
+        where = ClusterChoice(scheduler=cluster.scheduler_address)
+        (worker,) = cluster.workers.values()
+
+        def run_another(_outcome):
+            if not other:
+                other.extend(segment_on_cluster(two, networks, where))
+
+        with distributed.Client(cluster) as killed:
+            killed.register_plugin(StudyPlugin("killed", one, networks))
+            assert len(ours(worker)) == 1
+        assert [o.status for o in segment_on_cluster(one, networks, where, ended=run_another)] == ["done"] * 4
+        assert ours(worker) == []
+    assert [o.status for o in other] == ["done"] * 4
+    for job in (one, two):
+        places = {place_of(path) for path in job.inputs}
+        assert {record.place_sha256 for record in Cohort(job.out).records()} == places
+
+
+def ours(worker) -> list[str]:
+    return [name for name in worker.plugins if name.startswith("myoscarseg")]
 
 
 @pytest.mark.parametrize("cohort", [True, False])
@@ -102,7 +148,8 @@ def test_a_study_that_ends_its_worker_each_time_fails_and_has_a_record_that_is_t
     from distributed.scheduler import KilledWorker
 
     job = Job(tuple(studies(tmp_path, 1)), tmp_path / "out", cohort=cohort)
-    job.out.mkdir()  # as a run of a cohort has it before the first study
+    with CaseFolders(job.out).locked():
+        pass  # as a run of a cohort has it before the first study
     (item,) = job.items()
     work = StudyWork(job, networks.pipeline())
     killed = SimpleNamespace(status="error", exception=lambda: KilledWorker("study-0", None, 3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,26 @@ def test_only_what_changed_is_run_again(studies, tmp_path):
     assert again(studies, out, threshold=0.6) == ["study0", "study1-2", "study2"]
     assert again(studies, out, threshold=0.6) == []
     assert again(studies, out, threshold=0.6, pipeline=Quick(models="b")) == ["study0", "study1-2", "study2"]
+
+
+def test_images_that_exchange_their_names_keep_their_cases(studies, tmp_path):
+    """As where a cohort is numbered anew; a copy, whose original is still there, gets no case of another's."""
+    out = tmp_path / "out"
+    run(studies, out)
+    told = (out / "results.csv").read_text()
+    names = [study.relative_to(studies) for study in sorted(studies.rglob("*.nrrd"))]
+    assert len(names) == 3
+    for name in names:
+        (studies / name).rename(tmp_path / name.name)
+    for old, new in zip(names, [*names[1:], names[0]], strict=True):
+        (tmp_path / old.name).rename(studies / new)
+    assert again(studies, out) == [] and (out / "results.csv").read_text() == told
+    assert [row["case"] for row in table(out / "inputs.csv")] == ["study2", "study0", "study1"]
+    assert again(studies, out) == []
+    assert again(studies, out, pipeline=Quick(models="b")) == ALL and len(Cohort(out).records()) == 3
+    os.utime(studies / names[0])
+    shutil.copy(studies / names[0], studies / "a-copy.nrrd")
+    assert again(studies, out, pipeline=Quick(models="b")) == ["a-copy"]
 
 
 def test_another_spacing_of_the_same_voxels_is_a_change(studies, tmp_path):
@@ -271,29 +292,34 @@ def test_a_kill_at_the_start_of_a_run_leaves_what_the_list_of_inputs_said(studie
 
 
 class _Gone(Quick):
-    """A folder is not to be reached any more from the second study on."""
+    """A folder is not to be reached any more from the second study on; one that a drive is mounted on stays, empty."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mounted: bool) -> None:
         super().__init__()
-        self.folder = folder
+        self.folder, self.mounted = folder, mounted
 
     def segment(self, study, *arguments, **options):
         if len(self.runs) == 1:
             self.folder.rename(self.folder.with_name("unreachable"))
+            if self.mounted:
+                self.folder.mkdir()
         return super().segment(study, *arguments, **options)
 
 
+@pytest.mark.parametrize("mounted", [False, True])
 @pytest.mark.parametrize("which", ["in", "out"])
-def test_a_network_folder_that_is_gone_for_a_while_costs_nothing_but_time(studies, tmp_path, which):
+def test_a_network_folder_that_is_gone_for_a_while_costs_nothing_but_time(studies, tmp_path, which, mounted):
     folder, out = tmp_path / which, tmp_path / "out"
     every = [*ALL, "study3", "study4"]  # of which one is read ahead
     for number in (3, 4):
         small_study(studies / f"study{number}.nrrd", number)
     if which == "in":
-        assert set(run(studies, out, _Gone(folder)).values()) == {"done", "failed"}
+        assert set(run(studies, out, _Gone(folder, mounted)).values()) == {"done", "failed"}
     else:
         with pytest.raises(OutputError, match="is gone"):
-            run(studies, out, _Gone(folder))
+            run(studies, out, _Gone(folder, mounted))
+    if mounted:
+        folder.rmdir()
     assert not folder.exists(), "nothing is written where the network's folder was"
     folder.with_name("unreachable").rename(folder)
     assert "study0" not in again(studies, out)

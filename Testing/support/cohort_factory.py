@@ -21,11 +21,13 @@ def run_cohort(
     *,
     write: Callable[[Path, int], Path] = small_study,
     pipeline: Quick | None = None,
+    overlays: bool = False,
 ) -> Cohort:
-    """Three small studies in ``folder/in``, segmented into ``folder/out``, with pictures that are none."""
+    """Three small studies in ``folder/in``, segmented into ``folder/out``; without ``overlays``, with pictures that are none."""
     (folder / "in").mkdir()
     inputs = [write(folder / "in" / f"{case}.nrrd", n) for n, case in enumerate(CASES)]
-    patch.setattr("MyoScarSegLib.outputs.case_files.write_overlay", lambda file, *_: file.write_bytes(b"png"))
+    if not overlays:
+        patch.setattr("MyoScarSegLib.outputs.case_files.write_overlay", lambda file, *_: file.write_bytes(b"png"))
     cohort = Cohort(folder / "out")
     found = cohort.find(inputs, resume=False)
     job = Job(inputs, cohort.out, cohort=True)

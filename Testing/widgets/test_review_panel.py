@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,14 @@ import pytest
 
 from MyoScarSegLib.batch.review_list import ReviewList
 from MyoScarSegLib.batch.reviews import mask_file, read_reviews
+from MyoScarSegLib.outputs.overlay import write_overlay
 from MyoScarSegLib.quantification.aha import NO_LEVEL
 from MyoScarSegLib.scene.packed_masks import pack
 from MyoScarSegLib.scene.ventricle_state import Landmarks, VentricleState
 from MyoScarSegLib.scene.ventricle_steps import set_level
+from MyoScarSegLib.study import read_study
 from Testing.support.cohort_factory import run_cohort
+from Testing.support.quick_pipeline import Quick
 from Testing.support.scene_ventricle_factory import set_landmarks
 
 
@@ -372,3 +376,49 @@ def test_what_cannot_be_done_is_a_sentence(opened, cohort, tmp_path):
     assert "not to be reached" in opened.ui.cohortLabel.text and not cohort.out.exists()
     open_as(opened, cohort, "no name!")
     assert "no name for a reader" in opened.ui.cohortLabel.text
+
+
+def icons(module) -> list[bool]:
+    table = module.ui.cohortTable
+    return [not table.item(row, 0).icon().isNull() for row in range(table.rowCount)]
+
+
+def test_a_row_shows_the_picture_of_its_study_and_one_that_cannot_be_read_costs_the_others_nothing(module, cohort):
+    for case in ("P0", "P2"):
+        draw_overlay(cohort.out / case)
+    module.ui.reviewSection.collapsed = False
+    open_as(module, cohort, "ann")
+    module.until(lambda: icons(module) == [True, False, True], what="the pictures")
+    tips = [module.ui.cohortTable.item(row, 3).toolTip() for row in range(3)]
+    assert ["<img" in tip for tip in tips] == [True, False, True] and "open P1" in tips[1]
+    assert str(cohort.out) not in "".join(tips), "the panel reads nothing from the folder of results, which may be gone"
+    folder = review(module).pictures[0]
+    review(module).close()
+    module.settle()
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="stands for a server that does not answer")
+def test_a_folder_that_does_not_answer_holds_up_the_pictures_alone(module, cohort):
+    draw_overlay(cohort.out / "P0")
+    (cohort.out / "P1/overlay.png").unlink()
+    os.mkfifo(cohort.out / "P1/overlay.png")  # whoever opens it waits
+    module.workflow.live, module.workflow.waits = False, True
+    module.ui.reviewSection.collapsed = False
+    open_as(module, cohort, "ann")
+    module.until(lambda: icons(module)[0], what="the first picture")
+    module.click("nextStudyButton")
+    in_hand(module, "P0")
+    module.click("acceptStudyButton")
+    in_hand(module, "P1")
+    assert icons(module) == [True, False, False]
+    open_as(module, cohort, "bob", 1)
+    assert column(module, 4) == ["", "", ""]
+    review(module).close()
+    module.scene.Clear(0)
+    module.settle()
+
+
+def draw_overlay(folder) -> None:
+    study = read_study(folder.parents[1] / "in" / f"{folder.name}.nrrd")
+    write_overlay(folder / "overlay.png", Quick().run(study))
