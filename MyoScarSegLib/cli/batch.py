@@ -89,9 +89,19 @@ def _segmented(args: argparse.Namespace, cohort: Any) -> Sequence[Outcome]:
         f"{count} {'study' if count == 1 else 'studies'} found; {len(found) - count} other files and folders are left "
         f"(why: {args.out / 'inputs.csv'}).\n"
     )
+    outcomes: list[Outcome] = []
     with cancel_on_interrupt("the study in hand") as cancel:
-        outcomes: Sequence[Outcome] = cohort.run(found, _job(args), _work(args, cancel), CohortProgress(count))
-    _report(outcomes, args.out)
+        work = _work(args, cancel)
+
+        def kept(job: Job, ended: Callable[[Outcome], None]) -> list[Outcome]:
+            outcomes.extend(work(job, ended))
+            return outcomes
+
+        try:
+            cohort.run(found, _job(args), kept, CohortProgress(count))
+        finally:  # also where the disk is too full for the list of inputs
+            if outcomes:
+                _report(outcomes, args.out)
     return outcomes
 
 

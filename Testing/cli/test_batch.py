@@ -11,8 +11,10 @@ import time
 import psutil
 import pytest
 
+from MyoScarSegLib.batch import cohort
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.images import images_of
+from MyoScarSegLib.errors import OutputError
 from Testing.support.command import REPOSITORY, in_process, table, voxels, write_image, write_pictures
 from Testing.support.quick_pipeline import Quick
 
@@ -55,6 +57,20 @@ def test_failures_of_one_cause_are_one_line(batch, tree):
         (tree / f"bad{number}.nrrd").write_bytes(b"NRRD0004\nbroken")
     out = batch(tree).out
     assert out.count("failed: ") == 1 and "7 failed: " in out and "bad4 and 2 more" in out
+
+
+def test_studies_that_failed_are_told_where_the_disk_is_too_full_for_their_list(batch, tree, monkeypatch):
+    (tree / "bad.nrrd").write_bytes(b"NRRD0004\nbroken")
+    write = cohort.write_table
+
+    def full(path, columns, rows):
+        if any(row.get("status") for row in rows):
+            raise OutputError(f"Cannot write {path}: No space left on device.")
+        write(path, columns, rows)
+
+    monkeypatch.setattr(cohort, "write_table", full)
+    ran = batch(tree)
+    assert ran.status == 1 and "1 failed: " in ran.out and "No space left" in ran.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names on other systems are Unicode")
