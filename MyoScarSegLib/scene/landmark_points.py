@@ -52,7 +52,7 @@ class LandmarkPoints(VolumePoints):
         self._keep_to_views()
 
     def _keep_to_views(self) -> None:
-        display = None if self.existing_node is None else self.existing_node.GetDisplayNode()
+        display = None if self.node is None else self.node.GetDisplayNode()
         if display is not None and display.GetViewNodeIDs() != self._views:
             display.SetViewNodeIDs(self._views)
 

@@ -60,16 +60,15 @@ class VolumePoints:
             self._use(node)
 
     @property
-    def existing_node(self) -> Any:
+    def node(self) -> Any:
         """The list if it is in the scene."""
         if self._node is not None and self._node.GetScene() is None:
             self._node = None
         return self._node
 
-    @property
-    def node(self) -> Any:
+    def ensure_node(self) -> Any:
         """The list, made if it is not there."""
-        if self.existing_node is None:
+        if self.node is None:
             node = node_of(self.volume_node, self._role)
             if node is None:
                 node = make_node(self.volume_node, "vtkMRMLMarkupsFiducialNode", self._role, self._name)
@@ -82,7 +81,7 @@ class VolumePoints:
 
         If the volume was moved without its list, that is laid where the volume is now.
         """
-        node = self.existing_node
+        node = self.node
         if node is None:
             return np.zeros((0, 3))
         self._follow(node)
@@ -90,9 +89,9 @@ class VolumePoints:
 
     def write(self, places: Sequence[tuple[float, float, float]], labels: Sequence[str]) -> None:
         """Put points at these places instead of all others."""
-        if not places and self.existing_node is None:
+        if not places and self.node is None:
             return
-        node = self.node
+        node = self.ensure_node()
         self._follow(node)
         with self._writing, slicer.util.NodeModify(node):
             node.RemoveAllControlPoints()
@@ -102,7 +101,7 @@ class VolumePoints:
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide them."""
-        if self.existing_node is not None:
+        if self.node is not None:
             self._node.SetDisplayVisibility(visible)
 
     def close(self) -> None:
@@ -177,12 +176,8 @@ class PointLists:
             of_sign.changed.connect(self.changed.emit)
 
     def node(self, positive: bool) -> Any:
-        """The list of positive or of negative points."""
+        """The list of positive or of negative points; None if it is not there."""
         return self._lists[positive].node
-
-    def has_node(self, positive: bool) -> bool:
-        """Whether the list is there already."""
-        return self._lists[positive].existing_node is not None
 
     def read(self) -> list[Point]:
         """All placed points that lie in the image, positive ones first. A preview that follows the mouse is none."""

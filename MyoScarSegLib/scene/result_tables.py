@@ -50,13 +50,13 @@ class ResultTables:
 
     @property
     def node(self) -> Any:
-        """The table of numbers, made if it is not there."""
-        return self._node(ROLE_RESULTS, _("{name} scar"))
+        """The table of numbers; None if it is not there."""
+        return self._existing(ROLE_RESULTS)
 
     @property
     def provenance_node(self) -> Any:
-        """The table of where the numbers come from, made if it is not there."""
-        return self._node(ROLE_PROVENANCE, _("{name} scar provenance"))
+        """The table of where the numbers come from; None if it is not there."""
+        return self._existing(ROLE_PROVENANCE)
 
     @property
     def exist(self) -> bool:
@@ -96,9 +96,9 @@ class ResultTables:
             columns += INTERVAL_COLUMNS
             ends = _number(within.low_g, 3), _number(within.high_g, 3), _("yes") if within.doubtful else ""
             rows = [row + (ends if row is rows[-1] else ("", "", "")) for row in rows]
-        _fill(self.node, columns, rows)
+        _fill(self._node(ROLE_RESULTS, _("{name} scar")), columns, rows)
         facts = {**provenance, "density_g_per_ml": f"{MYOCARDIAL_DENSITY_G_PER_ML:g}"}
-        _fill(self.provenance_node, ("Property", "Value"), list(facts.items()))
+        _fill(self._node(ROLE_PROVENANCE, _("{name} scar provenance")), ("Property", "Value"), list(facts.items()))
 
     def show_burden(self, measured: Measurements | None, problem: str = "") -> None:
         """Fill the tables of burden and segments; without ``measured`` they say the ``problem``, or nothing if there is none."""

@@ -94,16 +94,15 @@ class StudyRecord:
         self.tag = (self._node.GetParameter(_TAG) if self._node is not None else "") or uuid.uuid4().hex[:12]
 
     @property
-    def existing_node(self) -> Any:
+    def node(self) -> Any:
         """The node if it is in the scene, else None."""
         if self._node is not None and self._node.GetScene() is None:
             self._node = None
         return self._node
 
-    @property
-    def node(self) -> Any:
+    def ensure_node(self) -> Any:
         """The node, made if it is not there."""
-        if self.existing_node is None:
+        if self.node is None:
             name = _("{name} scar study").format(name=self.volume_node.GetName())
             self._node = make_node(self.volume_node, "vtkMRMLScriptedModuleNode", ROLE_STUDY, name, hidden=True)
             self._node.SetModuleName("MyoScarSeg.Study")
@@ -114,11 +113,11 @@ class StudyRecord:
     @property
     def order(self) -> int:
         """The study of a scene with the greatest number was in hand last; 0 if there is nothing to keep of it yet."""
-        return 0 if self.existing_node is None else _order_of(self._node)
+        return 0 if self.node is None else _order_of(self._node)
 
     def bring_to_front(self) -> None:
         """Note that this is the study in hand now, if there is something to keep of it."""
-        node = self.existing_node
+        node = self.node
         if node is not None:
             volumes = volumes_with(node.GetScene(), ROLE_STUDY)
             latest = max((_order_of(node_of(volume, ROLE_STUDY)) for volume in volumes), default=0)
@@ -128,7 +127,7 @@ class StudyRecord:
     @property
     def segmentation_node(self) -> Any:
         """The segmentation node that the study's scar is in, None if there is none."""
-        node = self.existing_node
+        node = self.node
         return None if node is None else node.GetNodeReference(SEGMENTATION)
 
     def sign(self) -> None:
@@ -140,7 +139,7 @@ class StudyRecord:
 
     def keep_time(self) -> None:
         """Keep :attr:`reader_s`, if there is something to keep of the study."""
-        if self.existing_node is not None and self.reader_s >= 1:
+        if self.node is not None and self.reader_s >= 1:
             _set(self._node, _READER_S, f"{self.reader_s:.0f}")
 
     def save(self, state: StudyState, segmentation_node: Any, grid: str) -> None:
@@ -150,7 +149,7 @@ class StudyRecord:
         fields = state.threshold, state.growth_mm, slices, state.proposals, state.runs, state.failed, ventricle, state.method
         document = to_json(SavedStudy(*fields), version=_VERSION)
         wanted = None if segmentation_node is None else segmentation_node.GetID()
-        with slicer.util.NodeModify(self.node) as node:
+        with slicer.util.NodeModify(self.ensure_node()) as node:
             _set(node, _RECORD, json.dumps(document, allow_nan=False))  # ASCII without line breaks: all ways of saving keep it
             _set(node, GRID, grid)
             if node.GetNodeReferenceID(SEGMENTATION) != wanted:
@@ -161,7 +160,7 @@ class StudyRecord:
 
         If it makes no sense, the record is a new study's, too, and the second value a sentence that says why; else that is empty.
         """
-        node = self.existing_node
+        node = self.node
         text = "" if node is None else node.GetParameter(_RECORD)
         if not text:
             return SavedStudy(), ""

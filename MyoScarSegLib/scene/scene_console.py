@@ -98,13 +98,13 @@ class Console:
         if segmentationNode is not None:
             session.use_segmentation(segmentationNode)
         self._wait(session.requests.segment(slices), progress)
-        return session.segmentation.node
+        return session.segmentation.ensure_node()
 
     def process(self, volumeNode: Any, progress: Callable[[int, int, str], None] | None = None) -> Any:
         """Propose boxes and segment scar in them: both clicks in one call. Returns the segmentation node; errors as above."""
         session = self._select(volumeNode)
         self._wait(session.requests.process(fit=self.workflow.fit), progress)
-        return session.segmentation.node
+        return session.segmentation.ensure_node()
 
     def proposeWalls(self, volumeNode: Any, progress: Callable[[int, int, str], None] | None = None) -> Any:
         """Propose the left ventricle's wall and blood pool and the insertion points; what the reader drew and set stays.
@@ -114,7 +114,7 @@ class Console:
         """
         session = self._select(volumeNode)
         self._wait(session.requests.propose_wall(), progress)
-        return session.segmentation.node
+        return session.segmentation.ensure_node()
 
     def rotateInsertionPoints(self, volumeNode: Any, degrees: float) -> None:
         """Set the right ventricle's insertion points by an angle, as ``myoscarseg report --rotation`` does. One step to undo.

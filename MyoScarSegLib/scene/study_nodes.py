@@ -110,8 +110,8 @@ class StudyNodes:
         """Show or hide points, landmarks, scar and walls; boxes have views of their own."""
         self.points.set_visible(visible)
         self.landmarks.set_visible(visible)
-        if self.segmentation.existing_node is not None:
-            self.segmentation.existing_node.SetDisplayVisibility(visible)
+        if self.segmentation.node is not None:
+            self.segmentation.node.SetDisplayVisibility(visible)
 
     def close(self) -> None:
         """Observe nothing any more; the nodes stay."""
@@ -151,7 +151,7 @@ class StudyNodes:
             slices[k] = SliceState(drawn, model)
         state = state.with_slices(slices)
         if axis is not None:  # noted at once: boxes must not be counted anew a second time
-            self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
+            self.record.save(state, self.segmentation.node, grid_of(self.volume_node))
         return state
 
     def _load_ventricle(self, saved: SavedVentricle, axis: int | None) -> VentricleState:
@@ -187,7 +187,7 @@ class StudyNodes:
 
     def read_masks(self, state: StudyState) -> Iterator[tuple[str, StudyState]]:
         """What others did to the segments since they said ``state``: for each kind of change its name, and the state after it."""
-        if self.segmentation.existing_segment_id:
+        if self.segmentation.segment_id:
             drawn = self.drawn()
             changes = {k: replace(state.of(k), drawn=bits) for k, bits in drawn.items() if bits != state.of(k).drawn}
             if changes:
@@ -197,7 +197,7 @@ class StudyNodes:
             # The segment is gone as a whole. That is no hand edit, which a later run should spare.
             self.probability.write({}, state.models)
             state = replace(state, slices={}, runs=(), failed={})
-            if self.segmentation.existing_node is None:  # with its node, in which the wall was, too
+            if self.segmentation.node is None:  # with its node, in which the wall was, too
                 state = replace(state, ventricle=state.ventricle.without_masks())
             yield _("Delete the segmentation"), state
         known = state.ventricle
@@ -273,7 +273,7 @@ class StudyNodes:
         if state.slices or self.results.exist:
             within = numbers.mass_interval(state)
             self.results.show(numbers.burden(state), within, state.scores, state.edited, provenance)
-        self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
+        self.record.save(state, self.segmentation.node, grid_of(self.volume_node))
         self.record.keep_time()
         self.folder.collect()
 
@@ -300,7 +300,7 @@ class StudyNodes:
         """
         self.segmentation.check(node)
         moved = self.segmentation_in(node)
-        if not moved.existing_segment_id:
+        if not moved.segment_id:
             moved.write_slices({k: unpack(s.drawn, self.study.slice_shape) for k, s in state.slices.items()})
             self.segmentation.remove_segment()
         ventricle = self._ventricle_in(node)

@@ -248,7 +248,7 @@ class StudySession:
             SceneError: the node cannot take it (locked, another grid, surfaces only); nothing has changed then.
         """
         self.refresh()
-        if node is None or node is not self.segmentation.existing_node:
+        if node is None or node is not self.segmentation.node:
             with self._writing:
                 self.nodes.move_segmentation(node, self.state)
             self._masks_version = None

@@ -65,10 +65,9 @@ class TissueSegment:
         self._use(node)
         self._segment_id = ""
 
-    @property
-    def node(self) -> Any:
+    def ensure_node(self) -> Any:
         """The segmentation node with our segment in it; both are made anew if they are not there."""
-        node = self.existing_node
+        node = self.node
         if node is None:
             node = self.last_node = self._make_node()
             self._use(node)
@@ -77,7 +76,7 @@ class TissueSegment:
         return node
 
     @property
-    def existing_node(self) -> Any:
+    def node(self) -> Any:
         """The segmentation node if it is in the scene; None before anything was segmented, or if the user deleted it."""
         if self._node is None or self._node.GetScene() is None:
             self._use(node_of(self.volume_node, ROLE_SEGMENTATION))
@@ -101,13 +100,8 @@ class TissueSegment:
 
     @property
     def segment_id(self) -> str:
-        """Id of our segment, made if it is not there."""
-        return self._segment_id if self.node is not None else ""
-
-    @property
-    def existing_segment_id(self) -> str:
         """Id of our segment, empty if there is none."""
-        node = self.existing_node
+        node = self.node
         if node is None:
             return ""
         if node.GetSegmentation().GetSegment(self._segment_id) is None:
@@ -116,7 +110,7 @@ class TissueSegment:
 
     def remove_segment(self) -> None:
         """Take our segment out of its node, and the node out of the scene if it was made for it and holds nothing else."""
-        node, segment_id = self.existing_node, self.existing_segment_id
+        node, segment_id = self.node, self.segment_id
         if node is None:
             return
         if segment_id:
@@ -129,7 +123,7 @@ class TissueSegment:
 
         A node that lies right in the world as it is (the volume's transform was hardened) and one of the user's stay.
         """
-        node = self.existing_node
+        node = self.node
         if node is None or node.GetAttribute(ROLE) != ROLE_SEGMENTATION or self._lies_right(node):
             return
         if all(self._offset(image, self.geometry.ijk_to_ras()) is not None for image in _images(node)):
@@ -200,17 +194,17 @@ class TissueSegment:
     @property
     def version(self) -> tuple[Any, ...]:
         """Changes whenever the voxels of the segment may have changed; empty if there is no segment."""
-        segment_id = self.existing_segment_id
+        segment_id = self.segment_id
         if not segment_id:
             return ()
-        node = self.existing_node
+        node = self.node
         segment = node.GetSegmentation().GetSegment(segment_id)
         image = segment.GetRepresentation(_BINARY_LABELMAP)
         return node.GetID(), segment_id, 0 if image is None else image.GetMTime(), segment.GetLabelValue()
 
     def mask(self) -> np.ndarray:
         """bool ``[k, row, column]`` of the study: the voxels of the segment; none if there is no segment."""
-        node, segment_id = self.existing_node, self.existing_segment_id
+        node, segment_id = self.node, self.segment_id
         segment = node.GetSegmentation().GetSegment(segment_id) if segment_id else None
         image = None if segment is None else segment.GetRepresentation(_BINARY_LABELMAP)
         if segment is None or _is_empty(image):
@@ -248,11 +242,11 @@ class TissueSegment:
         """
         if not masks:
             return
-        if self.existing_node is not None:
-            self.check(self.existing_node)
+        if self.node is not None:
+            self.check(self.node)
         elif not any(mask.any() for mask in masks.values()):
             return  # nothing to make a node for
-        node = self.node
+        node = self.ensure_node()
         image, offset = self._own_image(node)
         segmentation = node.GetSegmentation()
         label = segmentation.GetSegment(self._segment_id).GetLabelValue()
@@ -274,8 +268,8 @@ class TissueSegment:
     def make_surface(self) -> None:
         """Make the surfaces that were shown before the voxels were changed; from now on each write does so."""
         self.surface_rests, due, self._surface_due = False, self._surface_due, False
-        if due and self.existing_node is not None:
-            self.existing_node.CreateClosedSurfaceRepresentation()
+        if due and self.node is not None:
+            self.node.CreateClosedSurfaceRepresentation()
 
     def _own_image(self, node: Any) -> tuple[Any, np.ndarray]:
         """The label map of our segment alone, as large as the volume at least, and its offset.

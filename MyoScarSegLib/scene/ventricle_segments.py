@@ -31,7 +31,7 @@ class VentricleSegments:
     @property
     def exist(self) -> bool:
         """Whether the wall's segment is there."""
-        return bool(self._segments["myocardium"].existing_segment_id)
+        return bool(self._segments["myocardium"].segment_id)
 
     def read(self) -> dict[int, VentricleSlice]:
         """Every slice with anything on it."""
@@ -50,9 +50,9 @@ class VentricleSegments:
         """
         for part, segment in self._segments.items():
             changed = [k for k in now.slices.keys() | target.slices.keys() if _bits(now, k, part) != _bits(target, k, part)]
-            there = bool(segment.existing_segment_id)
+            there = bool(segment.segment_id)
             segment.write_slices({k: unpack(_bits(target, k, part), shape) for k in changed})
-            if not there and (segment.existing_segment_id or (target.has_wall and part != "remote")):
+            if not there and (segment.segment_id or (target.has_wall and part != "remote")):
                 self._outline(segment)
 
     def follow_volume(self) -> None:
@@ -73,9 +73,9 @@ class VentricleSegments:
     @staticmethod
     def _outline(segment: TissueSegment) -> None:
         """Show borders alone: a filled wall would hide the scar in it. An empty segment is made, to be painted in."""
-        segment_id, display = segment.segment_id, segment.node.GetDisplayNode()
+        display = segment.ensure_node().GetDisplayNode()
         if display is not None:
-            display.SetSegmentOpacity2DFill(segment_id, 0.3 if segment.tissue is MVO else 0.0)
+            display.SetSegmentOpacity2DFill(segment.segment_id, 0.3 if segment.tissue is MVO else 0.0)
 
 
 def _bits(state: VentricleState, k: int, part: str) -> bytes:

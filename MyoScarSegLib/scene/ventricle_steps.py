@@ -47,7 +47,7 @@ def take_wall(session: StudySession, node: Any) -> None:
 
     if node is None:
         raise SceneError(_("Choose a segmentation or a label map with the wall."))
-    if node is session.segmentation.existing_node:
+    if node is session.segmentation.node:
         raise SceneError(_("{name} is the study's own segmentation: its wall counts already.").format(name=node.GetName()))
     labels = labels_of_node(node, session.volume_node, session.geometry)
     ventricle, no_reflow = ventricle_of_labels(labels), labels == NO_REFLOW

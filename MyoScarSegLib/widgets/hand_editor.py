@@ -40,7 +40,7 @@ class HandEditor:
             return
         session = self._tab.workflow.session
         if session is not None and self._tab.ui.editorGroup.checked:
-            _ = session.segmentation.node  # made when something is written; to paint on an empty study, make it now
+            session.segmentation.ensure_node()  # made when something is written; to paint on an empty study, make it now
         node = self._tab.scar.node
         volume_node = None if session is None else session.volume_node
         if self._editor.segmentationNode() is not node:
@@ -48,7 +48,7 @@ class HandEditor:
             self._editor.setSegmentationNode(node)
             self._editor.setSourceVolumeNode(volume_node)
             if node is not None and session is not None:
-                self._editor.setCurrentSegmentID(session.segmentation.existing_segment_id)
+                self._editor.setCurrentSegmentID(session.segmentation.segment_id)
 
     @property
     def painting(self) -> bool:
@@ -94,7 +94,7 @@ class HandEditor:
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
         editor.setSegmentationNode(node)
         editor.setSourceVolumeNode(session.volume_node)
-        editor.setCurrentSegmentID(session.segmentation.existing_segment_id)
+        editor.setCurrentSegmentID(session.segmentation.segment_id)
         editor.mrmlSegmentEditorNode().SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
 
     def _toggled(self, opened: bool) -> None:

@@ -117,7 +117,7 @@ class Mouse:
         if session is None:
             return None
         for positive in (True, False):
-            display = session.nodes.points.node(positive).GetDisplayNode() if session.nodes.points.has_node(positive) else None
+            display = None if (node := session.nodes.points.node(positive)) is None else node.GetDisplayNode()
             if display is not None and display.GetActiveComponentType() == slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint:
                 return positive, int(display.GetActiveComponentIndex())
         return None

@@ -142,7 +142,7 @@ class ScarSection(SegmentSection):
     @property
     def node(self) -> Any:
         """The segmentation node, None before there is one."""
-        return None if self.session is None else self.session.segmentation.existing_node
+        return None if self.session is None else self.session.segmentation.node
 
     @staticmethod
     def _set(slider: Any, value: float) -> None:
@@ -177,7 +177,7 @@ class ScarSection(SegmentSection):
     def apply_view(self) -> None:
         """Show the scar in the slice views as the user wants it."""
         display = self._display()
-        segment_id = "" if self.session is None else self.session.segmentation.existing_segment_id
+        segment_id = "" if self.session is None else self.session.segmentation.segment_id
         if display is None or not segment_id:
             return
         with slicer.util.NodeModify(display):

@@ -2055,19 +2055,19 @@
   <context>
     <name>scene.result_tables</name>
     <message>
-      <source>{name} scar</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>{name} scar provenance</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>yes</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>all</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} scar provenance</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -130,7 +130,7 @@ def test_the_septum_is_turned_in_its_box_and_back_with_undo(slicer):
     assert slicer.ask(f"{box}.value") == shown + 40
     slicer.until(f"{table} != {burden!r}")
     assert slicer.ask("panel().workflow.session.history.undo_label") == "Turn the insertion points"
-    node, session = "panel().workflow.session.nodes.landmarks.existing_node", "panel().workflow.session"
+    node, session = "panel().workflow.session.nodes.landmarks.node", "panel().workflow.session"
     place = slicer.ask(f"[float(v) for v in {node}.GetNthControlPointPositionWorld(0)]")
     wanted = slicer.ask(f"{session}.geometry.to_world(__import__('numpy').array([{LANDMARKS}[0]]))[0].tolist()")
     assert place == pytest.approx(wanted)

@@ -411,7 +411,9 @@ def points(volume, geometry) -> PointLists:
 
 
 def test_a_placed_point_is_put_onto_its_slice(points, geometry):
+    points.write([Point(2, 5, 5)])
     node = points.node(True)
+    node.RemoveAllControlPoints()
     told = []
     points.changed.connect(lambda: told.append(points.read()))
     ras = geometry.to_world(np.array([[12.5, 7.5, 2.3]]))[0]

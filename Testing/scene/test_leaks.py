@@ -129,7 +129,8 @@ def test_painting_and_a_deleted_box_ask_for_a_turn_which_takes_them_in(workflow,
     assert workflow.select(volume)
     session = workflow.session
     add_box(workflow.session, BOX)
-    segment_id = session.segmentation.segment_id  # a new node, of which nobody was told
+    session.segmentation.ensure_node()  # a new node, of which nobody was told
+    segment_id = session.segmentation.segment_id
     while workflow.pump():
         pass
     workflow.engine.woken.connect(lambda: woken.append(1))

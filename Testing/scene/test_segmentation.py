@@ -47,7 +47,7 @@ def user_segmentation(scene, volume, **segments: np.ndarray):
 def test_nothing_is_made_before_there_is_something_to_write(scene, scar):
     assert not scar.mask().any()
     scar.write_slices({2: np.zeros(SHAPE[1:], dtype=bool)})
-    assert scar.existing_node is None
+    assert scar.node is None
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 

@@ -201,7 +201,7 @@ def test_scar_moves_to_another_segmentation_with_its_wall(session, scene):
     scar, other = session.mask(), scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")
     other.GetSegmentation().AddEmptySegment("", "Aorta")
     session.use_segmentation(other)
-    assert session.segmentation.existing_node is other
+    assert session.segmentation.node is other
     assert np.array_equal(segment_mask(session, WALL.name), ring_wall().myocardium)
     assert np.array_equal(segment_mask(session, SCAR.name), scar)
 

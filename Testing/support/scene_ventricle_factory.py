@@ -32,7 +32,7 @@ def segment_mask(session: StudySession, name: str) -> np.ndarray:
     """bool ``[k, row, column]``: a segment of the study's node as any other module reads it."""
     import slicer
 
-    node = session.segmentation.existing_node
+    node = session.segmentation.node
     segment_id = node.GetSegmentation().GetSegmentIdBySegmentName(name)
     array = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, session.volume_node)
     return np.ascontiguousarray(session.geometry.to_study(array)) > 0
@@ -42,7 +42,7 @@ def paint_segment(session: StudySession, name: str, mask: np.ndarray) -> None:
     """Replace a segment of the study's node as the Segment Editor does, and have the session take it up."""
     import slicer
 
-    node: Any = session.segmentation.existing_node
+    node: Any = session.segmentation.node
     segment_id = node.GetSegmentation().GetSegmentIdBySegmentName(name)
     array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
     slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, session.volume_node)

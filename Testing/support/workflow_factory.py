@@ -37,10 +37,10 @@ def scar_in_scene(volume_node: Any, segmentation_node: Any, segment: str = "Scar
     """bool ``[k, j, i]`` of the volume: the segment as any other module of Slicer reads it; empty if it is not there."""
     import slicer
 
-    segment_id = segmentation_node.GetSegmentation().GetSegmentIdBySegmentName(segment)
-    array = slicer.util.arrayFromVolume(volume_node)
+    segmentation = None if segmentation_node is None else segmentation_node.GetSegmentation()
+    segment_id = segmentation and segmentation.GetSegmentIdBySegmentName(segment)
     if not segment_id:
-        return np.zeros(array.shape, dtype=bool)
+        return np.zeros(slicer.util.arrayFromVolume(volume_node).shape, dtype=bool)
     return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, volume_node) > 0
 
 

@@ -179,8 +179,8 @@ def test_the_brush_works_on_the_second_study_too_and_rests_when_the_scene_is_clo
     add_volume(study.scene, seed=2)
     study.panel.segment.study.choose_likely()
     study.settle()
-    assert unwrap(editor.widget).segmentationNode() is study.session.segmentation.existing_node
-    assert study.session.segmentation.existing_node is not None
+    assert unwrap(editor.widget).segmentationNode() is study.session.segmentation.node
+    assert study.session.segmentation.node is not None
     study.ui.editorGroup.checked = False
     study.settle()
 

@@ -204,7 +204,7 @@ def test_locked_segmentation_is_said_and_nothing_changes(study):
     study.click("segmentAllButton")
     study.until(lambda: not study.workflow.busy, what="masks")
     before = study.session.mask()
-    node = study.session.segmentation.existing_node
+    node = study.session.segmentation.node
     node.SetSelectable(False)
     study.ui.thresholdSlider.value = 0.6
     study.settle()

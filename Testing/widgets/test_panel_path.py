@@ -321,17 +321,17 @@ def test_points_are_clicked_in_a_view(segmented):
 
 
 def test_opacity_outline_and_the_editor_are_those_of_the_studys_segment(segmented):
-    segment = segmented.session.segmentation.existing_segment_id
+    segment = segmented.session.segmentation.segment_id
     segmented.ui.opacitySlider.value = 0.2
     segmented.ui.outlineCheckBox.checked = False
-    display = segmented.session.segmentation.existing_node.GetDisplayNode()
+    display = segmented.session.segmentation.node.GetDisplayNode()
     assert display.GetSegmentOpacity2DFill(segment) == pytest.approx(0.2)
     assert not display.GetSegmentVisibility2DOutline(segment)
     segmented.ui.opacitySlider.value = 0.5
     segmented.ui.outlineCheckBox.checked = True
     segmented.ui.editorGroup.checked = True
     segmented.settle()
-    assert segmented.panel.segment.scar.editor.widget.segmentationNode() is segmented.session.segmentation.existing_node
+    assert segmented.panel.segment.scar.editor.widget.segmentationNode() is segmented.session.segmentation.node
     segmented.ui.editorGroup.checked = False
 
 

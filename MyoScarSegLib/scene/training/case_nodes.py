@@ -72,7 +72,7 @@ def classes_of(session: StudySession, segmentation_node: Any, segment_ids: Mappi
     Raises:
         SceneError: there is no segmentation, no scar in it, or a segment is gone.
     """
-    own = session.segmentation.existing_node
+    own = session.segmentation.node
     node = own if segmentation_node is None else segmentation_node
     if node is None:
         raise SceneError(_("Nothing is segmented yet. Segment the study, and correct it, before it is added."))
@@ -108,8 +108,8 @@ def likely_segments(session: StudySession, node: Any) -> dict[str, str]:
     """Role to segment, as far as names, codes and the study say: no wall that a model proposed and no reader has touched, since
     a model would learn from itself."""
     chosen = {choice.role: choice.id for choice in segments(node) if choice.role}
-    if node is session.segmentation.existing_node:
-        if own := session.segmentation.existing_segment_id:
+    if node is session.segmentation.node:
+        if own := session.segmentation.segment_id:
             chosen[SCAR_ROLE] = own  # whatever the user called it
         if session.state.ventricle.unread:
             chosen = {role: segment for role, segment in chosen.items() if role not in (MYOCARDIUM_ROLE, BLOOD_POOL_ROLE)}
@@ -118,7 +118,7 @@ def likely_segments(session: StudySession, node: Any) -> dict[str, str]:
 
 def _mask(session: StudySession, node: Any, segment_id: str, own: bool) -> np.ndarray:
     """bool ``[k, j, i]`` of the study."""
-    if own and segment_id == session.segmentation.existing_segment_id:
+    if own and segment_id == session.segmentation.segment_id:
         return session.mask()
     if node.GetSegmentation().GetSegment(segment_id) is None:
         raise SceneError(_("The segment that was chosen is gone. Choose another one."))
@@ -177,7 +177,7 @@ def add_labels(volume: Any, read: ReadCase) -> Iterator[None]:
     scar = read.labels >= INFARCT
     session.segmentation.write_slices({k: scar[k] for k in range(read.study.slices)})
     if no_reflow.any() and not read.wall_known:
-        node = session.segmentation.node
+        node = session.segmentation.ensure_node()
         segment_id = add_segment(node, session.geometry, no_reflow, MVO.meaning, MVO.color)
         node.GetSegmentation().GetSegment(segment_id).SetTerminology(MVO.terminology)
     yield

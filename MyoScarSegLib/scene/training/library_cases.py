@@ -55,7 +55,7 @@ class LibraryCases:
         workflow = self._training.workflow
         if workflow.session is None:
             return _("Choose a volume in the first tab.")
-        if workflow.session.segmentation.existing_node is None:
+        if workflow.session.segmentation.node is None:
             return _("Segment the study in the first tab, and correct it, before it is added.")
         return _("Wait until the first tab has done its work.") if workflow.busy else ""
 
@@ -166,7 +166,7 @@ class LibraryCases:
         if case is None:
             return training.failed(_("The library has no readable case {name}.").format(name=name))
         volume = opened_volume(training.scene, case)
-        if volume is not None and StudySession.open(volume).segmentation.existing_node is not None:
+        if volume is not None and StudySession.open(volume).segmentation.node is not None:
             training.workflow.select(volume)
             training.say(note=_("{name} is open already.").format(name=name), error=training.workflow.error)
             return True

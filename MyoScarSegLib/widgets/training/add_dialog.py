@@ -107,7 +107,7 @@ class AddDialog:
         self.refresh()
 
     def _list_segments(self, session: Any) -> None:
-        node = None if session is None else session.segmentation.existing_node
+        node = None if session is None else session.segmentation.node
         choices = [] if node is None else segments(node)
         likely = {} if node is None else likely_segments(session, node)
         for role, (label, combo) in self.segments.items():
