@@ -1,6 +1,7 @@
 """Five-fold cross-validation of the context network, by the program's own training, pipeline and protocol.
 
-    python -m research.folds.folds anatomy ACDC -o OUT            learn the ventricle once: none of the folds' patients is in it
+    python -m research.folds.folds anatomy ACDC -o OUT            learn the ventricle once: none of the folds' patients is in it;
+                                                                  with --enhanced also on late enhancement drawn over it
     python -m research.folds.folds train EMIDEC FOLD -o OUT       train on the four other folds; goes on where it was stopped
     python -m research.folds.folds score EMIDEC FOLD -o OUT [--model FILE]   figures, and masks as fold-N.npz
     python -m research.folds.folds table FOLDER                   all folds together, from the masks
@@ -40,6 +41,7 @@ from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.splits import split_patients
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import read
+from research.folds.late_enhancement import enhanced
 
 SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05, answers=Answers(first=0.2))
 CROP = 112
@@ -66,9 +68,11 @@ def patients(data: Path, fold: int) -> tuple[list[LabeledSlice], list[LabeledSli
     return [[s for s in found.slices if s.patient in side] for side in (split.training, split.validation)]
 
 
-def train(start: str | Path, slices: list[LabeledSlice], out: Path, name: str, anatomy: list[LabeledSlice]) -> None:
+def train(
+    start: str | Path, slices: list[LabeledSlice], out: Path, name: str, anatomy: list[LabeledSlice], how: SamSettings = SETTINGS
+) -> None:
     """Train, or go on."""
-    fine_tune(start, Patients(slices, (), anatomy), SETTINGS, out / name, name=name, device="cpu", resume=(out / name).exists())
+    fine_tune(start, Patients(slices, (), anatomy), how, out / name, name=name, device="cpu", resume=(out / name).exists())
 
 
 def score(data: Path, fold: int, model: Path, out: Path) -> None:
@@ -247,9 +251,14 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path())
     parser.add_argument("--model", type=Path)
     parser.add_argument("--sam-share", type=float)
+    parser.add_argument("--enhanced", action="store_true")
     told = parser.parse_args()
     if told.what == "anatomy":
-        train("litemedsam", [], told.out, "anatomy", list(read_dataset(told.data).slices))
+        cine = list(read_dataset(told.data).slices)
+        if told.enhanced:  # as many steps as without
+            train("litemedsam", [], told.out, "anatomy", [*cine, *enhanced(cine, 2)], replace(SETTINGS, anatomy_epochs=3))
+        else:
+            train("litemedsam", [], told.out, "anatomy", cine)
     elif told.what == "train":
         start = told.out / "anatomy" / "anatomy.safetensors"
         train(start, patients(told.data, told.fold)[0], told.out, f"fold-{told.fold}", [])
