@@ -50,7 +50,7 @@ def replace_segment(session: StudySession, mask: np.ndarray) -> None:
     import slicer
 
     of_volume = session.geometry.to_volume(mask.astype(np.uint8))
-    node = session.segmentation.node
+    node = session.segmentation.ensure_node()
     slicer.util.updateSegmentBinaryLabelmapFromArray(of_volume, node, session.segmentation.segment_id, session.volume_node)
     session.pump()
 

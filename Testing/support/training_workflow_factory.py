@@ -29,7 +29,7 @@ def add_ring_study(scene: Any, number: int, *, scar: bool = True, slices: int = 
     )
     session = StudySession.open(volume)
     session.segmentation.write_slices({k: labels[k] >= 3 for k in range(slices)})
-    node = session.segmentation.node
+    node = session.segmentation.ensure_node()
     for name, mask in (("Myocardium", labels >= 2), ("Blood pool", labels == 1)):
         add_segment(node, session.geometry, mask, name, (1.0, 1.0, 1.0))
     session.refresh()
