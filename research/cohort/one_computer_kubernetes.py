@@ -345,7 +345,10 @@ async def run(folder: Path, studies: int, kill: bool, models: list[str]) -> int:
         words = "myoscarseg batch /cohort/exams -o /cohort/results --scheduler tls://cohort-scheduler:8786"
         words += " --tls-ca /tls/ca.pem --tls-cert /tls/cert.pem --tls-key /tls/key.pem"
         (container,) = document["spec"]["scheduler"]["spec"]["containers"]
-        registered = lambda: sum("Registered to" in (logs / f"{name}.log").read_text() for name in node.pods if "worker" in name)  # noqa: E731
+
+        def registered() -> int:
+            return sum("Registered to" in (logs / f"{name}.log").read_text() for name in node.pods if "worker" in name)
+
         await until("the workers", lambda: registered() == replicas, STARTS_S)
         batch = node.start("batch", container, [*shlex.split(words), *models])
         if kill:
