@@ -54,7 +54,6 @@ class Entry:
         state: of its record: ``done``, ``incomplete``, ``failed``, ...
         mass_g: of the scar as the program found it, or as the reader of ``by`` left it; None where it is not known.
         flags: why to look: ``likely wrong``, ``faint places``, ``incomplete``, ``failed``.
-        thumbnail: picture of the result; None if there is none.
         verdict: of the reader whose list it is, or in the mode ``shared`` of any; empty if there is none yet.
         by: the reader who gave it.
         open_by: another reader who has it open now; empty if none.
@@ -64,7 +63,6 @@ class Entry:
     state: str
     mass_g: float | None
     flags: Sequence[str]
-    thumbnail: Path | None
     verdict: str = ""
     by: str = ""
     open_by: str = ""
@@ -185,17 +183,15 @@ class ReviewList:
         return read_left(self.cohort.out / case, self.reader, study)
 
     def _entry(self, record: StudyRecord) -> Entry:
-        folder = self.cohort.out / record.case
-        seen = [r for r in read_reviews(folder) if r.is_of(record) and (self.mode == "shared" or r.reader == self.reader)]
+        reviews = read_reviews(self.cohort.out / record.case)
+        seen = [r for r in reviews if r.is_of(record) and (self.mode == "shared" or r.reader == self.reader)]
         lease = self._lease(record.case) if self.mode == "shared" else None
         other = lease is not None and lease.reader != self.reader and lease.until > time.time()
-        picture = folder / "overlay.png"
         return Entry(
             record.case,
             record.state,
             seen[0].mass_g if seen and seen[0].verdict == "edit" else record.results.get("scar_mass_g"),
             tuple(flags_of(record)),
-            picture if picture.exists() else None,
             seen[0].verdict if seen else "",
             seen[0].reader if seen else "",
             lease.reader if lease is not None and other else "",
