@@ -69,11 +69,12 @@ def _enhanced(stack: Sequence[LabeledSlice], generator: np.random.Generator) -> 
     draw = generator.uniform
     pictures = [np.asarray(one.image, float) for one in stack]
     low, high = np.percentile(np.concatenate([picture.ravel() for picture in pictures]), [1, 99.5])
+    extent = max(high - low, 1e-6)
     value = float(np.clip(generator.normal(1.12, 0.28), 0.5, 1.9))
     gamma, texture, noise, grain_px = draw(0.7, 1.4), draw(0.1, 0.6), draw(0.03, 0.17), draw(0.6, 1.1)
     blur_px, papillary, muscle = draw(0.6, 1.1), draw(0.45, 0.8), draw(0.25, 0.45) ** gamma
     cavities = [picture[one.labels == CAVITY] for picture, one in zip(pictures, stack, strict=True)]
-    blood = (np.median(np.concatenate(cavities)) - low) / (high - low) if any(c.size for c in cavities) else 1.0
+    blood = (np.median(np.concatenate(cavities)) - low) / extent if any(c.size for c in cavities) else 1.0
     has_scar = generator.random() < _WITH_SCAR
     scar = _Scar(
         value, draw(0, 2 * np.pi), draw(0.35, 1.9), draw(0.45, 1.5), draw(0, len(stack)), draw(1.5, max(2.0, 0.8 * len(stack))),
@@ -81,7 +82,7 @@ def _enhanced(stack: Sequence[LabeledSlice], generator: np.random.Generator) -> 
     )  # fmt: skip
     result, case = [], ""
     for k, (one, picture) in enumerate(zip(stack, pictures, strict=True)):
-        cine = np.clip((picture - low) / (high - low), 0, 1.3)
+        cine = np.clip((picture - low) / extent, 0, 1.3)
         cavity, wall = one.labels == CAVITY, one.labels >= MYOCARDIUM
         labels = np.minimum(one.labels, MYOCARDIUM).astype(np.uint8)
         around = (np.clip(cine / blood, 0, 1.8) ** gamma - muscle) / (1 - muscle)

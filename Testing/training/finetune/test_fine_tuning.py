@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.prompts import Box
@@ -221,6 +222,14 @@ def test_a_sam_alone_gets_a_context_network_that_learns_ventricles_first(tmp_pat
     found = fine_tune(bare, patients, settings, tmp_path / "stopped", device="cpu", resume=True)
     assert not differing(found.model, whole.model)
     assert entries(tmp_path / "stopped" / "log.jsonl") == entries(tmp_path / "whole" / "log.jsonl")
+
+
+def test_a_start_model_of_ventricles_alone_has_no_twin_so_that_the_next_training_makes_one_of_what_knows_scar(tmp_path):
+    start, alone = write_start(tmp_path / "start.safetensors"), Patients([], (), slices_of("c", 3, 2, scar=False))
+    done = fine_tune(start, alone, replace(QUICK, anatomy_epochs=1, epochs=0), tmp_path / "out", device="cpu")
+    names = {key.split(".")[0] for key in load_file(done.model)}
+    assert "context" in names
+    assert "asked" not in names
 
 
 def test_a_model_keeps_how_its_answers_are_put_together(tmp_path, processes):
