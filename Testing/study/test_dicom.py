@@ -183,9 +183,11 @@ def test_series_chosen_by_the_user_is_read_whatever_it_looks_like(tmp_path):
 def test_no_lge_series_lists_what_there_is_and_suggests_series(tmp_path):
     write_series(tmp_path / "1", voxels(3), number=1, description="localizer")
     write_series(tmp_path / "2", voxels(8), number=2, description="cine_sax")
+    write_series(tmp_path / "3", voxels(8), number=3, description="CT CHEST", Modality="CT")
     with pytest.raises(StudyError, match="no LGE series") as error:
         read_study(tmp_path)
     assert "--series" in str(error.value) and "localizer" in str(error.value) and "cine_sax" in str(error.value)
+    assert "its modality is CT, not MR" in str(error.value)
 
 
 def test_cine_is_known_by_its_phases_even_with_an_lge_name(tmp_path):
