@@ -5,12 +5,11 @@ What can be wrong with a checkpoint is in ``Testing/segmentation`` and ``Testing
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 
 from Testing.support.command import table, write_image
+from Testing.support.odd_checkpoints import Touch
 from Testing.support.tiny_models import write_segmenter
 
 
@@ -32,20 +31,10 @@ def refused(command, tmp_path, tiny_segmenter, tiny_detector):
     return run
 
 
-class Bomb:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.path}",)
-
-
 @pytest.mark.parametrize("role", ["segmenter", "detector"])
 def test_a_malicious_pickle_is_refused_and_not_executed(refused, tmp_path, role):
     fuse, path = tmp_path / "executed", tmp_path / "evil.pt"
-    torch.save({"model_state_dict": {"image_encoder": {}}, "model": Bomb(fuse)}, path)
+    torch.save({"model_state_dict": {"image_encoder": {}}, "model": Touch(fuse)}, path)
     message = refused(**{role: path})
     assert not fuse.exists()
     assert "evil.pt" in message and "--trust" in message
