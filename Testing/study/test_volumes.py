@@ -228,7 +228,7 @@ def test_missing_empty_and_unknown_inputs_are_refused(tmp_path):
     with pytest.raises(StudyError, match="no file or folder"):
         read_study(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StudyError, match="empty"):
+    with pytest.raises(StudyError, match="is empty"):
         read_study(tmp_path / "empty")
     (tmp_path / "others").mkdir()
     (tmp_path / "others" / "report.txt").write_bytes(b"hello")
