@@ -13,17 +13,13 @@ from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study import Reconstruction, describe, list_series, read_study
-from Testing.support.dicom_factory import new_dataset, write_dataset, write_enhanced, write_series
+from Testing.support.dicom_factory import new_dataset, voxels, write_dataset, write_enhanced, write_series
 
 #: Columns i, j, k of a usual short axis: the normal points to the apex.
 NORMAL = np.array([0.66, -0.59, -0.47]) / np.linalg.norm([0.66, -0.59, -0.47])
 I_AXIS = np.cross([0.0, 0.0, 1.0], NORMAL) / np.linalg.norm(np.cross([0.0, 0.0, 1.0], NORMAL))
 SHORT_AXIS = np.stack([I_AXIS, np.cross(NORMAL, I_AXIS), NORMAL], axis=1)
 LONG_AXIS = SHORT_AXIS[:, [1, 2, 0]]
-
-
-def voxels(slices=8, seed=0, dtype=np.uint16) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 1000, (slices, 12, 14)).astype(dtype)
 
 
 def test_slices_are_ordered_by_position_not_by_name_or_number(tmp_path):
