@@ -380,7 +380,7 @@ def test_color_series_is_not_readable(tmp_path):
         dataset.PixelData = pixels.tobytes() * 3
         dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, 10 * k], [1, 0, 0, 0, 1, 0]
         write_dataset(tmp_path / f"{k}", dataset)
-    with pytest.raises(StudyError, match="color"):
+    with pytest.raises(StudyError, match="is in color"):
         read_study(tmp_path, series="1")
 
 

@@ -193,7 +193,7 @@ def test_4d_with_a_single_volume_is_read(tmp_path):
 
 def test_complex_numbers_are_refused(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(voxels().astype(np.complex64)), str(tmp_path / "a.mha"))
-    with pytest.raises(StudyError, match=r"complex|values per voxel"):
+    with pytest.raises(StudyError, match="2 values per voxel"):
         read_study(tmp_path / "a.mha")
 
 
