@@ -21,7 +21,7 @@ from MyoScarSegLib.prompts import FAINT, Box, BoxState, places_of
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.quantification.remote import measure_remote
 from MyoScarSegLib.segmentation.architectures import TISSUES
-from MyoScarSegLib.utils.words import listed
+from MyoScarSegLib.utils.words import slices_listed
 
 SURE = 0.5
 """Probability of scar from which on the map needs no box to agree."""
@@ -80,8 +80,7 @@ class Finding:
     @property
     def slices_in_words(self) -> str:
         """All slices that its mass is the sum of: ``slice 7``, ``slices 7, 8``."""
-        slices = sorted({proposal.box.slice for proposal in self.proposals})
-        return f"{'slice' if len(slices) == 1 else 'slices'} {listed(slices, _MOST_LISTED)}"
+        return slices_listed(sorted({proposal.box.slice for proposal in self.proposals}), _MOST_LISTED)
 
     @property
     def infarct(self) -> bool:

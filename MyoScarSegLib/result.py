@@ -17,7 +17,7 @@ from MyoScarSegLib.quantification.mass_interval import MassError, MassInterval, 
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.windows import window_of
-from MyoScarSegLib.utils.words import counted
+from MyoScarSegLib.utils.words import counted, slices_listed
 
 DEFAULT_THRESHOLD = 0.5
 NUMBERS_VERSION = 2
@@ -169,8 +169,7 @@ class Result:
         slices = sorted({box.slice for box in self.boxes if box.faint})
         if not slices:
             return ""
-        where = f"{'slice' if len(slices) == 1 else 'slices'} {', '.join(str(k) for k in slices)}"
-        return f"{counted(self.faint_places, 'faint place')} not counted: {where}."
+        return f"{counted(self.faint_places, 'faint place')} not counted: {slices_listed(slices)}."
 
     def grown(self, growth_mm: float) -> Result:
         """The same result with its mask grown, or below 0 shrunk, by millimeters in the slice."""

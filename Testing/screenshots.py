@@ -1,7 +1,7 @@
-"""Pictures of the panel in light, dark and narrow, and of slice views: ``python -m Testing.screenshots OUT [segment|train]``.
+"""Pictures of the panel in light, dark and narrow: ``python -m Testing.screenshots OUT [segment|train]``.
 
-The panel is the real form with the real scene, worker and models; only the widgets of CTK and Slicer are stand-ins, and the
-slice views are drawn by VTK without the application.
+The panel is the real form with the real scene, worker and models; only the widgets of CTK and Slicer are stand-ins. Pictures of
+the whole application, with its slice views, come from ``Testing/application``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPalette
 
 from MyoScarSegLib.scene.demo_scene import bootstrap
 from Testing.support.panel_kit import Module, open_module
-from Testing.support.slice_picture import draw_slice
 from Testing.support.standins.application import Application
 from Testing.support.standins.pythonqt import unwrap
 
@@ -41,7 +40,7 @@ def main(out: Path, tab: str = "") -> None:
 
 
 def story(module: Module, out: Path) -> None:
-    """From the empty panel to masks on the phantom, with the models that come with the program; and a slice of it."""
+    """From the empty panel to masks on the phantom, with the models that come with the program."""
     grab(module, out / "panel-empty.png")
     module.click("sampleButton")
     module.until(lambda: module.session is not None, what="sample")
@@ -75,10 +74,6 @@ def story(module: Module, out: Path) -> None:
     module.panel.segment.status.say_error("The volume has one slice only. Choose a stack of short-axis slices.")
     grab(module, out / "panel-error.png")
     module.panel.segment.status.say_error("")
-    x, y = (box.box.x0 + box.box.x1) / 2, (box.box.y0 + box.box.y1) / 2
-    views = {"center": (x, y), "zoom": 2.2, "selected": box.id}
-    draw_slice(out / "slice.png", module.session, best, text=f"slice {best}", **views)
-    join(out / "overview.png", [out / "panel-light.png", out / "slice.png"])
 
 
 def training_story(module: Module, folder: Path, out: Path) -> None:

@@ -46,18 +46,19 @@ def test_rejected_boxes_and_suggestions_that_nobody_accepted_do_not_count(source
 
 def _file(folder, document):
     path = folder / "prompts.json"
-    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    text = document if isinstance(document, str | bytes) else json.dumps(document)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
 
 
-def _boxes_file(folder, **fields):
-    entry = {"slice": 1, "x0": 1, "y0": 2, "x1": 3, "y1": 4, **fields}
-    return _file(folder, {"boxes": [{key: value for key, value in entry.items() if value is not ...}]})
-
-
-def _points_file(folder, **fields):
-    entry = {"slice": 1, "x": 1, "y": 2, **fields}
-    return _file(folder, {"points": [{key: value for key, value in entry.items() if value is not ...}]})
+def _read_one(folder, kind, **fields):
+    """What is read of a file with one box or point; a field given as ``...`` is left out."""
+    read, entry = {
+        "boxes": (read_boxes, {"slice": 1, "x0": 1, "y0": 2, "x1": 3, "y1": 4}),
+        "points": (read_points, {"slice": 1, "x": 1, "y": 2}),
+    }[kind]
+    (found,) = read(_file(folder, {kind: [{key: value for key, value in {**entry, **fields}.items() if value is not ...}]}))
+    return found
 
 
 def test_boxes_survive_writing_and_reading(tmp_path):
@@ -123,10 +124,9 @@ def test_what_is_not_finite_is_not_written_and_the_old_file_stays(tmp_path):
 
 
 def test_only_slice_and_coordinates_are_required(tmp_path):
-    (box,) = read_boxes(_boxes_file(tmp_path))
+    box = _read_one(tmp_path, "boxes")
     assert box == Box(1, 1.0, 2.0, 3.0, 4.0, label="scar", confidence=None, source="user", state=BoxState.PROPOSED)
-    (point,) = read_points(_points_file(tmp_path))
-    assert point == Point(1, 1.0, 2.0, positive=True)
+    assert _read_one(tmp_path, "points") == Point(1, 1.0, 2.0, positive=True)
 
 
 def test_unknown_fields_and_a_byte_order_mark_do_no_harm(tmp_path):
@@ -136,44 +136,35 @@ def test_unknown_fields_and_a_byte_order_mark_do_no_harm(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "message"),
+    ("kind", "field", "value", "message"),
     [
-        *((name, ..., f"boxes[0] lacks '{name}'") for name in ("slice", "x0", "y0", "x1", "y1")),
+        *(("boxes", name, ..., f"boxes[0] lacks '{name}'") for name in ("slice", "x0", "y0", "x1", "y1")),
         *(
-            ("x1", value, "boxes[0].x1 must be a number")
+            ("boxes", "x1", value, "boxes[0].x1 must be a number")
             for value in ("3", None, True, [1], {"a": 1}, math.nan, math.inf, 10**400)
         ),
-        ("slice", 1.5, "slice must be a whole number, not 1.5"),
-        ("state", "maybe", "state must be one of proposed, accepted, rejected, not 'maybe'"),
-        ("state", [], "state must be one of"),
-        ("label", None, "label must be a text that is not empty, not None"),
-        ("label", "", "label must be a text"),
-        ("source", 3, "source must be a text that is not empty, not 3"),
-        ("confidence", "high", "confidence must be a number, not 'high'"),
+        ("boxes", "slice", 1.5, "slice must be a whole number, not 1.5"),
+        ("boxes", "state", "maybe", "state must be one of proposed, accepted, rejected, not 'maybe'"),
+        ("boxes", "state", [], "state must be one of"),
+        ("boxes", "label", None, "label must be a text that is not empty, not None"),
+        ("boxes", "label", "", "label must be a text"),
+        ("boxes", "source", 3, "source must be a text that is not empty, not 3"),
+        ("boxes", "confidence", "high", "confidence must be a number, not 'high'"),
+        *(("points", name, ..., f"points[0] lacks '{name}'") for name in ("slice", "x", "y")),
+        *(("points", "y", value, "points[0].y must be a number") for value in ("3", None, math.nan)),
+        *(("points", "positive", value, "positive must be true or false") for value in ("yes", 1, None)),
     ],
 )
-def test_a_malformed_field_of_a_box_is_named(tmp_path, field, value, message):
+def test_a_malformed_field_is_named(tmp_path, kind, field, value, message):
     with pytest.raises(PromptError, match=rf"prompts\.json: .*{re.escape(message)}"):
-        read_boxes(_boxes_file(tmp_path, **{field: value}))
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        *((name, ..., f"points[0] lacks '{name}'") for name in ("slice", "x", "y")),
-        *(("y", value, "points[0].y must be a number") for value in ("3", None, math.nan)),
-        *(("positive", value, "positive must be true or false") for value in ("yes", 1, None)),
-    ],
-)
-def test_a_malformed_field_of_a_point_is_named(tmp_path, field, value, message):
-    with pytest.raises(PromptError, match=rf"prompts\.json: .*{re.escape(message)}"):
-        read_points(_points_file(tmp_path, **{field: value}))
+        _read_one(tmp_path, kind, **{field: value})
 
 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
         ("", "is not valid JSON"),
+        (b"\xff\xfe\x00\x81", "is not valid JSON"),
         ("{", "is not valid JSON"),
         ("[" * 100_000, "is not valid JSON"),
         ('{"boxes": [' + "9" * 5000 + "]}", "is not valid JSON|must be"),
@@ -187,13 +178,6 @@ def test_a_malformed_field_of_a_point_is_named(tmp_path, field, value, message):
 def test_a_file_that_holds_no_boxes_is_refused(tmp_path, document, message):
     with pytest.raises(PromptError, match=message):
         read_boxes(_file(tmp_path, document))
-
-
-def test_bytes_that_are_no_text_are_refused(tmp_path):
-    path = tmp_path / "boxes.json"
-    path.write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(PromptError, match="is not valid JSON"):
-        read_boxes(path)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -25,7 +25,7 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.edited import Edited
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.json_fields import load, save
+from MyoScarSegLib.utils.json_fields import load_if_whole, save
 from MyoScarSegLib.utils.locks import locked
 
 Mode = Literal["shared", "double"]
@@ -212,10 +212,7 @@ class ReviewList:
         return self.cohort.out / _LEASES / f"{case}.json"
 
     def _lease(self, case: str) -> Lease | None:
-        try:
-            return load(Lease, self._lease_file(case), OutputError, version=1)
-        except OutputError:
-            return None
+        return load_if_whole(Lease, self._lease_file(case), version=1)
 
 
 def flags_of(record: StudyRecord) -> list[str]:

@@ -16,7 +16,7 @@ from MyoScarSegLib.outputs.edited import Edited, Marks, read_edited, replace_edi
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import atomic_path
-from MyoScarSegLib.utils.json_fields import Limits, check, load, save, to_json
+from MyoScarSegLib.utils.json_fields import Limits, check, load, load_if_whole, save, to_json
 
 REVIEW = "review-"
 """With this begin the names of a reader's files in a case folder."""
@@ -102,10 +102,7 @@ def write_review(
 
 def read_review(folder: Path, reader: str) -> Review | None:
     """A reader's word in a case folder; None if there is none, or a damaged one."""
-    try:
-        return _load(_review_file(folder, reader))
-    except OutputError:
-        return None
+    return load_if_whole(Review, _review_file(folder, reader), version=_VERSION)
 
 
 def read_left(folder: Path, reader: str, study: Study) -> Edited | None:
@@ -119,7 +116,7 @@ def read_left(folder: Path, reader: str, study: Study) -> Edited | None:
         return None
     anew = f"Put it back as it was, or delete {word} and review the study anew."
     try:
-        review = _load(word)
+        review = load(Review, word, OutputError, version=_VERSION, ignore=True)
     except OutputError as error:
         raise StudyError(f"What {reader} said of the study is damaged: {error} {anew}") from error
     if review.verdict != "edit":
@@ -131,18 +128,9 @@ def read_left(folder: Path, reader: str, study: Study) -> Edited | None:
 
 def read_reviews(folder: Path) -> list[Review]:
     """All readers' words in a case folder, the latest first. A damaged one is none."""
-    found = []
-    for file in folder.glob(f"{REVIEW}*.json"):
-        try:
-            found.append(_load(file))
-        except OutputError:
-            continue
-    return sorted(found, key=lambda review: -review.at)
+    found = (load_if_whole(Review, file, version=_VERSION) for file in folder.glob(f"{REVIEW}*.json"))
+    return sorted((review for review in found if review is not None), key=lambda review: -review.at)
 
 
 def _review_file(folder: Path, reader: str) -> Path:
     return folder / f"{REVIEW}{reader}.json"
-
-
-def _load(file: Path) -> Review:
-    return load(Review, file, OutputError, version=_VERSION, ignore=True)

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.study.names import DETACHED_HEADERS, has_extension
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import visible_files
-from MyoScarSegLib.utils.json_fields import load, save
+from MyoScarSegLib.utils.json_fields import load_if_whole, save
 
 STUDY_RECORD = "record.json"
 LEFT_RECORDS = ".left"
@@ -94,10 +93,7 @@ class StudyRecord:
 
 def read_study_record(folder: Path) -> StudyRecord | None:
     """The record in a case folder; None if it has none, or one that is damaged or of another version."""
-    try:
-        return load(StudyRecord, folder / STUDY_RECORD, OutputError, version=_VERSION, ignore=True)
-    except OutputError:
-        return None
+    return load_if_whole(StudyRecord, folder / STUDY_RECORD, version=_VERSION)
 
 
 def write_study_record(folder: Path, record: StudyRecord) -> None:

@@ -23,7 +23,7 @@ from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points, set_by_re
 from MyoScarSegLib.study.names import folder_key, free_name, natural_order
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import atomic_path, is_unfinished, remove_unfinished, sha256_of
-from MyoScarSegLib.utils.json_fields import load, save
+from MyoScarSegLib.utils.json_fields import load_if_whole, save
 from MyoScarSegLib.utils.locks import locked
 
 RECORD = "case.json"
@@ -264,10 +264,7 @@ def same_prompts(file: Path, wanted: Sequence[Any] | None, read: Any) -> bool:
 
 def read_record(folder: Path) -> Record | None:
     """The record of a case folder; None if it has none, or one that cannot be read."""
-    try:
-        return load(Record, folder / RECORD, OutputError, version=_VERSION, ignore=True)
-    except OutputError:
-        return None
+    return load_if_whole(Record, folder / RECORD, version=_VERSION)
 
 
 def is_case_folder(path: Path) -> bool:

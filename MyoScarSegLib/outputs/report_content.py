@@ -21,7 +21,7 @@ from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.patient import Patient
 from MyoScarSegLib.study.study import Reconstruction
-from MyoScarSegLib.utils.words import counted
+from MyoScarSegLib.utils.words import counted, slices_listed
 
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 NOT_MEASURED = "–"
@@ -175,13 +175,10 @@ class Report:
         zone = self.measurements.grey_zone
         if zone is None:
             return Tile("Core and grey zone", NOT_MEASURED, "see below")
-        if zone.core.mass_g is None or zone.grey.mass_g is None:
-            return Tile(
-                "Core and grey zone", f"{zone.core.pixels} + {zone.grey.pixels} px", "grey need not be dead: partial volume"
-            )
-        return Tile(
-            "Core and grey zone", f"{zone.core.mass_g:.1f} + {zone.grey.mass_g:.1f} g", "grey need not be dead: partial volume"
-        )
+        amounts = f"{zone.core.pixels} + {zone.grey.pixels} px"
+        if zone.core.mass_g is not None and zone.grey.mass_g is not None:
+            amounts = f"{zone.core.mass_g:.1f} + {zone.grey.mass_g:.1f} g"
+        return Tile("Core and grey zone", amounts, "grey need not be dead: partial volume")
 
     def _lesions_tile(self) -> Tile:
         lesions = self.measurements.lesions
@@ -341,11 +338,10 @@ class Report:
             return "not known: the mask comes from elsewhere"
         done = []
         if self.result.painted:
-            slices = "slice" if len(self.result.painted) == 1 else "slices"
-            done.append(f"scar in {slices} {', '.join(str(k) for k in self.result.painted)}")
+            done.append(f"scar in {slices_listed(self.result.painted)}")
         boxes = sum(box.by_reader for box in self.result.boxes)
         if boxes:
-            done.append(f"{counted(boxes, 'box', 'boxes')}")
+            done.append(counted(boxes, "box", "boxes"))
         if self.result.points:
             done.append(counted(len(self.result.points), "point"))
         if self.ventricle is not None and self.ventricle.source == "edited":

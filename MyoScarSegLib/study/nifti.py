@@ -13,6 +13,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.pydicom_guard import import_pydicom
 from MyoScarSegLib.study.stack import FileStack, numbers, usable_spacing
+from MyoScarSegLib.study.study import RAS_TO_LPS
 from MyoScarSegLib.study.volumes import (
     cut_short,
     data_file,
@@ -22,8 +23,6 @@ from MyoScarSegLib.study.volumes import (
     three_axes,
     unpacks_badly,
 )
-
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 #: Relative difference of spacings that is more than float32 rounding.
 _SAME_SPACING = 1e-3
@@ -166,8 +165,8 @@ def _forms(path: Path, header: Any) -> tuple[tuple[float, ...], np.ndarray, tupl
     elif codes[1] > 0:
         affine = np.full((3, 4), np.nan)  # an sform without three directions
     else:
-        affine = np.column_stack([_RAS_TO_LPS, np.zeros(3)])  # as ITK places a file without either form
-    return tuple(float(value) for value in spacing), _RAS_TO_LPS @ affine, tuple(notes)
+        affine = np.column_stack([RAS_TO_LPS, np.zeros(3)])  # as ITK places a file without either form
+    return tuple(float(value) for value in spacing), RAS_TO_LPS @ affine, tuple(notes)
 
 
 def _spacing(path: Path, sform: np.ndarray, pixdim: np.ndarray, mm: float, sheared: bool) -> tuple[np.ndarray, list[str]]:

@@ -11,6 +11,9 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+"""From the frame of NIfTI and MRML to that of DICOM and SimpleITK, and back."""
+
 
 class Reconstruction(str, Enum):
     """How an LGE image was reconstructed."""

@@ -14,7 +14,7 @@ import numpy as np
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import has_extension
-from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.study import RAS_TO_LPS, Study
 from MyoScarSegLib.study.tissue import SCAR, Term
 from MyoScarSegLib.study.uneven import regular_grid
 from MyoScarSegLib.utils.files import atomic_path
@@ -152,8 +152,7 @@ def _write_nifti(path: Path, image: Any) -> None:
 
     array = sitk.GetArrayViewFromImage(image)
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    to_ras = np.diag([-1.0, -1.0, 1.0])
-    cosines, origin = to_ras @ np.reshape(image.GetDirection(), (3, 3)), to_ras @ image.GetOrigin()
+    cosines, origin = RAS_TO_LPS @ np.reshape(image.GetDirection(), (3, 3)), RAS_TO_LPS @ image.GetOrigin()
     sform = np.column_stack([cosines * np.asarray(image.GetSpacing()), origin])
     left, _, right = np.linalg.svd(cosines)
     turned = left @ right  # the qform holds no shear
@@ -209,9 +208,8 @@ def _conversion_parameters(image: Any) -> str:
     A 4 x 4 matrix from voxel to RAS, row by row, then the extent; each number followed by a semicolon.
     """
     matrix = np.eye(4)
-    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
-    matrix[:3, 3] = image.GetOrigin()
-    matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix
+    matrix[:3, :3] = RAS_TO_LPS @ np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
+    matrix[:3, 3] = RAS_TO_LPS @ image.GetOrigin()
     extent = [value for size in image.GetSize() for value in (0, size - 1)]
     # Adding zero turns -0 into 0.
     values = [*(f"{value + 0.0:.15g}" for value in matrix.ravel()), *(str(value) for value in extent)]

@@ -108,6 +108,14 @@ def load(cls: type[_T], path: Path, error: type[MyoScarSegError], *, version: in
     return read(cls, read_json(path, error), error, str(path), version=version, ignore=ignore)
 
 
+def load_if_whole(cls: type[_T], path: Path, *, version: int) -> _T | None:
+    """As :func:`load`, without keys that are not known; None for no file, a damaged one, or one of another version."""
+    try:
+        return load(cls, path, MyoScarSegError, version=version, ignore=True)
+    except MyoScarSegError:
+        return None
+
+
 def save(path: Path, value: Any, *, version: int | None = None) -> None:
     """Write what :func:`to_json` gives, atomically; OutputError if it cannot be written."""
     write_json(path, to_json(value, version=version))

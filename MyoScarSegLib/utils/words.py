@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -15,6 +15,11 @@ def listed(names: Iterable[object], most: int) -> str:
     """Names for a sentence, the first of many: ``a, b and 3 more``."""
     shown = [str(name) for name in names]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def slices_listed(slices: Collection[int], most: int = 1000) -> str:
+    """Slices for a sentence, the first of many: ``slice 7``, ``slices 7, 8``."""
+    return f"{'slice' if len(slices) == 1 else 'slices'} {listed(slices, most)}"
 
 
 def numbers_in(text: str) -> list[int]:

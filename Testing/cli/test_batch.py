@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import time
 
@@ -15,7 +13,7 @@ from MyoScarSegLib.batch import cohort
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.images import images_of
 from MyoScarSegLib.errors import OutputError
-from Testing.support.command import REPOSITORY, in_process, table, voxels, write_image, write_pictures
+from Testing.support.command import Started, in_process, in_subprocess, table, voxels, write_image, write_pictures
 from Testing.support.quick_pipeline import Quick
 
 
@@ -116,17 +114,14 @@ def test_wrong_arguments_are_named(batch, arguments, words):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_ctrl_c_while_the_workers_start_is_no_crash(tmp_path, tiny_segmenter, tiny_detector):
     write_image(tmp_path / "in/P.nii.gz", voxels(0, (3, 64, 64)))
-    command = [sys.executable, "-m", "MyoScarSegLib", "batch", tmp_path / "in", "-o", tmp_path / "out", "--workers", "2"]
-    command += ["--segmenter", tiny_segmenter, "--detector", tiny_detector]
-    process = subprocess.Popen(
-        command, cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    while len(psutil.Process(process.pid).children()) < 2:  # one keeps count of what the others share
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 1 and "1 cancelled" in out and "Traceback" not in err, err
+    command = ["batch", tmp_path / "in", "-o", tmp_path / "out", "--workers", "2"]
+    with Started(*command, "--segmenter", tiny_segmenter, "--detector", tiny_detector) as started:
+        while len(psutil.Process(started.process.pid).children()) < 2:  # one keeps count of what the others share
+            assert started.process.poll() is None
+            time.sleep(0.01)
+        started.interrupt()
+        ran = started.end()
+    assert ran.status == 1 and "1 cancelled" in ran.out
 
 
 @pytest.mark.slow
@@ -134,27 +129,15 @@ def test_ctrl_c_while_the_workers_start_is_no_crash(tmp_path, tiny_segmenter, ti
 def test_ctrl_c_ends_within_a_study_and_can_be_resumed(tmp_path, tiny_segmenter, tiny_detector, workers):
     for number in range(40):
         write_image(tmp_path / f"in/P{number}.nii.gz", voxels(number, (3, 64, 64)))
-    command = [sys.executable, "-m", "MyoScarSegLib", "batch", tmp_path / "in", "-o", tmp_path / "out"]
-    command += ["--segmenter", tiny_segmenter, "--detector", tiny_detector, "--workers", str(workers)]
-    process = subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    read = ""
-    while "[3/40]" not in read:
-        line = process.stderr.readline()
-        assert line, read
-        read += line
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers, too
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 1 and "Cancelling" in err and "Traceback" not in err and "cancelled" in out
+    command = ["batch", tmp_path / "in", "-o", tmp_path / "out"]
+    command += ["--segmenter", tiny_segmenter, "--detector", tiny_detector, "--workers", workers]
+    with Started(*command) as started:
+        started.wait_for("[3/40]")
+        started.interrupt()
+        ran = started.end()
+    assert ran.status == 1 and "Cancelling" in ran.err and "cancelled" in ran.out
     done = [row["case"] for row in table(tmp_path / "out/inputs.csv") if row["status"] == "done"]
-    assert "had ended" not in out  # no process was lost
+    assert "had ended" not in ran.out  # no process was lost
     assert 3 <= len(done) < 40
-    ran = subprocess.run([*command, "--resume"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert f"{len(done)} of them were as they are before" in ran.stdout
+    ran = in_subprocess([*command, "--resume"], timeout_s=600)
+    assert f"{len(done)} of them were as they are before" in ran.out

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +11,7 @@ import pytest
 from MyoScarSegLib.batch.runner import Job, detect_all, segment_all
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.command import BOX, REPOSITORY, array_of, table, voxels, write_image, write_prompts
+from Testing.support.command import BOX, Started, array_of, table, voxels, write_image, write_prompts
 
 STEPS = 2 * 2 * 5
 """Two cases of four slices: before each slice of detecting and of segmenting, and at the end of both."""
@@ -133,59 +130,37 @@ def test_cancelling_while_writing_lets_the_case_be_written_whole(images, pipelin
     assert (tmp_path / "out/a/overlay.png").exists()
 
 
-class Process:
-    """``myoscarseg segment`` on a study of many slices, in a process that can be interrupted."""
-
-    def __init__(self, tmp_path, *models):
-        write_image(tmp_path / "long.nrrd", voxels(shape=(150, 48, 40)))
-        write_prompts(tmp_path / "boxes.json", "boxes", [{**BOX, "slice": k} for k in range(150)])
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "MyoScarSegLib", "segment", tmp_path / "long.nrrd", "-o", tmp_path / "out", "--boxes",
-             tmp_path / "boxes.json", *models],
-            cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        self.read = ""
-
-    def wait_for(self, words):
-        while words not in self.read:
-            line = self.process.stderr.readline()
-            assert line, self.read
-            self.read += line
-
-    def end(self):
-        out, err = self.process.communicate(timeout=120)
-        return self.process.returncode, out, self.read + err
-
-
 @pytest.fixture
 def long_run(tmp_path, tiny_segmenter):
-    run = Process(tmp_path, "--segmenter", tiny_segmenter)
-    yield run
-    run.process.kill()
-    run.process.wait()
+    """``segment`` of a study of many slices."""
+    write_image(tmp_path / "long.nrrd", voxels(shape=(150, 48, 40)))
+    boxes = write_prompts(tmp_path / "boxes.json", "boxes", [{**BOX, "slice": k} for k in range(150)])
+    with Started(
+        "segment", tmp_path / "long.nrrd", "-o", tmp_path / "out", "--boxes", boxes, "--segmenter", tiny_segmenter
+    ) as started:
+        yield started
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_within_one_slice_and_keeps_the_finished_slices(long_run, tmp_path, number, monkeypatch):
     long_run.wait_for("slice 2\n")
-    long_run.process.send_signal(number)
+    long_run.interrupt(number)
     long_run.wait_for("Cancelling")
-    status, _, err = long_run.end()
-    assert status == 1 and "long: cancelled" in err and "Traceback" not in err
+    ran = long_run.end()
+    assert ran.status == 1 and "long: cancelled" in ran.err
     assert table(tmp_path / "out/results.csv")[0]["status"] == "cancelled"
     assert array_of(tmp_path / "out/long/probability.nii.gz")[0].any()
-    assert "slice 149\n" not in err
+    assert "slice 149\n" not in ran.err
 
 
 @pytest.mark.slow
 def test_a_second_interrupt_stops_at_once(long_run, tmp_path):
     long_run.wait_for("slice 2\n")
-    long_run.process.send_signal(signal.SIGINT)
+    long_run.interrupt()
     long_run.wait_for("Cancelling")
-    long_run.process.send_signal(signal.SIGINT)
-    status, _, err = long_run.end()
-    assert status == 1 and "slice 149\n" not in err
-    assert "myoscarseg: stopped." in err and "Traceback" not in err
+    long_run.interrupt()
+    ran = long_run.end()
+    assert ran.status == 1 and "slice 149\n" not in ran.err
+    assert "myoscarseg: stopped." in ran.err
     assert not (tmp_path / "out/results.csv").exists()

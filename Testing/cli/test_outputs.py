@@ -156,31 +156,6 @@ def test_threshold_is_a_probability(inputs, segment, tmp_path):
     assert table(tmp_path / "out" / "results.csv")[0]["threshold"] == "0.51"
 
 
-def test_two_inputs_of_one_name_do_not_overwrite_each_other(segment, tmp_path):
-    first = write_image(tmp_path / "a" / "study.nii.gz", voxels(1))
-    second = write_image(tmp_path / "b" / "study.nrrd", voxels(2))
-    third = write_image(tmp_path / "c" / "STUDY.mha", voxels(3))
-    assert segment(first, second, third).status == 0
-    rows = table(tmp_path / "out" / "results.csv")
-    assert [row["case"] for row in rows] == ["study", "study-2", "STUDY-3"]
-    masks = [array_of(tmp_path / "out" / row["case"] / "probability.nii.gz").tobytes() for row in rows]
-    assert len(set(masks)) == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "case"),
-    [("P01.nii.gz", "P01"), ("P01.a.nrrd", "P01.a"), ("P 01.mha", "P_01"), ("P01.seg.nrrd", "P01"), ("p.01.nii", "p.01")],
-)
-def test_case_is_the_name_without_extensions(segment, tmp_path, name, case):
-    assert segment(write_image(tmp_path / name), "--boxes", write_prompts(tmp_path / "b.json", "boxes", [])).status == 0
-    assert (tmp_path / "out" / case / "scar.nii.gz").exists()
-
-
-def test_a_folder_keeps_its_whole_name(segment, tmp_path):
-    assert segment(write_pictures(tmp_path / "P01.2024")).status == 0
-    assert (tmp_path / "out" / "P01.2024" / "scar.nii.gz").exists()
-
-
 def test_overlay_is_a_picture(written):
     with Image.open(written.out / "nifti" / "overlay.png") as picture:
         assert picture.format == "PNG" and min(picture.size) > 200

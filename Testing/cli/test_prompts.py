@@ -36,14 +36,6 @@ def test_given_boxes_need_no_detector(command, image, tmp_path, tiny_segmenter):
     assert table(tmp_path / "out" / "results.csv")[0]["detector"] == ""
 
 
-def test_rejected_boxes_are_kept_and_not_segmented(segment, image, tmp_path):
-    boxes = [BOX, {**BOX, "slice": 2, "state": "rejected"}]
-    assert segment(image, "--boxes", write_prompts(tmp_path / "b.json", "boxes", boxes)).status == 0
-    assert mask(tmp_path)[1].any() and not mask(tmp_path)[2].any()
-    written = json.loads((tmp_path / "out/one/boxes.json").read_text())["boxes"]
-    assert [box["state"] for box in written] == ["proposed", "rejected"]
-
-
 def test_an_earlier_output_folder_serves_several_inputs(segment, tmp_path):
     images = [write_image(tmp_path / "a.nii.gz", voxels(1)), write_image(tmp_path / "b.nii.gz", voxels(2))]
     for case, index in (("a", 0), ("b", 3)):
@@ -83,16 +75,6 @@ def test_points_alone_segment_their_slice(segment, image, tmp_path, blind_detect
     assert written == {"version": 1, "case": "one", "points": [{"slice": 3, "x": 14.5, "y": 20.5, "positive": True}]}
 
 
-def test_points_refine_boxes(segment, image, tmp_path):
-    boxes = write_prompts(tmp_path / "b.json", "boxes", [BOX])
-    segment(image, "--boxes", boxes)
-    alone = array_of(tmp_path / "out/one/probability.nii.gz")
-    points = write_prompts(tmp_path / "p.json", "points", [{"slice": 1, "x": 12, "y": 22, "positive": False}])
-    assert segment(image, "--boxes", boxes, "--points", points).status == 0
-    refined = array_of(tmp_path / "out/one/probability.nii.gz")
-    assert not np.array_equal(alone[1], refined[1]) and np.array_equal(alone[2], refined[2])
-
-
 def test_points_of_a_folder_go_to_their_cases_and_a_case_may_have_none(segment, tmp_path):
     images = [write_image(tmp_path / "a.nii.gz", voxels(1)), write_image(tmp_path / "b.nii.gz", voxels(2))]
     for case in ("a", "b"):
@@ -116,14 +98,9 @@ def test_points_that_were_not_asked_for_are_left_alone_and_named(segment, image,
 
 BAD_PROMPTS = {
     "outside the image": ("boxes", {**BOX, "x0": 100, "x1": 120}, "outside the image"),
-    "a slice that is not there": ("boxes", {**BOX, "slice": 4}, "slices 0 to 3"),
-    "a missing coordinate": ("boxes", {"slice": 1, "x0": 1, "y0": 2, "x1": 3}, "'y1'"),
-    "an unknown state": ("boxes", {**BOX, "state": "maybe"}, "'maybe'"),
-    "no object": ("boxes", 7, "boxes[0]"),
-    "a point outside the image": ("points", {"slice": 1, "x": 5, "y": -0.1}, "outside the image"),
     "a point that is neither": ("points", {"slice": 1, "x": 5, "y": 5, "positive": "yes"}, "positive must be true or false"),
 }
-"""One of each kind of check; all that can be wrong with a box or a point is in ``test_prompts.py`` above."""
+"""One of each file; all that can be wrong with a box or a point is in ``test_prompts.py`` above."""
 
 
 @pytest.mark.parametrize("name", BAD_PROMPTS)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-import io
-import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +11,7 @@ import torch
 from MyoScarSegLib.detection import load_detector
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
+from Testing.support.odd_checkpoints import ATTACKS, Touch, rewrite
 
 import_ultralytics()
 
@@ -56,20 +53,6 @@ def checkpoint(network, **more):
 def saved(tmp_path):
     torch.save(checkpoint(tiny()), tmp_path / "best.pt")
     return tmp_path / "best.pt"
-
-
-class Touch:
-    """Unpickling this makes a file."""
-
-    def __init__(self, path, how):
-        self.path, self.how = str(path), how
-
-    def __reduce__(self):
-        if self.how == "system":
-            return os.system, (f"touch {self.path}",)
-        if self.how == "eval":
-            return builtins.eval, (f"open({self.path!r}, 'w').close()",)
-        return builtins.getattr, (Path(self.path), "touch")
 
 
 def test_checkpoint_of_a_training_loads_restricted(saved):
@@ -116,7 +99,7 @@ def test_checkpoint_saved_by_ultralytics_itself_loads_restricted(tmp_path):
         detector.detect_many([IMAGE])
 
 
-@pytest.mark.parametrize("how", ["system", "eval", "getattr"])
+@pytest.mark.parametrize("how", ATTACKS)
 @pytest.mark.parametrize("where", ["instead", "beside", "inside"])
 def test_malicious_pickle_does_not_execute(tmp_path, how, where):
     marker = tmp_path / "executed"
@@ -184,15 +167,10 @@ def test_truncated_checkpoint_is_refused(saved):
         load_detector(saved)
 
 
-def test_damaged_checkpoint_is_refused(saved):
-    data = io.BytesIO()
-    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(data, "w") as target:
-        for item in source.infolist():
-            if not item.filename.endswith("/data/3"):
-                target.writestr(item, source.read(item))
-    saved.write_bytes(data.getvalue())
-    with pytest.raises(ModelError, match=r"best\.pt"):
-        load_detector(saved)
+def test_damaged_checkpoint_is_refused(saved, tmp_path):
+    lacking = rewrite(saved, tmp_path / "lacking.pt", lambda name, data: b"" if name.endswith("/data/3") else data)
+    with pytest.raises(ModelError, match=r"lacking\.pt"):
+        load_detector(lacking)
 
 
 def test_weights_without_network_are_refused(tmp_path):

@@ -11,7 +11,7 @@ from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.scene.lge_volumes import study_of
 from MyoScarSegLib.scene.point_lists import PointLists
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
-from Testing.support.volume_factory import KINDS, add_volume, random_ijk_to_ras, random_parents
+from Testing.support.volume_factory import KINDS, add_volume, random_matrix, random_parents
 
 GEOMETRIES = 200
 
@@ -34,7 +34,7 @@ def random_volume(scene, number: int):
     sizes, spacing = [int(generator.integers(20, 40)) for _ in range(3)], list(generator.uniform(0.8, 2.0, 3))
     sizes[thick], spacing[thick] = int(generator.integers(3, 7)), float(generator.uniform(6, 12))
     array = generator.normal(100, 20, sizes[::-1]).astype(np.float32)
-    volume = add_volume(scene, array, random_ijk_to_ras(generator, tuple(spacing)))
+    volume = add_volume(scene, array, random_matrix(generator, tuple(spacing), flip=bool(generator.integers(2))))
     random_parents(scene, volume, kind, generator)
     return volume, generator, thick
 

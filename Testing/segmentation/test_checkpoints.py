@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -19,15 +18,11 @@ from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.segmentation import Segmenter, SegmenterImage, load_segmenter
 from MyoScarSegLib.segmentation.architectures import architecture_of, build, input_side
 from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
+from Testing.support.odd_checkpoints import ATTACKS, Touch, rewrite
 from Testing.support.sam_factory import SIDE, litemedsam_state, nested, save, tiny_sam, tiny_state
+from Testing.support.tiny_models import OWN_METADATA
 
-OWN = {
-    "preprocessing": "myoscarseg-1",
-    "normalisation_version": "1",
-    "low_percentile": "0.5",
-    "high_percentile": "99.8",
-    "input_side": str(SIDE),
-}
+OWN = {**OWN_METADATA, "input_side": str(SIDE)}
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +101,11 @@ def test_files_of_the_old_torch_format_load(tmp_path, state):
 
 def test_numbers_of_numpy_1_load(tmp_path, state):
     path = save(tmp_path / "numpy2.pth", _training(nested(state)))
-    old = tmp_path / "numpy1.pth"
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(old, "w", zipfile.ZIP_STORED) as target:
-        for item in source.namelist():
-            data = source.read(item)
-            target.writestr(item, data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray") if "pkl" in item else data)
+    old = rewrite(
+        path,
+        tmp_path / "numpy1.pth",
+        lambda name, data: data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray") if "pkl" in name else data,
+    )
     assert b"numpy.core.multiarray" in zipfile.ZipFile(old).read("numpy2/data.pkl")
     assert read_checkpoint(old).preprocessing == "yolosam"
 
@@ -341,11 +336,11 @@ def test_random_bytes_are_damaged_whatever_they_are(tmp_path, seed):
 
 def test_a_pickle_damaged_within_its_archive_is_called_damaged(tmp_path, state):
     path = save(tmp_path / "whole.pth", state)
-    broken = tmp_path / "broken.pth"
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(broken, "w", zipfile.ZIP_STORED) as target:
-        for item in source.namelist():
-            data = source.read(item)
-            target.writestr(item, data[:100] + b"\xff\xff\xff" + data[103:] if item.endswith("data.pkl") else data)
+    broken = rewrite(
+        path,
+        tmp_path / "broken.pth",
+        lambda name, data: data[:100] + b"\xff\xff\xff" + data[103:] if name.endswith("data.pkl") else data,
+    )
     with pytest.raises(ModelError, match=r"broken.pth is damaged"):
         read_checkpoint(broken)
 
@@ -363,33 +358,15 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, state, name, value):
 # ---- hostile files
 
 
-class _Command:
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self):
-        return os.system, (f"touch '{self.target}'",)
-
-
-class _Expression(_Command):
-    def __reduce__(self):
-        return eval, (f"open({str(self.target)!r}, 'w').close()",)
-
-
-class _Attribute(_Command):
-    def __reduce__(self):
-        return getattr, (Path(self.target), "touch")
-
-
 class _Subclass(dict):
     """A class of this test, which pickle would import."""
 
 
-@pytest.mark.parametrize("attack", [_Command, _Expression, _Attribute])
+@pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("where", ["zip", "legacy", "nested", "key", "plain", "plain 4", "plain 0"])
 def test_a_hostile_pickle_is_refused_and_not_run(tmp_path, state, attack, where):
     target, path = tmp_path / "was run", tmp_path / "hostile.pth"
-    bomb = attack(target)
+    bomb = Touch(target, attack)
     if where.startswith("plain"):
         path.write_bytes(pickle.dumps({**nested(_first(state)), "epoch": bomb}, protocol=int(where[6:] or 2)))
     elif where == "nested":
@@ -412,7 +389,7 @@ def _first(state) -> dict:
 @pytest.mark.parametrize("suffix", [".safetensors", ".bin", ".ckpt"])
 def test_a_pickle_under_another_ending_is_not_run_either(tmp_path, state, suffix):
     target, path = tmp_path / "was run", tmp_path / f"hostile{suffix}"
-    torch.save({**state, "extra": _Command(target)}, path)
+    torch.save({**state, "extra": Touch(target)}, path)
     with pytest.raises(ModelError):
         read_checkpoint(path)
     assert not target.exists()
@@ -431,7 +408,7 @@ def test_trust_does_not_outlive_a_change_of_the_file(tmp_path, state):
     path = save(tmp_path / "author.pth", {"model_state_dict": _Subclass(nested(state))})
     read_checkpoint(path, trust=True)
     target = tmp_path / "was run"
-    save(path, {**state, "extra": _Command(target)})
+    save(path, {**state, "extra": Touch(target)})
     with pytest.raises(ModelError, match="--trust"):
         read_checkpoint(path)
     assert not target.exists()
@@ -439,10 +416,7 @@ def test_trust_does_not_outlive_a_change_of_the_file(tmp_path, state):
 
 def test_a_trusted_file_that_cannot_be_unpickled_is_refused_with_the_reason(tmp_path, state):
     path = save(tmp_path / "author.pth", {**state, "extra": _Subclass()})
-    renamed = tmp_path / "renamed.pth"
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(renamed, "w", zipfile.ZIP_STORED) as target:
-        for item in source.namelist():
-            target.writestr(item, source.read(item).replace(b"_Subclass", b"_Gone____"))
+    renamed = rewrite(path, tmp_path / "renamed.pth", lambda _, data: data.replace(b"_Subclass", b"_Gone____"))
     with pytest.raises(ModelError, match=r"renamed.pth cannot be unpickled here \(AttributeError"):
         read_checkpoint(renamed, trust=True)
     assert not is_trusted(models.checksum_of(renamed))

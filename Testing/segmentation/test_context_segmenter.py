@@ -79,6 +79,14 @@ def image(voxels) -> SegmenterImage:
     return SegmenterImage(voxels[1], (1.0, 1.0), (20.0, 24.0), voxels[0], voxels[2])
 
 
+@pytest.fixture
+def looks(monkeypatch) -> list:
+    """One entry for each look of the context network at a slice, from now on."""
+    found, look = [], ContextLooks.tissues
+    monkeypatch.setattr(ContextLooks, "tissues", lambda self, *given: (found.append(given), look(self, *given))[1])
+    return found
+
+
 def in_window(native: np.ndarray) -> np.ndarray:
     return native[..., Y0 : Y0 + SIDE, X0 : X0 + SIDE]
 
@@ -263,14 +271,12 @@ def test_what_is_told_of_scar_beside_is_the_first_looks_from_its_own_threshold_o
     assert told.dtype == bool and np.array_equal(told[sure], logits[sure] >= 0) and told.any() and not told.all()
 
 
-def test_later_looks_are_made_once_for_map_and_mask_and_anew_for_other_scar_beside(context, image, monkeypatch):
+def test_later_looks_are_made_once_for_map_and_mask_and_anew_for_other_scar_beside(context, image, looks):
     beside = np.zeros(image.shape, dtype=bool)
     beside[20:24, 10:14] = True
     context.forget()
     context.encode(image)
-    looks = []
-    look = ContextLooks.tissues
-    monkeypatch.setattr(ContextLooks, "tissues", lambda self, *given: (looks.append(given), look(self, *given))[1])
+    looks.clear()
     first = context.tissue(image, beside)
     assert len(looks) == 1
     seen = context.scar_seen(image, beside)
@@ -291,14 +297,12 @@ def test_later_looks_are_made_once_for_map_and_mask_and_anew_for_other_scar_besi
     assert np.array_equal(context.tissue(image, beside), first) and len(looks) == 1, "made anew, and the same"
 
 
-def test_what_a_slice_tells_its_neighbors_of_a_readers_box_is_one_answer_inside_it(state, context, image, monkeypatch):
+def test_what_a_slice_tells_its_neighbors_of_a_readers_box_is_one_answer_inside_it(state, context, image, looks):
     beside = np.zeros(image.shape, dtype=bool)
     beside[20:24, 10:14] = True
-    looks = []
-    look = ContextLooks.tissues
     context.forget()
     context.encode(image)
-    monkeypatch.setattr(ContextLooks, "tissues", lambda self, *given: (looks.append(given), look(self, *given))[1])
+    looks.clear()
     told = context.scar_answered(image, [READERS], beside)
     assert np.array_equal(context.scar_answered(image, [READERS], beside), told) and len(looks) == 1
     network = build(state, SIDE)["context"]
@@ -549,12 +553,11 @@ def test_a_click_in_one_box_leaves_the_other_boxs_mask(context, image, monkeypat
     assert not found[int(other.y0) : int(other.y1), int(other.x0) : int(other.x1)].any()
 
 
-def test_the_wall_costs_no_look_after_boxes_and_masks(context, voxels, monkeypatch):
+def test_the_wall_costs_no_look_after_boxes_and_masks(context, voxels, looks):
     pipeline = Pipeline(detector=BrightestDetector(), segmenter=context)
     study = Study("case", voxels.astype(np.float32), Geometry((1.0, 1.0, 10.0)), Reconstruction.MAGNITUDE)
     pipeline.segment(study, pipeline.propose(study))
-    looks, look = [], ContextLooks.tissues
-    monkeypatch.setattr(ContextLooks, "tissues", lambda self, *given: (looks.append(1), look(self, *given))[1])
+    looks.clear()
     found = pipeline.ventricle(study)
     assert found.myocardium.shape == study.voxels.shape and found.source == "model"
     assert found.provenance["wall_sha256"] == context.checkpoint.sha256 and found.failed_slices == {}

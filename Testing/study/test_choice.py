@@ -262,14 +262,6 @@ def test_without_names_sequence_and_timing_decide(tmp_path, names):
     assert exam.chosen()[0] == wanted
 
 
-def test_without_names_sequence_and_timing_nothing_is_taken(tmp_path):
-    exam = Exam(tmp_path)
-    exam.add(None)
-    assert exam.chosen()[0] is None
-    exam.add(None, 9)
-    assert exam.chosen()[0] is None
-
-
 @pytest.mark.parametrize(
     ("name", "body", "plane"),
     [

@@ -13,17 +13,13 @@ from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study import Reconstruction, describe, list_series, read_study
-from Testing.support.dicom_factory import new_dataset, write_dataset, write_enhanced, write_series
+from Testing.support.dicom_factory import new_dataset, voxels, write_dataset, write_enhanced, write_series
 
 #: Columns i, j, k of a usual short axis: the normal points to the apex.
 NORMAL = np.array([0.66, -0.59, -0.47]) / np.linalg.norm([0.66, -0.59, -0.47])
 I_AXIS = np.cross([0.0, 0.0, 1.0], NORMAL) / np.linalg.norm(np.cross([0.0, 0.0, 1.0], NORMAL))
 SHORT_AXIS = np.stack([I_AXIS, np.cross(NORMAL, I_AXIS), NORMAL], axis=1)
 LONG_AXIS = SHORT_AXIS[:, [1, 2, 0]]
-
-
-def voxels(slices=8, seed=0, dtype=np.uint16) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 1000, (slices, 12, 14)).astype(dtype)
 
 
 def test_slices_are_ordered_by_position_not_by_name_or_number(tmp_path):
@@ -183,9 +179,11 @@ def test_series_chosen_by_the_user_is_read_whatever_it_looks_like(tmp_path):
 def test_no_lge_series_lists_what_there_is_and_suggests_series(tmp_path):
     write_series(tmp_path / "1", voxels(3), number=1, description="localizer")
     write_series(tmp_path / "2", voxels(8), number=2, description="cine_sax")
+    write_series(tmp_path / "3", voxels(8), number=3, description="CT CHEST", Modality="CT")
     with pytest.raises(StudyError, match="no LGE series") as error:
         read_study(tmp_path)
     assert "--series" in str(error.value) and "localizer" in str(error.value) and "cine_sax" in str(error.value)
+    assert "its modality is CT, not MR" in str(error.value)
 
 
 def test_cine_is_known_by_its_phases_even_with_an_lge_name(tmp_path):
@@ -382,7 +380,7 @@ def test_color_series_is_not_readable(tmp_path):
         dataset.PixelData = pixels.tobytes() * 3
         dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, 10 * k], [1, 0, 0, 0, 1, 0]
         write_dataset(tmp_path / f"{k}", dataset)
-    with pytest.raises(StudyError, match="color"):
+    with pytest.raises(StudyError, match="is in color"):
         read_study(tmp_path, series="1")
 
 

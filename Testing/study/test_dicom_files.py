@@ -10,11 +10,11 @@ import pytest
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study import list_series, read_study
-from Testing.support.dicom_factory import write_series
+from Testing.support.dicom_factory import voxels, write_series
 
 
 def stack(folder, name="IM{}.dcm", slices=6, **attributes):
-    array = np.random.default_rng(0).integers(0, 1000, (slices, 12, 14)).astype(np.uint16)
+    array = voxels(slices)
     return array, write_series(folder, array, names=[name.format(k) for k in range(slices)], **attributes)
 
 

@@ -9,14 +9,10 @@ import pytest
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study import Reconstruction, list_series, read_study
 from Testing.study.test_dicom import LONG_AXIS, SHORT_AXIS
-from Testing.support.dicom_factory import write_enhanced, write_series
+from Testing.support.dicom_factory import voxels, write_enhanced, write_series
 
 LGE = {"EchoTime": 1.2, "RepetitionTime": 700, "FlipAngle": 25, "InversionTime": 280}
 TSE = {"EchoTime": 60, "RepetitionTime": 1600, "FlipAngle": 180}
-
-
-def voxels(slices=8, seed=0, dtype=np.uint16):
-    return np.random.default_rng(seed).integers(0, 1000, (slices, 12, 14)).astype(dtype)
 
 
 def write(folder, array, first=0, **attributes):

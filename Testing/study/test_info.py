@@ -12,11 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.cli import info
 from MyoScarSegLib.study import describe
-from Testing.support.dicom_factory import write_series
-
-
-def voxels(slices=8):
-    return np.random.default_rng(0).integers(0, 1000, (slices, 12, 14)).astype(np.uint16)
+from Testing.support.dicom_factory import voxels, write_series
 
 
 @pytest.fixture

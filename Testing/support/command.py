@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -53,6 +55,43 @@ def in_subprocess(arguments: Sequence[object], *, program: Sequence[str] = (), *
     ran = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=timeout, **options)
     assert "Traceback" not in ran.stderr, ran.stderr
     return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+class Started:
+    """``myoscarseg`` in a process that can be interrupted, and is killed at the end of a ``with``."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "MyoScarSegLib", *map(str, arguments)],
+            cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+            env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
+        )  # fmt: skip
+        self._read = ""
+
+    def __enter__(self) -> Started:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def wait_for(self, words: str) -> None:
+        """Read what it says until it has said this."""
+        assert self.process.stderr is not None
+        while words not in self._read:
+            line = self.process.stderr.readline()
+            assert line, self._read
+            self._read += line
+
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """As a terminal does it: the workers, too."""
+        os.killpg(self.process.pid, number)
+
+    def end(self) -> Ran:
+        """Wait until it has ended by itself, without a crash."""
+        out, err = self.process.communicate(timeout=120)
+        assert "Traceback" not in err, err
+        return Ran(self.process.returncode, out, self._read + err)
 
 
 def side_by_side(run: Callable[..., Ran], *commands: Sequence[object]) -> list[Ran]:

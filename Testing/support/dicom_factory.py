@@ -13,6 +13,11 @@ MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4.1"
 
 
+def voxels(slices: int = 8, seed: int = 0, dtype: type = np.uint16) -> np.ndarray:
+    """Noise ``[k, j, i]`` for a small series."""
+    return np.random.default_rng(seed).integers(0, 1000, (slices, 12, 14)).astype(dtype)
+
+
 def new_dataset(array: np.ndarray, sop_class: str = MR_IMAGE, **attributes) -> Dataset:
     """A dataset with the pixels of ``array`` (integers, [rows, columns] or [frames, rows, columns])."""
     meta = FileMetaDataset()

@@ -8,10 +8,11 @@ import http.server
 import json
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from Testing.support.wheel_factory import make_wheel
 
 
 @dataclass
@@ -118,11 +119,4 @@ def write_index(path: Path, *sources: dict, **changes) -> Path:
 def write_wheel(folder: Path, content: bytes) -> Path:
     """A wheel ``tiny-weights`` 1.0 that pip accepts, with ``content`` as ``tiny_weights/weights.pth``."""
     folder.mkdir(exist_ok=True)
-    path = folder / "tiny_weights-1.0-py3-none-any.whl"
-    info = "tiny_weights-1.0.dist-info"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("tiny_weights/weights.pth", content)
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return path
+    return make_wheel(folder, "tiny-weights", "1.0", files={"tiny_weights/weights.pth": content})

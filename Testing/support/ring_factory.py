@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from MyoScarSegLib.study.stack import FileStack, study_from
+from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from Testing.support.command import write_image
 
@@ -34,6 +36,13 @@ def rings(patients: int = 6, slices: int = 2, size: int = 64) -> list[LabeledSli
         for patient in range(patients)
         for index in range(slices)
     ]
+
+
+def ring_study(name: str, slices: list[LabeledSlice]) -> tuple[Study, np.ndarray]:
+    """A study of these slices, 8 mm from each other, and its classes ``[k, j, i]``."""
+    voxels = np.stack([one.image for one in slices]).astype(np.float32)
+    study = study_from(name, FileStack(voxels, Geometry((1.4, 1.4, 8.0)), "rings", slice_axis_is_k=True))
+    return study, np.stack([one.labels for one in slices])
 
 
 def write_rings(folder: Path, slices: list[LabeledSlice]) -> Path:

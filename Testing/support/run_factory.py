@@ -10,10 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from MyoScarSegLib.study.stack import FileStack, study_from
-from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.loop.step_log import LogReader
 from MyoScarSegLib.training.runs.comparison_files import read_comparison
@@ -21,7 +17,7 @@ from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 from Testing.conftest import REPOSITORY
-from Testing.support.ring_factory import ring
+from Testing.support.ring_factory import ring, ring_study
 from Testing.support.tiny_training import tensors_of, write_start
 
 QUICK = {
@@ -50,9 +46,7 @@ def add_case(library: Library, patient: str, number: int, *, slices: int = 2, si
     stack = [
         ring(size, scar=patient.startswith("P"), center=(size / 2 - 3 + number, size / 2 - 2 + 4 * k)) for k in range(slices)
     ]
-    voxels = np.stack([one.image for one in stack]).astype(np.float32)
-    study = study_from(patient, FileStack(voxels, Geometry((1.4, 1.4, 8.0)), "rings", slice_axis_is_k=True))
-    library.add(study, np.stack([one.labels for one in stack]), patient=patient, **more)
+    library.add(*ring_study(patient, stack), patient=patient, **more)
 
 
 def settings(start: Path, **changes: Any) -> TrainSettings:

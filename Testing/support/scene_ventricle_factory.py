@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from MyoScarSegLib.result import ProposedVentricle
+from Testing.support.workflow_factory import paint_in_scene, scar_in_scene
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
@@ -30,22 +31,12 @@ def ring_wall(
 
 def segment_mask(session: StudySession, name: str) -> np.ndarray:
     """bool ``[k, row, column]``: a segment of the study's node as any other module reads it."""
-    import slicer
-
-    node = session.segmentation.node
-    segment_id = node.GetSegmentation().GetSegmentIdBySegmentName(name)
-    array = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, session.volume_node)
-    return np.ascontiguousarray(session.geometry.to_study(array)) > 0
+    return session.geometry.to_study(scar_in_scene(session.volume_node, session.segmentation.node, name))
 
 
 def paint_segment(session: StudySession, name: str, mask: np.ndarray) -> None:
     """Replace a segment of the study's node as the Segment Editor does, and have the session take it up."""
-    import slicer
-
-    node: Any = session.segmentation.node
-    segment_id = node.GetSegmentation().GetSegmentIdBySegmentName(name)
-    array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
-    slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, session.volume_node)
+    paint_in_scene(session.volume_node, session.segmentation.node, session.geometry.to_volume(mask), name)
     session.pump()
 
 

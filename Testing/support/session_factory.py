@@ -11,6 +11,7 @@ import numpy as np
 from MyoScarSegLib.prompts import Point
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.attributes import nodes_by_class
+from Testing.support.workflow_factory import paint_in_scene
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
@@ -47,11 +48,7 @@ def paint(session: StudySession, k: int, value: bool = True, rows: slice = slice
 
 def replace_segment(session: StudySession, mask: np.ndarray) -> None:
     """Write the segment past the session, and have it take that up, as the next turn of the application does."""
-    import slicer
-
-    of_volume = session.geometry.to_volume(mask.astype(np.uint8))
-    node = session.segmentation.ensure_node()
-    slicer.util.updateSegmentBinaryLabelmapFromArray(of_volume, node, session.segmentation.segment_id, session.volume_node)
+    paint_in_scene(session.volume_node, session.segmentation.ensure_node(), session.geometry.to_volume(mask))
     session.pump()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from MyoScarSegLib.engine_settings import EngineSettings
 from MyoScarSegLib.utils.signal import Signal
-from Testing.support.ring_factory import ring
+from Testing.support.ring_factory import ring, ring_study
 from Testing.support.until import until
 
 
@@ -18,15 +18,10 @@ def add_ring_study(scene: Any, number: int, *, scar: bool = True, slices: int = 
     from MyoScarSegLib.scene.lge_volumes import add_study
     from MyoScarSegLib.scene.plain_segments import add_segment
     from MyoScarSegLib.scene.study_session import StudySession
-    from MyoScarSegLib.study.stack import FileStack, study_from
-    from MyoScarSegLib.study.study import Geometry
 
     stack = [ring(size, scar=scar, center=(size / 2 - 3 + number, size / 2 - 2 + 4 * k)) for k in range(slices)]
-    voxels = np.stack([one.image for one in stack]).astype(np.float32)
-    labels = np.stack([one.labels for one in stack])
-    volume = add_study(
-        scene, study_from("rings", FileStack(voxels, Geometry((1.4, 1.4, 8.0)), "rings", slice_axis_is_k=True)), f"LGE {number}"
-    )
+    study, labels = ring_study("rings", stack)
+    volume = add_study(scene, study, f"LGE {number}")
     session = StudySession.open(volume)
     session.segmentation.write_slices({k: labels[k] >= 3 for k in range(slices)})
     node = session.segmentation.ensure_node()

@@ -9,18 +9,7 @@ import numpy as np
 KINDS = ("none", "linear", "scaled", "nested", "gaps")
 
 
-def random_ijk_to_ras(generator: np.random.Generator, spacing: tuple[float, float, float], *, flipped: bool = True) -> np.ndarray:
-    """``[4, 4]`` of an oblique volume, its axes in any order of handedness."""
-    axes, _ = np.linalg.qr(generator.normal(size=(3, 3)))
-    if flipped:
-        axes = axes * generator.choice((-1, 1), 3)
-    matrix = np.eye(4)
-    matrix[:3, :3] = axes * np.array(spacing)
-    matrix[:3, 3] = generator.uniform(-200, 200, 3)
-    return matrix
-
-
-def random_matrix(seed: int, spacing_mm: tuple[float, float, float], *, flip: bool = False) -> np.ndarray:
+def random_matrix(seed: int | np.random.Generator, spacing_mm: tuple[float, float, float], *, flip: bool = False) -> np.ndarray:
     """``[4, 4]`` of a right-handed oblique volume, left-handed if ``flip``; ``spacing_mm`` is ``(i, j, k)``."""
     rng = np.random.default_rng(seed)
     rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
@@ -74,9 +63,13 @@ def random_parents(scene: Any, volume: Any, kind: str, generator: np.random.Gene
     if kind == "gaps":
         add_gaps(volume, np.cumsum(generator.uniform(0, 4, volume.GetImageData().GetDimensions()[2])))
         return
-    transform = add_transform(scene, random_ijk_to_ras(generator, (1.0, 1.0, 1.0)))
+
+    def coin() -> bool:
+        return bool(generator.integers(2))
+
+    transform = add_transform(scene, random_matrix(generator, (1.0, 1.0, 1.0), flip=coin()))
     if kind == "scaled":
-        transform = add_transform(scene, random_ijk_to_ras(generator, tuple(generator.uniform(0.5, 2, 3))))
+        transform = add_transform(scene, random_matrix(generator, tuple(generator.uniform(0.5, 2, 3)), flip=coin()))
     if kind == "nested":
-        transform.SetAndObserveTransformNodeID(add_transform(scene, random_ijk_to_ras(generator, (1, 1, 1))).GetID())
+        transform.SetAndObserveTransformNodeID(add_transform(scene, random_matrix(generator, (1, 1, 1), flip=coin())).GetID())
     volume.SetAndObserveTransformNodeID(transform.GetID())

@@ -8,24 +8,26 @@ import hashlib
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
-def make_wheel(folder: Path, name: str, version: str, requires: Iterable[str] = (), modules: Iterable[str] = ()) -> Path:
-    """A wheel for any Python and system, with an empty package of each of ``modules``."""
+def make_wheel(
+    folder: Path, name: str, version: str, requires: Iterable[str] = (), *, files: Mapping[str, bytes] | None = None
+) -> Path:
+    """A wheel for any Python and system, with these files, or with an empty package of its name."""
     plain = name.replace("-", "_")
     record_folder = f"{plain}-{version}.dist-info"
-    files = {f"{module}/__init__.py": "" for module in (modules or [plain])}
+    files = dict(files or {f"{plain}/__init__.py": b""})
     needs = "".join(f"Requires-Dist: {need}\n" for need in requires)
-    files[f"{record_folder}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
-    files[f"{record_folder}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    record = "".join(f"{file},{_hash(text)},{len(text)}\n" for file, text in files.items())
-    files[f"{record_folder}/RECORD"] = f"{record}{record_folder}/RECORD,,\n"
+    files[f"{record_folder}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}".encode()
+    files[f"{record_folder}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    record = "".join(f"{file},{_hash(content)},{len(content)}\n" for file, content in files.items())
+    files[f"{record_folder}/RECORD"] = f"{record}{record_folder}/RECORD,,\n".encode()
     path = folder / f"{plain}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        for file, text in files.items():
-            archive.writestr(file, text)
+        for file, content in files.items():
+            archive.writestr(file, content)
     return path
 
 
@@ -66,5 +68,5 @@ class Python:
         return found[0].name.removeprefix(f"{plain}-").removesuffix(".dist-info") if found else ""
 
 
-def _hash(text: str) -> str:
-    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+def _hash(content: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

@@ -49,7 +49,7 @@ def paint_in_scene(volume_node: Any, segmentation_node: Any, mask: np.ndarray, s
     import slicer
 
     segment_id = segmentation_node.GetSegmentation().GetSegmentIdBySegmentName(segment)
-    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentation_node, segment_id, volume_node)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8, order="C"), segmentation_node, segment_id, volume_node)
 
 
 def fingerprint(scene: Any) -> dict[str, Any]:
