@@ -19,7 +19,7 @@ from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.quantification.measurements import Measurements
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.scene.attributes import volumes_with
-from MyoScarSegLib.scene.engine_requests import EngineRequests
+from MyoScarSegLib.scene.engine_requests import Automatic, EngineRequests
 from MyoScarSegLib.scene.history import History
 from MyoScarSegLib.scene.lge_volumes import content_hash, study_of
 from MyoScarSegLib.scene.notices import Change, Notices
@@ -126,13 +126,13 @@ class StudySession:
         if _open.get(self._key) is self:
             del _open[self._key]
 
-    def attach(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
-        """Have an engine do the slow work.
+    def attach(self, engine: Engine, automatic: Automatic, clock: Callable[[], float] = time.monotonic) -> None:
+        """Have an engine do the slow work; ``automatic`` as of :class:`EngineRequests`.
 
         Raises:
             StudyError: the study is too large for it.
         """
-        self._requests = EngineRequests(self, engine)
+        self._requests = EngineRequests(self, engine, automatic)
         self._clock = clock
 
     def detach(self, why: str) -> None:

@@ -15,6 +15,7 @@ from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError, Study
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
 from MyoScarSegLib.scene import study_numbers
+from MyoScarSegLib.scene.engine_requests import Automatic
 from MyoScarSegLib.scene.mask_steps import apply_masks, clear_study, set_growth_mm, set_threshold
 from MyoScarSegLib.scene.prompt_steps import (
     add_box,
@@ -580,8 +581,7 @@ def test_asking_changes_nothing(session, scene):
     def now() -> tuple:
         return [(one.GetID(), one.GetMTime()) for one in nodes], scene.GetNumberOfNodes(), session.history.labels, session.state
 
-    session.attach(Engine())
-    session.requests.waits = True
+    session.attach(Engine(), Automatic(waits=True))
     before = now()
     for asked in (session, session.requests):
         for name in dir(type(asked)):

@@ -29,7 +29,7 @@ def cohort(tmp_path, monkeypatch):
 @pytest.fixture
 def opened(module, cohort):
     """The panel with the cohort's list, read by ann."""
-    module.workflow.live, module.workflow.waits = False, True
+    module.workflow.set_automatic(live=False, waits=True)
     module.ui.reviewSection.collapsed = False
     open_as(module, cohort, "ann")
     yield module
@@ -403,7 +403,7 @@ def test_a_folder_that_does_not_answer_holds_up_the_pictures_alone(module, cohor
     draw_overlay(cohort.out / "P0")
     (cohort.out / "P1/overlay.png").unlink()
     os.mkfifo(cohort.out / "P1/overlay.png")  # whoever opens it waits
-    module.workflow.live, module.workflow.waits = False, True
+    module.workflow.set_automatic(live=False, waits=True)
     module.ui.reviewSection.collapsed = False
     open_as(module, cohort, "ann")
     module.until(lambda: icons(module)[0], what="the first picture")
