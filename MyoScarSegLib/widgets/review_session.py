@@ -124,11 +124,7 @@ class ReviewSession:
 
         self._opening = list_task(out, reader, mode)
         self._opening.on_done(listed)
-        try:
-            self._opening.start(**self._processes)
-        except MyoScarSegError as error:
-            self._opening = None
-            self._say(error=str(error))
+        self._opening.start(**self._processes)
         self._changed()
 
     def go(self, back: bool = False) -> None:
@@ -213,10 +209,7 @@ class ReviewSession:
         assert self._folder is not None  # noqa: S101 (the cohort was opened)
         self._pictures = pictures_task(out, list(self.entries), self._folder)
         self._pictures.on_progress(lambda *_: self._changed())
-        try:
-            self._pictures.start(**self._processes)
-        except MyoScarSegError:  # a list without pictures is as good to work with
-            self._pictures = None
+        self._pictures.start(**self._processes)  # if it cannot be: a list without pictures is as good to work with
 
     def _ready(self) -> ReviewedStudy | None:
         """The study in hand, if a word can be said on it now."""
@@ -280,10 +273,7 @@ class ReviewSession:
         task = read_task(self._list.cohort.out, self._list.reader, self._list.mode, case, file)
         self._tasks[case] = task, file
         task.on_done(lambda *_: self._take_up(case))
-        try:
-            task.start(**self._processes)
-        except MyoScarSegError as error:
-            self._failed(case, error)
+        task.start(**self._processes)
 
     def _take_up(self, case: str) -> None:
         """Put a case that was read into the scene, if it is awaited."""

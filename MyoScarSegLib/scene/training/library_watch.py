@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.training.task_queue import TrainingTask
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.datasets.import_export import next_code
@@ -175,10 +175,7 @@ class LibraryWatch:
 
         task = self._checking = TrainingTask("library_changes", {"library": str(library.folder)})
         task.on_done(ended)
-        try:
-            task.start(**self._training.processes)
-        except MyoScarSegError as error:
-            task.finish(FAILED, error=error)
+        task.start(**self._training.processes)
 
     def _read_again(self) -> None:
         self._signature = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED
 
@@ -88,13 +87,8 @@ class TaskQueue:
         self._running = None
 
     def _begin(self, task: TrainingTask) -> None:
-        try:
-            task.start(**self._processes)
-        except MyoScarSegError as error:
-            task.finish(FAILED, error=error)
-            self._end(task)
-            return
         self._running = task
+        task.start(**self._processes)
         self._changed()
 
     def _end(self, task: TrainingTask) -> None:
