@@ -83,8 +83,8 @@ class ReviewSection(SegmentSection):
 
     def reject(self) -> None:
         """Reject the study for the reason that was typed, and go on."""
-        if self.review.reject(str(self.ui.rejectReasonEdit.text)):
-            self.ui.rejectReasonEdit.text = ""
+        edit = self.ui.rejectReasonEdit
+        self.review.reject(str(edit.text), lambda: setattr(edit, "text", ""))
 
     def add_to_library(self) -> None:
         """Go to the training tab, and ask what is to be known of the study there."""
@@ -161,7 +161,7 @@ class ReviewSection(SegmentSection):
         review = self.review
         if review.listing:
             return _("Reading the list ...")
-        parts = [review.error, review.note]
+        parts = [review.error, review.note, _("The results folder does not answer.") if review.late else ""]
         if review.wanted:
             parts.append(_("Reading {case} ...").format(case=review.wanted))
         elif review.study is not None:

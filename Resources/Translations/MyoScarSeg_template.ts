@@ -1675,15 +1675,15 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Nothing continues beside slice {slice} where there is no box yet.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The study has slices 0 to {last}; there is no {slices}.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>There is no box that counts and no + point on {slices}: accept or draw one first.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Nothing continues beside slice {slice} where there is no box yet.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3942,6 +3942,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The results folder does not answer.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Reading {case} ...</source>
       <translation type="unfinished" />
     </message>
@@ -4013,15 +4017,15 @@
   <context>
     <name>widgets.review_session</name>
     <message>
-      <source>No other study waits for a review.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Say why the study is rejected: motion, no scar visible, another series, ...</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>Open a study of the list first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wait until the results folder has answered.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -4038,6 +4042,10 @@
     </message>
     <message>
       <source>{case}: rejected.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No other study waits for a review.</source>
       <translation type="unfinished" />
     </message>
   </context>
