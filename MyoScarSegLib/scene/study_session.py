@@ -450,7 +450,8 @@ class StudySession:
 
 
 def sessions(scene: Any) -> list[StudySession]:
-    """The studies of a scene: those that are open, and the others as they are now, without following them."""
+    """The studies of a scene, for what is done with all of them: those that are open, and the others as they are now, without
+    following them; what of these a reader has reversed, or their volume left behind, is laid right."""
     found = []
     for volume_node in volumes_with(scene, ROLE_STUDY):
         opened = _open.get(_key(volume_node))

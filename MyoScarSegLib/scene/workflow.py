@@ -14,6 +14,7 @@ import slicer
 
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
 from MyoScarSegLib.scene.engine_requests import Automatic, EngineRequests
@@ -22,7 +23,8 @@ from MyoScarSegLib.scene.lge_volumes import describe, images_in, likely_lge
 from MyoScarSegLib.scene.notices import Change, Notices
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.prompt_steps import remove_box, update_box
-from MyoScarSegLib.scene.study_session import StudySession, sessions
+from MyoScarSegLib.scene.saved_study import ROLE_STUDY, StudyRecord
+from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.utils.signal import Signal
 from MyoScarSegLib.utils.task import TaskProgress
@@ -343,9 +345,10 @@ class Workflow:
             self.session.nodes.bring_to_front()  # what came with the scene is hidden beside it
             self.session.refresh()
             return
-        for session in sorted(sessions(self.scene), key=lambda session: -session.nodes.record.order):
-            if self.select(session.volume_node):
+        for volume in sorted(volumes_with(self.scene, ROLE_STUDY), key=lambda volume: -StudyRecord(volume).order):
+            if self.select(volume):
                 return
+        self.forget_error()  # nobody asked for it
 
     def _on_displayed(self, k: int) -> None:
         if self.session is not None:

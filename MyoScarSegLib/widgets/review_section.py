@@ -13,7 +13,7 @@ from MyoScarSegLib.engine.review_pictures import TIP_PX, picture_files
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets.review_session import ReviewSession
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
-from MyoScarSegLib.widgets.style import fill_table, fit_height
+from MyoScarSegLib.widgets.style import fill_table, fit_height, untinted
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
@@ -151,10 +151,7 @@ class ReviewSection(SegmentSection):
         for row in range(shown, drawn):
             assert folder is not None  # noqa: S101 (something was drawn there)
             small, large = picture_files(folder, row)
-            pixmap = qt.QPixmap(str(small))
-            icon = qt.QIcon(pixmap)
-            icon.addPixmap(pixmap, qt.QIcon.Selected)  # a selected picture is not to be tinted
-            table.item(row, _STUDY).setIcon(icon)
+            table.item(row, _STUDY).setIcon(untinted(qt.QPixmap(str(small))))
             _set_tip(table, row, _tip(self._shown[row], large if large.is_file() else None))
 
     def _sentence(self) -> str:
