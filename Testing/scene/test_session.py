@@ -509,6 +509,16 @@ def test_scar_goes_with_a_volume_that_is_moved(session, volume, scene, hardened)
     assert np.array_equal(seen > 0, moved.mask())
 
 
+def test_a_study_whose_volume_was_moved_while_it_was_closed_is_exported_as_it_was(session, volume, scene):
+    apply_masks(session, masks(1, 2))
+    before, burden = session.mask(), session.burden
+    session.close()
+    volume.SetAndObserveTransformNodeID(add_transform(scene, 4).GetID())
+    (found,) = sessions(scene)
+    assert np.array_equal(found.to_result().mask, before) and found.burden.mass_g == pytest.approx(burden.mass_g)
+    assert found.state.edited == []
+
+
 def test_sessions_that_are_dropped_are_held_by_no_node(session, scene):
     add_box(session, BOX)
     session.close()
