@@ -15,10 +15,11 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneE
 from MyoScarSegLib.result import Result, SliceMasks
 from MyoScarSegLib.scene.dicom_origin import image_files, patient_of
 from MyoScarSegLib.scene.displayed_slice import nearest_first
+from MyoScarSegLib.scene.guidance import why_not
 from MyoScarSegLib.scene.mask_steps import apply_masks
 from MyoScarSegLib.scene.notices import Change, kept_as_painted
 from MyoScarSegLib.scene.prompt_steps import apply_proposals, apply_suggestions
-from MyoScarSegLib.scene.slice_prompts import SlicePrompts
+from MyoScarSegLib.scene.slice_prompts import SlicePrompts, asks
 from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task, TaskProgress
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 _Steps = Generator[Request, Request, Any]
 """An action as it goes on: it yields what it asks of the engine, is sent that when it has ended, and returns its result."""
-_ACTIONS = frozenset({"propose", "suggest", "segment", "segment_slice", "process", "propose_wall", "report"})
-"""What runs one at a time."""
 
 
 @dataclass
@@ -97,26 +96,6 @@ class EngineRequests:
             return 0, 0
         slices = self.session.study.slices
         return (slices if self.encoding.state == DONE else int(self.encoding.progress[0])), slices
-
-    def why_not(self, verb: str, k: int | None = None) -> str:
-        """Why one of :data:`_ACTIONS` (``"suggest"`` from slice ``k``) or ``"cancel"`` is not possible now, as a sentence for a
-        tooltip; empty if it is, and for all other verbs."""
-        state = self.session.state
-        if verb == "cancel":
-            return "" if self.busy else _("Nothing is running.")
-        if verb in _ACTIONS and self.action is not None:
-            return _("Wait until the running step has ended, or cancel it.")
-        if verb == "report" and not state.has_masks and not state.ventricle.has_wall:
-            return _("There is nothing to report yet: segment the study first.")
-        if verb == "segment" and not (state.models or state.proposals or _ask(state.prompts)):
-            return _("There is no box and no + point yet: propose boxes, or draw one.")
-        if verb == "suggest" and (k not in state.confirmed or not state.of(k).drawn):
-            return _("Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.")
-        if verb == "propose_wall" and self.engine.status().knows_tissue is False:
-            return _("The chosen segmenter answers boxes and points only; it does not see the wall.")
-        if verb == "suggest" and self.engine.status().knows_tissue is False:
-            return _("The chosen segmenter answers boxes and points only; it does not look at neighboring slices.")
-        return ""
 
     def propose(self) -> Task:
         """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
@@ -193,7 +172,7 @@ class EngineRequests:
 
     def _begin(self, name: str, steps: _Steps, k: int | None = None) -> Task:
         self.session.refresh()
-        action, refusal = Task(name, RUNNING), self.why_not(name, k)
+        action, refusal = Task(name, RUNNING), why_not(name, self.session, k)
         self.session.notices.say(error=refusal, note="")
         if refusal:
             action.finish(FAILED, error=SceneError(refusal))
@@ -247,7 +226,7 @@ class EngineRequests:
             sentence = _("The study has slices 0 to {last}; there is no {slices}.")
             raise PromptError(sentence.format(last=self.session.study.slices - 1, slices=slice_list(outside)))
         prompts = {k: self.session.state.prompts_on(k) for k in wanted}
-        if not (self._is_all(prompts) or prompts.keys() & self.session.state.models.keys() or _ask(prompts)):
+        if not (self._is_all(prompts) or prompts.keys() & self.session.state.models.keys() or asks(prompts)):
             sentence = _("There is no box that counts and no + point on {slices}: accept or draw one first.")
             raise PromptError(sentence.format(slices=slice_list(prompts)))
         request = yield self._segment_with(prompts)
@@ -324,7 +303,7 @@ class EngineRequests:
             current = {k for k, of_slice in prompts.items() if self.session.state.prompts_on(k) == of_slice}
             wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}
             nothing = np.zeros(self.session.study.slice_shape, dtype=np.float32)
-            known = current if self._is_all(prompts) and not _ask(prompts) else current & self.session.state.models.keys()
+            known = current if self._is_all(prompts) and not asks(prompts) else current & self.session.state.models.keys()
             wanted |= {k: nothing for k in sorted(known) if not prompts[k].ask}
             kept: Sequence[int] = ()
             if wanted:
@@ -380,11 +359,6 @@ def burden_job(
         pseudonym,
         session.case,
     )
-
-
-def _ask(prompts: Mapping[int, SlicePrompts]) -> bool:
-    """Whether any of them asks for scar."""
-    return any(of_slice.ask for of_slice in prompts.values())
 
 
 def _sentences(*parts: str) -> str:

@@ -224,20 +224,6 @@ class StudySession:
             painted=tuple(self.state.edited),
         )
 
-    def why_not(self, verb: str) -> str:
-        """Why something is not possible now, as a sentence for a tooltip; empty if it is.
-
-        Args:
-            verb: ``"undo"``, ``"redo"`` or ``"export"``; all others are possible, but for what :attr:`requests` says.
-        """
-        if verb == "undo":
-            return "" if self.history.can_undo else _("There is nothing to undo.")
-        if verb == "redo":
-            return "" if self.history.can_redo else _("There is nothing to redo.")
-        if verb == "export":
-            return "" if self.state.has_masks else _("There is nothing to export yet: segment a study first.")
-        return ""
-
     def use_segmentation(self, node: Any) -> Any:
         """Put the scar into this segmentation node from now on, and return it; its other segments stay.
 

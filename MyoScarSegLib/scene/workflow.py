@@ -18,7 +18,7 @@ from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
 from MyoScarSegLib.scene.engine_requests import Automatic, EngineRequests
-from MyoScarSegLib.scene.guidance import next_step
+from MyoScarSegLib.scene.guidance import next_step, why_not
 from MyoScarSegLib.scene.lge_volumes import describe, images_in, likely_lge
 from MyoScarSegLib.scene.notices import Change, Notices
 from MyoScarSegLib.scene.observers import Observers
@@ -175,12 +175,8 @@ class Workflow:
             self.requests.update_masks()
 
     def why_not(self, verb: str) -> str:
-        """Why something is not possible now, as a sentence for a tooltip; empty if it is. ``verb`` is a method's name."""
-        if self.session is None:
-            return _("Nothing is running.") if verb == "cancel" else _("Choose an LGE volume first.")
-        if verb in ("segment_slice", "suggest") and self.displayed_slice is None:
-            return _("No slice view shows a slice of this volume.")
-        return self.session.requests.why_not(verb, self.displayed_slice) or self.session.why_not(verb)
+        """As of :func:`~MyoScarSegLib.scene.guidance.why_not`, of the study in hand and the displayed slice."""
+        return why_not(verb, self.session, self.displayed_slice)
 
     def attempt(self, verb: Callable[Concatenate[StudySession, P], T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Do something with the study in hand: ``attempt(add_box, box)``, with any function of a session.

@@ -1643,34 +1643,6 @@
   <context>
     <name>scene.engine_requests</name>
     <message>
-      <source>Nothing is running.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Wait until the running step has ended, or cancel it.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>There is nothing to report yet: segment the study first.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>There is no box and no + point yet: propose boxes, or draw one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The chosen segmenter answers boxes and points only; it does not see the wall.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The chosen segmenter answers boxes and points only; it does not look at neighboring slices.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Cancelled.</source>
       <translation type="unfinished" />
     </message>
@@ -1716,6 +1688,54 @@
   </context>
   <context>
     <name>scene.guidance</name>
+    <message>
+      <source>Nothing is running.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Choose an LGE volume first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No slice view shows a slice of this volume.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is nothing to undo.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is nothing to redo.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is nothing to export yet: segment a study first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wait until the running step has ended, or cancel it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is nothing to report yet: segment the study first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is no box and no + point yet: propose boxes, or draw one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The chosen segmenter answers boxes and points only; it does not see the wall.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The chosen segmenter answers boxes and points only; it does not look at neighboring slices.</source>
+      <translation type="unfinished" />
+    </message>
     <message>
       <source>The segmentation process does not start. See the message above; Retry starts it again.</source>
       <translation type="unfinished" />
@@ -2269,18 +2289,6 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>There is nothing to undo.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>There is nothing to redo.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>There is nothing to export yet: segment a study first.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>The volume was deleted. Choose another one.</source>
       <translation type="unfinished" />
     </message>
@@ -2429,18 +2437,6 @@
     </message>
     <message>
       <source>Working ...</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Nothing is running.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Choose an LGE volume first.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>No slice view shows a slice of this volume.</source>
       <translation type="unfinished" />
     </message>
     <message>

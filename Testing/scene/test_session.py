@@ -16,6 +16,7 @@ from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
 from MyoScarSegLib.scene import study_numbers
 from MyoScarSegLib.scene.engine_requests import Automatic
+from MyoScarSegLib.scene.guidance import why_not
 from MyoScarSegLib.scene.mask_steps import apply_masks, clear_study, set_growth_mm, set_threshold
 from MyoScarSegLib.scene.prompt_steps import (
     add_box,
@@ -602,7 +603,7 @@ def test_asking_changes_nothing(session, scene):
     session.mask(), session.to_result()
     assert session.is_current()
     for verb in ("propose", "segment", "segment_slice", "process", "undo", "redo", "export", "cancel", "add_box"):
-        session.why_not(verb), session.requests.why_not(verb)
+        why_not(verb, session)
     assert now() == before
     assert session.state.edited == []
     session.pump()
