@@ -13,7 +13,7 @@ from typing import Any
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.review_list import GONE, LEASE_S, Entry, Mode, ReviewList, next_waiting
 from MyoScarSegLib.batch.reviews import Review, Verdict
-from MyoScarSegLib.engine.review_case import case_of, entries_of, list_task, read_task
+from MyoScarSegLib.engine.review_case import case_file, case_of, entries_of, list_task, read_task
 from MyoScarSegLib.engine.review_pictures import pictures_task
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.outputs.edited import Edited
@@ -22,7 +22,6 @@ from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.folder_calls import FolderCalls, Steps
 from MyoScarSegLib.utils.scratch_folder import scratch_folder
-from MyoScarSegLib.utils.task import DONE
 from MyoScarSegLib.widgets.text import _
 
 _RENEWED_AFTER_S = LEASE_S / 3
@@ -56,9 +55,10 @@ class ReviewSession:
         """
         self._workflow, self._processes, self._changed = workflow, processes, changed
         self._list: ReviewList | None = None
-        self._tasks: dict[str, tuple[BackgroundTask, Path]] = {}  # by case, read or being read
-        self._in_scene: dict[str, ReviewedStudy] = {}
-        self._parked: dict[tuple[Path, str], dict[str, ReviewedStudy]] = {}  # edited studies, by folder and reader
+        self._tasks: dict[str, BackgroundTask] = {}  # by case, read or being read
+        self._in_scene: dict[
+            tuple[Path, str, str], ReviewedStudy
+        ] = {}  # by folder, reader, case; also edited ones of other lists
         self._opened_as = Path(), ""  # folder and reader
         self._leaving: list[ReviewedStudy] = []  # the scene, once the panel shows another volume
         self._opening: BackgroundTask | None = None
@@ -97,12 +97,12 @@ class ReviewSession:
     @property
     def study(self) -> ReviewedStudy | None:
         """The study in hand; None if there is none, or another volume was chosen meanwhile."""
-        study = self._in_scene.get(self.case)
+        study = self._in_scene.get(self._key(self.case))
         return study if study is not None and study.there and study.volume_node is self._workflow.volume_node else None
 
     def is_edited(self, case: str) -> bool:
         """Whether a study has edits in the scene that were not accepted."""
-        study = self._in_scene.get(case)
+        study = self._in_scene.get(self._key(case))
         return study is not None and study.edited
 
     # ------------------------------------------------------------------ what a reader does
@@ -122,14 +122,13 @@ class ReviewSession:
                 return
             self._opening = None
             try:
-                self.entries = {entry.case: entry for entry in entries_of(task.value())}
+                self.entries = {entry.case: entry for entry in entries_of(task)}
                 self._folder = self._held.enter_context(scratch_folder("myoscarseg-review-"))
             except MyoScarSegError as error:
                 self._say(error=str(error))
                 return
             self._list = found
             self._opened_as = out.resolve(), reader
-            self._in_scene = self._parked.pop(self._opened_as, {})
             self._draw_pictures(out)
             self._say()
 
@@ -185,14 +184,10 @@ class ReviewSession:
         self._give_back(self.case, self.wanted)
         self._calls.finish(_AT_THE_END_S)
         self.case = self.wanted = self._at = ""
-        for study in self._in_scene.values():
+        for key, study in list(self._in_scene.items()):
             study.session.refresh()
             if not study.edited:
-                self._leaving.append(study)
-        if self._list is not None:
-            edited = {case: study for case, study in self._in_scene.items() if study.edited}
-            self._parked[self._opened_as] = edited
-        self._in_scene = {}
+                self._leaving.append(self._in_scene.pop(key))
         self._list, self.entries = None, {}
         self._held.close()
         self._folder = None
@@ -200,9 +195,8 @@ class ReviewSession:
     def poll(self) -> bool:
         """Take what processes have said, and out of the scene what is done with. Returns whether to call it again soon."""
         self._clear_scene()
-        tasks = [task for task, _file in self._tasks.values()]
-        tasks += [task for task in (self._opening, self._pictures) if task is not None]
-        running = [task for task in tasks if not task.poll()]
+        tasks = [*self._tasks.values(), self._opening, self._pictures]
+        running = [task for task in tasks if task is not None and not task.poll()]
         asking = self._calls.poll()
         if self.late != self._calls.late:
             self.late = self._calls.late
@@ -230,6 +224,9 @@ class ReviewSession:
             self._say(error=_("Wait until the first tab has done its work."))
             return None
         return study
+
+    def _key(self, case: str) -> tuple[Path, str, str]:
+        return (*self._opened_as, case)
 
     def _begin(self, steps: Steps[Any]) -> None:
         """Do something with the results folder, at the next turn."""
@@ -299,10 +296,11 @@ class ReviewSession:
             self._give_back(self.wanted)
         self.wanted = self._at = case
         self._say()
-        if case in self._in_scene and self._in_scene[case].there:
-            self._arrive(self._in_scene[case])
+        study = self._in_scene.get(self._key(case))
+        if study is not None and study.there:
+            self._arrive(study)
         else:
-            self._in_scene.pop(case, None)
+            self._in_scene.pop(self._key(case), None)
             self._read(case)
             self._take_up(case)
         return True
@@ -314,7 +312,7 @@ class ReviewSession:
         self._files += 1
         file = self._folder / f"{self._files}.npz"
         task = read_task(self._list.cohort.out, self._list.reader, self._list.mode, case, file)
-        self._tasks[case] = task, file
+        self._tasks[case] = task
         task.on_done(lambda *_: self._take_up(case))
         task.start(**self._processes)
 
@@ -322,16 +320,15 @@ class ReviewSession:
         """Put a case that was read into the scene, if it is awaited."""
         if case != self.wanted or case not in self._tasks:
             return
-        task, file = self._tasks[case]
-        if not task.finished:
+        if not self._tasks[case].finished:
             return
         try:
-            study = ReviewedStudy(self._workflow.scene, case_of(task.value(), file, case))
+            study = ReviewedStudy(self._workflow.scene, case_of(self._tasks[case]))
         except MyoScarSegError as error:
             self._failed(case, error)
             return
         self._forget(case)
-        self._in_scene[case] = study
+        self._in_scene[self._key(case)] = study
         self._arrive(study)
 
     def _failed(self, case: str, error: MyoScarSegError) -> None:
@@ -350,20 +347,20 @@ class ReviewSession:
         following = next_waiting(self.entries.values(), self.case)
         for case in [case for case in self._tasks if case != following]:
             self._forget(case)
-        if following and following not in self._in_scene:
+        if following and self._key(following) not in self._in_scene:
             self._read(following)
         self._changed()
 
     def _leave(self, case: str) -> None:
         """The reader goes on: a study that was edited, but not accepted, stays his and in the scene."""
-        study = self._in_scene.get(case)
+        study = self._in_scene.get(self._key(case))
         if study is not None:
             study.session.refresh()
             if study.edited:
                 return
         self._give_back(case)
         if study is not None:
-            del self._in_scene[case]
+            del self._in_scene[self._key(case)]
             self._leaving.append(study)
 
     def _clear_scene(self) -> None:
@@ -386,10 +383,9 @@ class ReviewSession:
                 self._begin(self._try(partial(_close, self._list, case)))  # if that fails, the lease runs out by itself
 
     def _forget(self, case: str) -> None:
-        task, file = self._tasks.pop(case)
-        if task.state != DONE:
-            task.kill()
-        file.unlink(missing_ok=True)
+        task = self._tasks.pop(case)
+        task.kill()
+        case_file(task).unlink(missing_ok=True)
 
     def _refresh_entry(self, among: ReviewList, case: str, error: MyoScarSegError | None = None) -> Steps[None]:
         """List a study as it is now; ``error`` is what went wrong with it."""

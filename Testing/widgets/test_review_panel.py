@@ -102,7 +102,7 @@ def test_the_next_study_is_read_ahead_and_a_study_without_edits_leaves_the_scene
     opened.click("nextStudyButton")
     in_hand(opened, "P0")
     before = volumes(opened)
-    opened.until(lambda: review(opened)._tasks["P1"][0].finished, what="P1 is read ahead")
+    opened.until(lambda: review(opened)._tasks["P1"].finished, what="P1 is read ahead")
     opened.key("PgDown")
     assert review(opened).case == "P1", "at once"
     assert volumes(opened) == before
@@ -348,7 +348,7 @@ def test_a_study_whose_folder_is_gone_since_it_was_listed_is_said_and_passed_ove
 def test_a_study_whose_folder_goes_while_it_is_read_is_said_and_passed_over(opened, cohort, tmp_path, monkeypatch):
     opened.click("nextStudyButton")
     in_hand(opened, "P0")
-    opened.until(lambda: review(opened)._tasks["P1"][0].finished, what="P1 is read ahead")
+    opened.until(lambda: review(opened)._tasks["P1"].finished, what="P1 is read ahead")
     review(opened)._forget("P1")
     taken = review(opened)._list.open
 

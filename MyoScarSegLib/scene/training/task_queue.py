@@ -68,7 +68,9 @@ class TaskQueue:
             self._running = None
             self._end(running)
         if self._running is None and self._waiting:
-            self._begin(self._waiting.pop(0))
+            self._running = self._waiting.pop(0)
+            self._running.start(**self._processes)
+            self._changed()
 
     def cancel(self) -> None:
         """Cancel the task in hand and all that wait."""
@@ -85,11 +87,6 @@ class TaskQueue:
         if self._running is not None:
             self._running.kill()
         self._running = None
-
-    def _begin(self, task: TrainingTask) -> None:
-        self._running = task
-        task.start(**self._processes)
-        self._changed()
 
     def _end(self, task: TrainingTask) -> None:
         try:
