@@ -136,42 +136,40 @@ class Pipeline:
         return done
 
     def beside(
-        self, study: Study, index: int, center: tuple[float, float] | None, asked: Mapping[int, Sequence[Box]] = NO_BOXES
+        self,
+        study: Study,
+        index: int,
+        center: tuple[float, float] | None,
+        asked: Mapping[int, Sequence[Box]] = NO_BOXES,
+        *,
+        seen: bool = False,
     ) -> np.ndarray | None:
         """bool ``[rows, columns]``: scar on the neighbors of a slice, as a first look finds it, or as it is answered to a reader.
 
-        None where there is none, and for a segmenter that does not look at neighbors.
+        None where a first look finds none, and for a segmenter that does not look at neighbors.
 
         Args:
             study: the study.
             index: of the slice.
             center: the heart's.
             asked: the boxes that a reader set, by slice; without them it depends on the images alone.
+            seen: for masks that nobody asked for: what both networks of the segmenter take for scar instead of a first look.
         """
         segmenter = self.networks.segmenter
         if not segmenter.knows_tissue:
             return None
         scar = np.zeros(study.slice_shape, dtype=bool)
         for k in neighbors_of(study, index):
-            if k is not None and k in asked:
-                scar |= segmenter.scar_answered(image_of(study, k, center), asked[k], self.beside(study, k, center))
-            elif k is not None:
-                scar |= segmenter.scar_beside(image_of(study, k, center))
-        return scar if scar.any() else None
-
-    def seen_beside(
-        self, study: Study, index: int, center: tuple[float, float] | None, asked: Mapping[int, Sequence[Box]] = NO_BOXES
-    ) -> np.ndarray | None:
-        """Likewise, for masks that nobody asked for: what both networks of the segmenter take for scar instead of first looks."""
-        segmenter = self.networks.segmenter
-        if not segmenter.knows_tissue:
-            return None
-        scar = np.zeros(study.slice_shape, dtype=bool)
-        for k in neighbors_of(study, index):
-            if k is not None:
-                image, beside = image_of(study, k, center), self.beside(study, k, center)
-                scar |= segmenter.scar_answered(image, asked[k], beside) if k in asked else segmenter.scar_seen(image, beside)
-        return scar
+            if k is None:
+                continue
+            image = image_of(study, k, center)
+            if k in asked:
+                scar |= segmenter.scar_answered(image, asked[k], self.beside(study, k, center))
+            elif seen:
+                scar |= segmenter.scar_seen(image, self.beside(study, k, center))
+            else:
+                scar |= segmenter.scar_beside(image)
+        return scar if seen or scar.any() else None
 
     def propose(self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Boxes:
         """Propose boxes around scar on every slice.
@@ -385,7 +383,7 @@ class Pipeline:
             def segment_slice(index: int) -> None:
                 of_boxes, of_points = prompted[index]
                 beside = self.beside(study, index, center, drawn)
-                seen = None if all(box.asks for box in of_boxes) else self.seen_beside(study, index, center, drawn)
+                seen = None if all(box.asks for box in of_boxes) else self.beside(study, index, center, drawn, seen=True)
                 image = image_of(study, index, center)
                 prediction = segmenter.predict(image, of_boxes, of_points, beside=beside, seen_beside=seen)
                 probability[index] = sigmoid(prediction.logits)

@@ -9,6 +9,7 @@ a request that ends a second worker fails.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 import time
@@ -93,9 +94,8 @@ class Engine:
         self._pumping = 0
         self._inbox: deque[Callable[[], None]] = deque()
         self._studies: dict[int, _Opened] = {}  # by the study's id()
-        self._opened = 0
         self._requests: dict[int, Request] = {}  # unfinished, in the order they were made
-        self._number = 0
+        self._numbers = itertools.count(1)  # of studies and requests
 
     # ------------------------------------------------------------------ the process
 
@@ -156,9 +156,8 @@ class Engine:
             StudyError: it is too large to be sent.
         """
         if id(study) not in self._studies:
-            key = f"study-{self._opened + 1}"
+            key = f"study-{next(self._numbers)}"
             message = study_message(key, study)
-            self._opened += 1
             self._studies[id(study)] = _Opened(key, study)
             self._process.send(message)
 
@@ -359,8 +358,7 @@ class Engine:
         if study is not None:
             self.open_study(study)
             fields["key"] = self._studies[id(study)].key
-        self._number += 1
-        request = Request(self, self._number, {"what": what, **fields}, read, study=study, background=background)
+        request = Request(self, next(self._numbers), {"what": what, **fields}, read, study=study, background=background)
         if self._process.state == STOPPED:
             self.start()
         if self._process.state == BROKEN:

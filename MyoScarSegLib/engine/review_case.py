@@ -89,15 +89,22 @@ def read_task(out: Path, reader: str, mode: Mode, case: str, file: Path) -> Back
     return BackgroundTask(_MODULE, job, "case")
 
 
-def entries_of(result: Any) -> list[Entry]:
-    """What a task of :func:`list_task` has found."""
-    return [read(Entry, one, OutputError, "The list of the cohort") for one in result]
+def entries_of(task: BackgroundTask) -> list[Entry]:
+    """What a task of :func:`list_task` has found; raises what :meth:`Task.value` does."""
+    return [read(Entry, one, OutputError, "The list of the cohort") for one in task.value()]
 
 
-def case_of(result: Any, file: Path, case: str) -> ReviewCase:
-    """What a task of :func:`read_task` has read; StudyError if the file is missing or damaged."""
-    study, labels, probability = read_handover(file, case, "labels", "probability")
-    return ReviewCase(study, labels, probability, read(CaseFacts, result, StudyError, case))
+def case_file(task: BackgroundTask) -> Path:
+    """The file of a task of :func:`read_task`."""
+    return Path(task.job["file"])
+
+
+def case_of(task: BackgroundTask) -> ReviewCase:
+    """What a task of :func:`read_task` has read; raises what :meth:`Task.value` does, and StudyError if the file is missing or
+    damaged."""
+    facts, case = task.value(), task.job["case"]
+    study, labels, probability = read_handover(case_file(task), case, "labels", "probability")
+    return ReviewCase(study, labels, probability, read(CaseFacts, facts, StudyError, case))
 
 
 def _work(job: dict[str, Any], _progress: Progress, _cancel: CancelToken) -> Any:

@@ -113,7 +113,6 @@ class WorkerProcess:
         self._timeouts = timeouts
         self._clock = clock
         self._transport: Transport | None = None
-        self._generation = 0
         self._reader = FrameReader()
         self._silent_s = 0.0
         self._step_s = 0.0
@@ -152,13 +151,12 @@ class WorkerProcess:
         self._drop()
         self.facts = {}
         self.state = state
-        self._generation += 1
         self._reader = FrameReader()
         self._silent_s = self._step_s = 0.0
         try:
             transport = self._factory(self._owner.command(), self._owner.environment())
-            transport.on_bytes = partial(self._on_bytes, self._generation)
-            transport.on_exit = partial(self._on_exit, self._generation)
+            transport.on_bytes = partial(self._on_bytes, transport)
+            transport.on_exit = partial(self._on_exit, transport)
             self._transport = transport
             transport.start()
         except EngineError as error:
@@ -258,29 +256,31 @@ class WorkerProcess:
             self._lost(f"It spent more than {timeouts.step_s:g} s on one slice or model.")
         return passed
 
-    def _on_bytes(self, generation: int, data: bytes) -> None:
-        if not self._is_current(generation):
+    # All of these are told by which worker: one of before may be heard late.
+
+    def _on_bytes(self, source: Transport, data: bytes) -> None:
+        if source is not self._transport:
             return
         try:
             for fields in self._reader.feed(data):
                 self._silent_s = 0.0
-                self._owner.later(partial(self._take, generation, fields))
+                self._owner.later(partial(self._take, source, fields))
         except ProtocolError as error:
-            self._lost_later(generation, f"It sent something that is no answer. {error}")
+            self._lost_later(source, f"It sent something that is no answer. {error}")
         self._owner.wake()
 
-    def _on_exit(self, generation: int, code: int, tail: str) -> None:
-        if self._is_current(generation):
+    def _on_exit(self, source: Transport, code: int, tail: str) -> None:
+        if source is self._transport:
             self._log = tail
-            self._lost_later(generation, how_it_ended(code, tail))
+            self._lost_later(source, how_it_ended(code, tail))
             self._owner.wake()
 
-    def _lost_later(self, generation: int, why: str) -> None:
+    def _lost_later(self, source: Transport, why: str) -> None:
         # Later, because what it has sent before is still to be taken in.
-        self._owner.later(lambda: self._lost(why) if self._is_current(generation) else None)
+        self._owner.later(lambda: self._lost(why) if source is self._transport else None)
 
-    def _take(self, generation: int, fields: dict[str, Any]) -> None:
-        if not self._is_current(generation):
+    def _take(self, source: Transport, fields: dict[str, Any]) -> None:
+        if source is not self._transport:
             return
         kind = fields.get("type")
         try:
@@ -299,6 +299,3 @@ class WorkerProcess:
                 self._owner.received(fields)
         except (ProtocolError, KeyError, TypeError, ValueError) as error:
             self._lost(f"It sent an answer that cannot be read ({error}).")
-
-    def _is_current(self, generation: int) -> bool:
-        return generation == self._generation and self._transport is not None

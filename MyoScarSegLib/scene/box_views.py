@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,28 @@ COLORS = {
 _SELECTED_FILL, _FILL = 0.18, 0.04
 _OPACITY = {BoxState.PROPOSED: 0.9, BoxState.ACCEPTED: 1.0, BoxState.REJECTED: 0.35}
 _FREE = "0"
+
+
+@dataclass
+class _View:
+    """What shows one box.
+
+    Attributes:
+        node: the ROI node.
+        place: of the box that it was laid to; None if it is to be laid anew.
+        style: in which it was drawn; None if it is to be drawn anew.
+        dragged: whether the user has it in hand.
+    """
+
+    node: Any
+    place: tuple[float, ...] | None = None
+    style: tuple[Any, ...] | None = None
+    dragged: bool = False
+
+    @property
+    def visible(self) -> bool:
+        display = self.node.GetDisplayNode()
+        return display is not None and bool(display.GetVisibility())
 
 
 class BoxViews:
@@ -61,13 +84,10 @@ class BoxViews:
         self._volume_node = session.volume_node
         self._on_edited = on_edited
         self._on_removed = on_removed
-        self._nodes: dict[int, Any] = {}
-        self._free: list[Any] = []
-        self._shown: dict[int, tuple[Any, ...]] = {}
-        self._places: dict[int, tuple[float, ...]] = {}
+        self._shown: dict[int, _View] = {}  # by the box's id
+        self._free: list[Any] = []  # nodes for the next boxes
         self._views: tuple[str, ...] | None = None
         self._visible = True
-        self._dragging: set[int] = set()
         self._closing = False
         events = slicer.vtkMRMLScene
         self._observers = Observers()
@@ -103,16 +123,17 @@ class BoxViews:
 
     def node(self, box_id: int) -> Any:
         """The ROI node that shows a box, None if there is no such box."""
-        return self._nodes.get(box_id)
+        view = self._shown.get(box_id)
+        return None if view is None else view.node
 
     def id_of(self, node: Any) -> int | None:
         """The box that a node shows, None if it is none of ours."""
-        return next((box_id for box_id, shown in self._nodes.items() if shown is node), None)
+        return next((box_id for box_id, view in self._shown.items() if view.node is node), None)
 
     def handle_under_mouse(self) -> bool:
         """Whether the mouse is over a handle or center of any box, which a drag would then move."""
         handles = slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint, slicer.vtkMRMLMarkupsDisplayNode.ComponentScaleHandle
-        displays = (node.GetDisplayNode() for node in self._nodes.values())
+        displays = (view.node.GetDisplayNode() for view in self._shown.values())
         return any(display is not None and display.GetActiveComponentType() in handles for display in displays)
 
     def _on_changed(self, what: Change) -> None:
@@ -125,26 +146,26 @@ class BoxViews:
             return
         begun, made, self.pending = time.monotonic(), 0, False
         rows = {row.id: row.box for row in self._session.state.boxes}
-        for box_id in [known for known in self._nodes if known not in rows]:
-            self._release(box_id)
+        for box_id in [known for known in self._shown if known not in rows]:
+            self._set_free(self._shown.pop(box_id).node)
         for box_id, box in rows.items():
-            if box_id in self._dragging:
+            view = self._shown.get(box_id)
+            if view is not None and view.dragged:
                 continue
-            visible = self._visible and self._views != ()
-            style = (box.state, box_id == self.selected, visible, self._views)
-            if box_id not in self._nodes:
+            if view is None:
                 if not self._free and made and self._at_once_s is not None and time.monotonic() - begun >= self._at_once_s:
                     self.pending = True
                     continue
                 made += not self._free
-                self._nodes[box_id] = self._take(box_id)
-            node = self._nodes[box_id]
-            if self._places.get(box_id) != box.place or moved:
-                self._place(node, box)
-                self._places[box_id] = box.place
-            if self._shown.get(box_id) != style or self._is_visible(box_id) != visible:
-                self._style(node, *style)
-                self._shown[box_id] = style
+                view = self._shown[box_id] = _View(self._take(box_id))
+            if view.place != box.place or moved:
+                self._place(view.node, box)
+                view.place = box.place
+            visible = self._visible and self._views != ()
+            style = (box.state, box_id == self.selected, visible, self._views)
+            if view.style != style or view.visible != visible:
+                self._style(view.node, *style)
+                view.style = style
         if made:
             self._session.nodes.folder.collect()
 
@@ -152,9 +173,9 @@ class BoxViews:
         """Observe nothing any more; the nodes stay in the scene, hidden if ``hide``."""
         self._disconnect()
         self._observers.clear()
-        for node in self._nodes.values() if hide else ():
-            node.SetDisplayVisibility(False)
-        self._nodes.clear()
+        for view in self._shown.values() if hide else ():
+            view.node.SetDisplayVisibility(False)
+        self._shown.clear()
         self._free.clear()
 
     def _adopt(self) -> None:
@@ -162,12 +183,10 @@ class BoxViews:
         for node in nodes_of(self._volume_node, ROLE_VIEW):
             text = node.GetAttribute(BOX_ID) or _FREE
             box_id = int(text) if text.isdigit() else 0
-            if box_id and box_id not in self._nodes:
-                self._nodes[box_id] = node
+            if box_id and box_id not in self._shown:
+                self._shown[box_id] = _View(node)
             else:
-                node.SetAttribute(BOX_ID, _FREE)
-                node.SetDisplayVisibility(False)
-                self._free.append(node)
+                self._set_free(node)
             self._watch(node)
 
     def _take(self, box_id: int) -> Any:
@@ -180,21 +199,10 @@ class BoxViews:
         node.SetAttribute(BOX_ID, str(box_id))
         return node
 
-    def _release(self, box_id: int) -> None:
-        node = self._nodes.pop(box_id)
-        self._forget(box_id)
-        self._dragging.discard(box_id)
+    def _set_free(self, node: Any) -> None:
         node.SetAttribute(BOX_ID, _FREE)
         node.SetDisplayVisibility(False)  # the user may have deleted the display node
         self._free.append(node)
-
-    def _forget(self, box_id: int) -> None:
-        self._shown.pop(box_id, None)
-        self._places.pop(box_id, None)
-
-    def _is_visible(self, box_id: int) -> bool:
-        display = self._nodes[box_id].GetDisplayNode()
-        return display is not None and bool(display.GetVisibility())
 
     def _place(self, node: Any, box: Box) -> None:
         """Lay a node where its box is, in one change; each makes the application compute its handles anew, in every view."""
@@ -229,14 +237,13 @@ class BoxViews:
     def _drag_begins(self, node: Any) -> None:
         box_id = self.id_of(node)
         if box_id is not None:
-            self._dragging.add(box_id)
+            self._shown[box_id].dragged = True
 
     def _drag_ends(self, node: Any) -> None:
         box_id = self.id_of(node)
         if box_id is None:
             return
-        self._dragging.discard(box_id)
-        self._forget(box_id)
+        self._shown[box_id] = _View(node)
         try:
             before = self._session.state.box(box_id)
             k, corners = self.corners(box_id)
@@ -249,7 +256,7 @@ class BoxViews:
 
     def corners(self, box_id: int) -> tuple[int, tuple[float, float, float, float]]:
         """Slice and corners of a box as its node lies now, which differs from the box in the middle of a drag."""
-        return self._geometry.box_of(*self._geometry_of(self._nodes[box_id]))
+        return self._geometry.box_of(*self._geometry_of(self._shown[box_id].node))
 
     @staticmethod
     def _geometry_of(node: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -265,20 +272,15 @@ class BoxViews:
         self._free = [free for free in self._free if free is not node]
         box_id = self.id_of(node)
         if box_id is not None:
-            del self._nodes[box_id]
-            self._forget(box_id)
-            self._dragging.discard(box_id)
+            del self._shown[box_id]
             self._on_removed(box_id)
 
     def _scene_closes(self, _scene: Any) -> None:
         self._closing = True
-        for node in [*self._nodes.values(), *self._free]:
+        for node in [*(view.node for view in self._shown.values()), *self._free]:
             self._observers.remove(node)
-        self._nodes.clear()
-        self._free.clear()
         self._shown.clear()
-        self._places.clear()
-        self._dragging.clear()
+        self._free.clear()
 
     def _scene_closed(self, _scene: Any) -> None:
         self._closing = False

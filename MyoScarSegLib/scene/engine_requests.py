@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from MyoScarSegLib.engine.burden_messages import BurdenJob
-from MyoScarSegLib.engine.client import Engine
+from MyoScarSegLib.engine.client import Engine, Request
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneError
 from MyoScarSegLib.result import Result, SliceMasks
 from MyoScarSegLib.scene.dicom_origin import image_files, patient_of
 from MyoScarSegLib.scene.displayed_slice import nearest_first
+from MyoScarSegLib.scene.guidance import why_not
 from MyoScarSegLib.scene.mask_steps import apply_masks
 from MyoScarSegLib.scene.notices import Change, kept_as_painted
 from MyoScarSegLib.scene.prompt_steps import apply_proposals, apply_suggestions
-from MyoScarSegLib.scene.slice_prompts import SlicePrompts
+from MyoScarSegLib.scene.slice_prompts import SlicePrompts, asks
 from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task, TaskProgress
@@ -25,9 +27,23 @@ from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task, Tas
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
 
+_Steps = Generator[Request, Request, Any]
+"""An action as it goes on: it yields what it asks of the engine, is sent that when it has ended, and returns its result."""
 
-_ACTIONS = frozenset({"propose", "suggest", "segment", "segment_slice", "process", "propose_wall", "report"})
-"""What runs one at a time."""
+
+@dataclass
+class Automatic:
+    """What happens without being asked for.
+
+    Attributes:
+        live: whether an edit of a box or point segments its slice again at once.
+        waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
+        fit: whether a study's first proposals bring views and gray scale to the heart.
+    """
+
+    live: bool = True
+    waits: bool = False
+    fit: bool = True
 
 
 class EngineRequests:
@@ -38,26 +54,24 @@ class EngineRequests:
     meanwhile.
 
     Attributes:
-        live: whether an edit of a box or point segments its slice again at once.
-        waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
+        automatic: what happens without being asked for.
         action: that runs, None if none does.
         encoding: the request of the background encoding, None if there is none.
     """
 
-    def __init__(self, session: StudySession, engine: Engine) -> None:
+    def __init__(self, session: StudySession, engine: Engine, automatic: Automatic) -> None:
         """The caller starts and stops the engine. Raises StudyError if the study is too large for it."""
         engine.open_study(session.study)
         self.session = session
         self.engine = engine
-        self.live, self.waits = True, False
+        self.automatic = automatic
         self.action: Task | None = None
-        self.encoding: Any = None
-        self._request: Any = None  # of the action
-        self._live_request: Any = None
+        self.encoding: Request | None = None
+        self._request: Request | None = None  # of the action
+        self._live_request: Request | None = None
 
     def close(self, why: str) -> None:
         """Cancel what runs; ``why`` is told to the running action."""
-        self.waits = True  # its end must not begin anything
         self._abandon(why)
         for request in (self.encoding, self._live_request):
             if request is not None:
@@ -73,8 +87,7 @@ class EngineRequests:
     @property
     def progress(self) -> TaskProgress:
         """Of the running action; zeros without one."""
-        progress: TaskProgress = TaskProgress() if self._request is None else self._request.progress
-        return progress
+        return TaskProgress() if self._request is None else self._request.progress
 
     @property
     def encoded(self) -> tuple[int, int]:
@@ -84,32 +97,12 @@ class EngineRequests:
         slices = self.session.study.slices
         return (slices if self.encoding.state == DONE else int(self.encoding.progress[0])), slices
 
-    def why_not(self, verb: str, k: int | None = None) -> str:
-        """Why one of :data:`_ACTIONS` (``"suggest"`` from slice ``k``) or ``"cancel"`` is not possible now, as a sentence for a
-        tooltip; empty if it is, and for all other verbs."""
-        state = self.session.state
-        if verb == "cancel":
-            return "" if self.busy else _("Nothing is running.")
-        if verb in _ACTIONS and self.action is not None:
-            return _("Wait until the running step has ended, or cancel it.")
-        if verb == "report" and not state.has_masks and not state.ventricle.has_wall:
-            return _("There is nothing to report yet: segment the study first.")
-        if verb == "segment" and not (state.models or state.proposals or _ask(state.prompts)):
-            return _("There is no box and no + point yet: propose boxes, or draw one.")
-        if verb == "suggest" and (k not in state.confirmed or not state.of(k).drawn):
-            return _("Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.")
-        if verb == "propose_wall" and self.engine.status().knows_tissue is False:
-            return _("The chosen segmenter answers boxes and points only; it does not see the wall.")
-        if verb == "suggest" and self.engine.status().knows_tissue is False:
-            return _("The chosen segmenter answers boxes and points only; it does not look at neighboring slices.")
-        return ""
-
-    def propose(self, *, fit: bool = False) -> Task:
+    def propose(self) -> Task:
         """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
 
-        ``fit`` as of :func:`~MyoScarSegLib.scene.prompt_steps.apply_proposals`. Result: the number of boxes proposed.
+        Result: the number of boxes proposed.
         """
-        return self._begin("propose", lambda action: self._ask_for_boxes(action, fit))
+        return self._begin("propose", self._propose())
 
     def suggest(self, k: int) -> Task:
         """Suggest boxes where the scar of slice ``k`` continues, which the reader has confirmed, and likewise beside all other
@@ -118,7 +111,7 @@ class EngineRequests:
 
         Result: the slice of each box that was suggested.
         """
-        return self._begin("suggest", lambda action: self._ask_for_suggestions(action, k), k)
+        return self._begin("suggest", self._suggest(k), k)
 
     def segment(self, slices: Iterable[int] | None = None, *, overwrite_edited: bool = False) -> Task:
         """Segment scar on these slices, on all if None, with the boxes and points they have now.
@@ -128,11 +121,11 @@ class EngineRequests:
 
         Result: the slices that were kept because they are hand-edited.
         """
-        return self._begin("segment", lambda action: self._ask_for_masks(action, slices, overwrite_edited))
+        return self._begin("segment", self._segment(slices, overwrite_edited=overwrite_edited))
 
-    def process(self, *, fit: bool = False) -> Task:
+    def process(self) -> Task:
         """:meth:`propose`, then :meth:`segment` on all slices, as one action with one cancel. Result as of segment."""
-        return self._begin("process", lambda action: self._ask_for_boxes(action, fit))
+        return self._begin("process", self._process())
 
     def propose_wall(self) -> Task:
         """Propose the left ventricle's wall and the insertion points. What the reader drew and set stays, see
@@ -140,7 +133,7 @@ class EngineRequests:
 
         Result: the slices that were kept because they are the reader's.
         """
-        return self._begin("propose_wall", self._ask_for_wall)
+        return self._begin("propose_wall", self._propose_wall())
 
     def report(self, folder: Path, *, with_name: bool = False, dicom: bool = False, pseudonym: str | bool = False) -> Task:
         """Write the report of the study's scar burden into a folder. Result: the study's own folder in it, a text.
@@ -149,18 +142,19 @@ class EngineRequests:
         ``dicom`` adds a DICOM segmentation and a structured report, which carry the patient of the source images, or the
         ``pseudonym`` (True for the case's name). Where these cannot be written, the rest is, and the error says so.
         """
-        return self._begin("report", lambda action: self._ask_for_report(action, folder, with_name, dicom, pseudonym))
+        return self._begin("report", self._report(folder, with_name, dicom, pseudonym))
 
     def cancel(self) -> None:
         """Cancel the running action; nothing of it comes into the scene. It ends at once, the engine's work within a second."""
         self._abandon(_("Cancelled."))
+        self.update_masks()
 
     def encode(self, displayed: int | None) -> None:
         """Encode all slices in the background, the displayed one first, then its neighbors outwards."""
         if self.encoding is not None:
             self.encoding.cancel()
             self.encoding = None
-        if self.waits:
+        if self.automatic.waits:
             return
         order = nearest_first(self.session.study.slices // 2 if displayed is None else displayed, self.session.study.slices)
         self.encoding = self.engine.encode(self.session.study, [k for k in order if k not in self.session.study.bad_slices])
@@ -169,97 +163,110 @@ class EngineRequests:
 
     def update_masks(self) -> None:
         """Segment the slices whose edit waits for its mask, unless that is off or something runs; the latest prompts win."""
-        if not self.live or self.waits or self._live_request is not None or self.action is not None:
+        if not self.automatic.live or self.automatic.waits or self._live_request is not None or self.action is not None:
             return
         prompts = {k: self.session.state.prompts_on(k) for k in self.session.pending.slices}
         if prompts:
             request = self._live_request = self._segment_with(prompts)
             request.on_done(lambda *_: self._on_live_masks(request, prompts))
 
-    def _begin(self, name: str, ask: Callable[[Task], None], k: int | None = None) -> Task:
+    def _begin(self, name: str, steps: _Steps, k: int | None = None) -> Task:
         self.session.refresh()
-        action, refusal = Task(name, RUNNING), self.why_not(name, k)
+        action, refusal = Task(name, RUNNING), why_not(name, self.session, k)
         self.session.notices.say(error=refusal, note="")
         if refusal:
             action.finish(FAILED, error=SceneError(refusal))
         else:
             self.action = action
-            ask(action)
+            self._go_on(action, steps)
             self.session.notices.tell(Change.PROGRESS, Change.STATUS)
         return action
 
-    def _ask_for_boxes(self, action: Task, fit: bool) -> None:
-        self._send(action, self.engine.propose(self.session.study), lambda request: self._on_boxes(action, request, fit))
+    def _go_on(self, action: Task, steps: _Steps, ended: Request | None = None) -> None:
+        """Bring an action to its next request, or to its end; an error of the request that has ended, or of going on, ends it."""
+        try:
+            request = steps.send(ended)  # type: ignore[arg-type]  # None begins it
+        except StopIteration as end:
+            self._end(action, result=end.value)
+        except MyoScarSegError as error:
+            self._end(action, error)
+        else:
+            if self.action is not action:  # it was cancelled by who was told of the step
+                request.cancel()
+                return
+            self._request = request
+            request.on_progress(lambda *_: self.session.notices.tell(Change.PROGRESS))
+            request.on_done(lambda *_: self._go_on(action, steps, request) if self._request is request else None)
 
-    def _ask_for_suggestions(self, action: Task, k: int) -> None:
+    def _propose(self) -> _Steps:
+        request = yield self.engine.propose(self.session.study)
+        found = request.value()
+        apply_proposals(self.session, found, found.provenance, heart=found.heart, fit=self.automatic.fit)
+        remark = found.provenance.get("remark_on_proposals", "")
+        self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
+        return len(found)
+
+    def _suggest(self, k: int) -> _Steps:
         masks = self.session.mask()
-        confirmed = {n: masks[n] for n in self.session.state.confirmed}
-        request = self.engine.suggest(self.session.study, confirmed)
-        self._send(action, request, lambda request: self._on_suggestions(action, request, k))
+        request = yield self.engine.suggest(self.session.study, {n: masks[n] for n in self.session.state.confirmed})
+        found = request.value()
+        slices = apply_suggestions(self.session, found, found.provenance)
+        remark = _suggested(slices) or _("Nothing continues beside slice {slice} where there is no box yet.").format(slice=k)
+        self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
+        return slices
 
-    def _ask_for_masks(self, action: Task, slices: Iterable[int] | None, overwrite_edited: bool) -> None:
+    def _process(self) -> _Steps:
+        yield from self._propose()
+        return (yield from self._segment(None, with_latest=True))
+
+    def _segment(self, slices: Iterable[int] | None, *, overwrite_edited: bool = False, with_latest: bool = False) -> _Steps:
         wanted = set(range(self.session.study.slices)) if slices is None else {int(k) for k in slices}
         outside = [k for k in wanted if not 0 <= k < self.session.study.slices]
         if outside:
             sentence = _("The study has slices 0 to {last}; there is no {slices}.")
-            self._end(action, PromptError(sentence.format(last=self.session.study.slices - 1, slices=slice_list(outside))))
-            return
+            raise PromptError(sentence.format(last=self.session.study.slices - 1, slices=slice_list(outside)))
         prompts = {k: self.session.state.prompts_on(k) for k in wanted}
-        if not (self._is_all(prompts) or prompts.keys() & self.session.state.models.keys() or _ask(prompts)):
+        if not (self._is_all(prompts) or prompts.keys() & self.session.state.models.keys() or asks(prompts)):
             sentence = _("There is no box that counts and no + point on {slices}: accept or draw one first.")
-            self._end(action, PromptError(sentence.format(slices=slice_list(prompts))))
-            return
-        request = self._segment_with(prompts)
-        self._send(action, request, lambda request: self._on_masks(action, request, prompts, overwrite_edited))
+            raise PromptError(sentence.format(slices=slice_list(prompts)))
+        request = yield self._segment_with(prompts)
+        kept = self._take_masks(request.value(), prompts, overwrite_edited=overwrite_edited, with_latest=with_latest)
+        self._note(_remarks(request, kept), with_latest=with_latest)
+        # The map of tissues that the wall is made of has been looked at for boxes and masks: it comes with them.
+        if self._is_all(prompts) and self.engine.status().knows_tissue and not self.session.state.ventricle.has_wall:
+            try:
+                yield from self._propose_wall(with_latest=True)
+            except Cancelled:
+                raise
+            except MyoScarSegError as error:  # the masks are there all the same
+                self._note(str(error), with_latest=True)
+        return kept
 
-    def _ask_for_wall(self, action: Task, kept: Sequence[int] | None = None) -> None:
-        """With ``kept`` it comes with masks, which are there also if it fails; these slices are the action's result then."""
+    def _propose_wall(self, *, with_latest: bool = False) -> _Steps:
+        request = yield self.engine.ventricle(self.session.study)
+        kept = apply_ventricle(self.session, request.value(), with_latest=with_latest)
+        self._note(_remarks(request, kept), with_latest=with_latest)
+        return kept
 
-        def failed(request: Any) -> None:
-            self.session.notices.note = _sentences(self.session.notices.note, request.error)
-            self._end(action, result=kept)
-
-        request = self.engine.ventricle(self.session.study)
-        self._send(action, request, lambda request: self._on_wall(action, request, kept), None if kept is None else failed)
-
-    def _ask_for_report(self, action: Task, folder: Path, with_name: bool, dicom: bool, pseudonym: str | bool) -> None:
+    def _report(self, folder: Path, with_name: bool, dicom: bool, pseudonym: str | bool) -> _Steps:
         job = burden_job(self.session, with_name=with_name, dicom=dicom, pseudonym=pseudonym)
-        self._send(action, self.engine.report(job, folder), lambda request: self._end(action, result=request.result))
+        request = yield self.engine.report(job, folder)
+        return request.value()
+
+    def _note(self, sentence: str, *, with_latest: bool) -> None:
+        """Note what came of a step, beside what was noted of the one before if it belongs to that."""
+        before = self.session.notices.note if with_latest else ""
+        self.session.notices.note = _sentences(before, sentence)
 
     def _is_all(self, prompts: Mapping[int, SlicePrompts]) -> bool:
         """Whether they are those of all slices."""
         return len(prompts) == self.session.study.slices
 
-    def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
+    def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Request:
         asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)
         return self.engine.segment(self.session.study, *self.session.state.boxes_and_points(), slices=asking)
 
-    def _send(
-        self, action: Task, request: Any, arrived: Callable[[Any], None], failed: Callable[[Any], None] | None = None
-    ) -> None:
-        """Go on with ``arrived(request)`` when the answer is there, if the action still waits for it.
-
-        An error ends the action, the request's own or one of going on; if there is ``failed``, that is called with a request
-        that has failed instead.
-        """
-
-        def on_done(_request: Any) -> None:
-            if self.action is not action or self._request is not request:
-                return
-            if request.state == FAILED and failed is not None:
-                failed(request)
-                return
-            try:
-                request.value()
-                arrived(request)
-            except MyoScarSegError as error:
-                self._end(action, error)
-
-        self._request = request
-        request.on_progress(lambda *_: self.session.notices.tell(Change.PROGRESS))
-        request.on_done(on_done)
-
-    def _on_encoded(self, request: Any) -> None:
+    def _on_encoded(self, request: Request) -> None:
         if request is not self.encoding:
             return
         if request.state == FAILED and self.action is None:
@@ -267,54 +274,16 @@ class EngineRequests:
             self.session.notices.say(error=request.error)
         self.session.notices.tell(Change.ENCODED)
 
-    def _on_boxes(self, action: Task, request: Any, fit: bool) -> None:
-        found = request.result
-        apply_proposals(self.session, found, found.provenance, heart=found.heart, fit=fit)
-        remark = found.provenance.get("remark_on_proposals", "")
-        self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
-        if action.what == "process":
-            self._ask_for_masks(action, None, False)
-        else:
-            self._end(action, result=len(found))
-
-    def _on_suggestions(self, action: Task, request: Any, k: int) -> None:
-        found = request.result
-        slices = apply_suggestions(self.session, found, found.provenance)
-        remark = _suggested(slices) or _("Nothing continues beside slice {slice} where there is no box yet.").format(slice=k)
-        self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
-        self._end(action, result=slices)
-
-    def _on_masks(self, action: Task, request: Any, prompts: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
-        both = action.what == "process"
-        kept = self._take_masks(request.result, prompts, overwrite_edited=overwrite_edited, with_latest=both)
-        before = self.session.notices.note if both else ""
-        self.session.notices.note = _sentences(before, _remarks(request, kept))
-        # The map of tissues that the wall is made of has been looked at for boxes and masks: it comes with them.
-        if self._is_all(prompts) and self.engine.status().knows_tissue and not self.session.state.ventricle.has_wall:
-            self._ask_for_wall(action, kept)
-        else:
-            self._end(action, result=kept)
-
-    def _on_wall(self, action: Task, request: Any, kept: Sequence[int] | None) -> None:
-        drawn = apply_ventricle(self.session, request.result, with_latest=kept is not None)
-        before = "" if kept is None else self.session.notices.note
-        self.session.notices.note = _sentences(before, _remarks(request, drawn))
-        self._end(action, result=drawn if kept is None else kept)
-
-    def _on_live_masks(self, request: Any, prompts: Mapping[int, SlicePrompts]) -> None:
+    def _on_live_masks(self, request: Request, prompts: Mapping[int, SlicePrompts]) -> None:
         if self._live_request is not request:
             return
         # Until its masks are written it counts as running: writing looks at the nodes, which would ask for the same slices again.
         try:
-            if request.state == DONE:
-                kept = self._take_masks(request.result, prompts, with_latest=True)
-                self.session.notices.say(note=_remarks(request, kept))
-            else:
-                self.session.pending.give_up(prompts)
-                self.session.notices.say(error=request.error)
+            kept = self._take_masks(request.value(), prompts, with_latest=True)
+            self.session.notices.say(note=_remarks(request, kept))
         except MyoScarSegError as error:
             self.session.pending.give_up(prompts)
-            self.session.notices.say(error=str(error))
+            self.session.notices.say(error="" if isinstance(error, Cancelled) else str(error))
         finally:
             self._live_request = None
         self.update_masks()
@@ -334,7 +303,7 @@ class EngineRequests:
             current = {k for k, of_slice in prompts.items() if self.session.state.prompts_on(k) == of_slice}
             wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}
             nothing = np.zeros(self.session.study.slice_shape, dtype=np.float32)
-            known = current if self._is_all(prompts) and not _ask(prompts) else current & self.session.state.models.keys()
+            known = current if self._is_all(prompts) and not asks(prompts) else current & self.session.state.models.keys()
             wanted |= {k: nothing for k in sorted(known) if not prompts[k].ask}
             kept: Sequence[int] = ()
             if wanted:
@@ -371,7 +340,6 @@ class EngineRequests:
         if action is not None:
             action.finish(CANCELLED, error=why)
             self.session.notices.tell(Change.PROGRESS, Change.STATUS)
-            self.update_masks()
 
 
 def burden_job(
@@ -393,21 +361,16 @@ def burden_job(
     )
 
 
-def _ask(prompts: Mapping[int, SlicePrompts]) -> bool:
-    """Whether any of them asks for scar."""
-    return any(of_slice.ask for of_slice in prompts.values())
-
-
 def _sentences(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _remarks(request: Any, kept: Sequence[int]) -> str:
+def _remarks(request: Request, kept: Sequence[int]) -> str:
     """What the user is to know of an answer that was written, but for the slices ``kept``."""
     return _sentences(_asked_again(request), _failures(request.result.failed_slices), kept_as_painted(kept))
 
 
-def _asked_again(request: Any) -> str:
+def _asked_again(request: Request) -> str:
     """What the user is to know of an answer that a first worker did not live to give."""
     if not request.repeated:
         return ""

@@ -1,15 +1,55 @@
-"""The sentence that says what to do next."""
+"""The sentences that say what to do next, and why something cannot be done now."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib.prompts import BoxState, places_of
+from MyoScarSegLib.scene.slice_prompts import asks
 from MyoScarSegLib.scene.translation import _, slice_list
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
     from MyoScarSegLib.scene.study_state import StudyState
+
+_ACTIONS = frozenset({"propose", "suggest", "segment", "segment_slice", "process", "propose_wall", "report"})
+"""What runs one at a time."""
+
+
+def why_not(verb: str, session: StudySession | None, k: int | None = None) -> str:
+    """Why something is not possible now, as a sentence for a tooltip; empty if it is.
+
+    Args:
+        verb: one of :data:`_ACTIONS`, ``"cancel"``, ``"undo"``, ``"redo"`` or ``"export"``; all others only need a study.
+        session: of the study in hand; None without one.
+        k: the slice that is displayed; None if no view shows one.
+    """
+    if session is None:
+        return _("Nothing is running.") if verb == "cancel" else _("Choose an LGE volume first.")
+    state, requests = session.state, session.requests
+    if verb in ("segment_slice", "suggest") and k is None:
+        return _("No slice view shows a slice of this volume.")
+    if verb == "cancel":
+        return "" if requests.busy else _("Nothing is running.")
+    if verb == "undo":
+        return "" if session.history.can_undo else _("There is nothing to undo.")
+    if verb == "redo":
+        return "" if session.history.can_redo else _("There is nothing to redo.")
+    if verb == "export":
+        return "" if state.has_masks else _("There is nothing to export yet: segment a study first.")
+    if verb in _ACTIONS and requests.busy:
+        return _("Wait until the running step has ended, or cancel it.")
+    if verb == "report" and not state.has_masks and not state.ventricle.has_wall:
+        return _("There is nothing to report yet: segment the study first.")
+    if verb == "segment" and not (state.models or state.proposals or asks(state.prompts)):
+        return _("There is no box and no + point yet: propose boxes, or draw one.")
+    if verb == "suggest" and (k not in state.confirmed or not state.of(k).drawn):
+        return _("Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.")
+    if verb == "propose_wall" and requests.engine.status().knows_tissue is False:
+        return _("The chosen segmenter answers boxes and points only; it does not see the wall.")
+    if verb == "suggest" and requests.engine.status().knows_tissue is False:
+        return _("The chosen segmenter answers boxes and points only; it does not look at neighboring slices.")
+    return ""
 
 
 def next_step(session: StudySession | None, *, engine: str = "ready", doing: str = "", others: int = 0) -> str:

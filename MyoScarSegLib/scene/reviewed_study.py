@@ -108,9 +108,9 @@ class ReviewedStudy:
             marks,
         )
 
-    def accepted(self) -> None:
-        """What it is now is kept elsewhere."""
-        self._accepted = self.session.state
+    def accepted(self, state: StudyState) -> None:
+        """What it was then is kept elsewhere now."""
+        self._accepted = state
 
     def remove(self) -> None:
         """Take it out of the scene, with all that was made for it."""

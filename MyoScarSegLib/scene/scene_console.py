@@ -69,7 +69,7 @@ class Console:
             Cancelled: :meth:`cancel` was called, or *Cancel* pressed.
         """
         session = self._select(volumeNode)
-        self._wait(session.requests.propose(fit=self.workflow.fit), progress)
+        self._wait(session.requests.propose(), progress)
         return [row.box for row in session.state.boxes]
 
     def segment(
@@ -103,7 +103,7 @@ class Console:
     def process(self, volumeNode: Any, progress: Callable[[int, int, str], None] | None = None) -> Any:
         """Propose boxes and segment scar in them: both clicks in one call. Returns the segmentation node; errors as above."""
         session = self._select(volumeNode)
-        self._wait(session.requests.process(fit=self.workflow.fit), progress)
+        self._wait(session.requests.process(), progress)
         return session.segmentation.ensure_node()
 
     def proposeWalls(self, volumeNode: Any, progress: Callable[[int, int, str], None] | None = None) -> Any:

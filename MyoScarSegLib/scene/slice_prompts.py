@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from MyoScarSegLib.prompts import Box, Point
@@ -29,6 +29,11 @@ class SlicePrompts:
 
 
 NO_PROMPTS = SlicePrompts()
+
+
+def asks(prompts: Mapping[int, SlicePrompts]) -> bool:
+    """Whether there is anything to segment on any slice."""
+    return any(of_slice.ask for of_slice in prompts.values())
 
 
 def prompts_by_slice(boxes: Iterable[Box], points: Iterable[Point]) -> dict[int, SlicePrompts]:

@@ -50,8 +50,8 @@ class StudyNodes:
         problem: a sentence on what of a loaded scene could not be used, empty if all could.
     """
 
-    def __init__(self, volume_node: Any, study: Study, *, follow: bool, touched: Callable[[], None]) -> None:
-        """With ``follow`` our own nodes are put where the volume is now, if it was moved without them.
+    def __init__(self, volume_node: Any, study: Study, touched: Callable[[], None]) -> None:
+        """Our own nodes are put where the volume is now, if it was moved without them.
 
         ``touched()`` is called when anything of the scar's node was changed, by whomever.
         """
@@ -72,7 +72,7 @@ class StudyNodes:
         self.results = ResultTables(volume_node)
         self.folder = StudyFolder(volume_node, self.record.tag)
         self.problem = ""
-        for part in (self.segmentation, self.ventricle, self.probability) if follow else ():
+        for part in (self.segmentation, self.ventricle, self.probability):
             part.follow_volume()
 
     def segmentation_in(self, node: Any) -> TissueSegment:

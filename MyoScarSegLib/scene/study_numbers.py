@@ -42,11 +42,8 @@ class StudyNumbers:
 
     def burden(self, state: StudyState) -> ScarBurden:
         """Area, volume and mass of the scar."""
-
-        def measured() -> ScarBurden:
-            return scar_burden(state.masks(self._geometry.shape), self._study.geometry)
-
-        return self._once("burden", _drawn(state), measured)
+        shape, geometry = self._geometry.shape, self._study.geometry
+        return self._once("burden", _drawn(state), lambda: scar_burden(state.masks(shape), geometry))
 
     def mass_interval(self, state: StudyState) -> MassInterval | None:
         """The interval of the mass; None where spacing is unknown, or how far the model's masses are off.
@@ -87,12 +84,9 @@ class StudyNumbers:
         :func:`~MyoScarSegLib.quantification.reference.reference_masks`."""
         if not state.ventricle.has_wall:
             return {}
-        scar = state.masks(self._geometry.shape)
-
-        def found() -> dict[str, ReferenceMask]:
-            return self._found(state, scar, specks_px=specks_px, fill_no_reflow=fill_no_reflow)
-
-        return self._once("methods", (state.ventricle.slices, bool(scar.any()), specks_px, fill_no_reflow), found)
+        scar, options = state.masks(self._geometry.shape), {"specks_px": specks_px, "fill_no_reflow": fill_no_reflow}
+        key = state.ventricle.slices, bool(scar.any()), options
+        return self._once("methods", key, lambda: self._found(state, scar, **options))
 
     def _found(self, state: StudyState, scar: np.ndarray, **options: Any) -> dict[str, ReferenceMask]:
         from MyoScarSegLib.quantification.reference import reference_masks

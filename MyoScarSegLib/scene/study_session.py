@@ -19,7 +19,7 @@ from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.quantification.measurements import Measurements
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.scene.attributes import volumes_with
-from MyoScarSegLib.scene.engine_requests import EngineRequests
+from MyoScarSegLib.scene.engine_requests import Automatic, EngineRequests
 from MyoScarSegLib.scene.history import History
 from MyoScarSegLib.scene.lge_volumes import content_hash, study_of
 from MyoScarSegLib.scene.notices import Change, Notices
@@ -70,8 +70,8 @@ class StudySession:
         pending: the slices whose edit waits for its mask.
     """
 
-    def __init__(self, volume_node: Any, *, watch: bool = True) -> None:
-        """Use :meth:`open`; without ``watch`` the scene is read as it is now, and no change of it is followed."""
+    def __init__(self, volume_node: Any) -> None:
+        """Use :meth:`open`."""
         self.volume_node = volume_node
         self.study = study_of(volume_node)
         self.notices = Notices()
@@ -86,14 +86,14 @@ class StudySession:
         self._edited_s: float | None = None  # when something changed that the tables of burden do not say yet
         self._more_to_come = False  # the step in hand is of a drag, an edit or its mask, which a reader waits for
         with self._writing:  # what it puts where the volume is now is no news
-            self.nodes = StudyNodes(volume_node, self.study, follow=watch, touched=weakly(self._on_touched))
+            self.nodes = StudyNodes(volume_node, self.study, touched=weakly(self._on_touched))
         self.geometry = self.nodes.geometry
         self.state = self.nodes.load()
         self.history: History[StudyState] = History(size=bytes_between)
         self.pending = PendingMasks()
         self.numbers = StudyNumbers(self.study, self.geometry)
         self._masks_version: tuple[Any, ...] | None = self.nodes.masks_version
-        for prompts in (self.nodes.boxes, self.nodes.points, self.nodes.landmarks) if watch else ():
+        for prompts in (self.nodes.boxes, self.nodes.points, self.nodes.landmarks):
             prompts.changed.connect(weakly(self.refresh))
         # Or the nodes, which hold on to what observes them, would serve a session that was dropped without a word for ever.
         weakref.finalize(self, self.nodes.close)
@@ -126,13 +126,13 @@ class StudySession:
         if _open.get(self._key) is self:
             del _open[self._key]
 
-    def attach(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
-        """Have an engine do the slow work.
+    def attach(self, engine: Engine, automatic: Automatic, clock: Callable[[], float] = time.monotonic) -> None:
+        """Have an engine do the slow work; ``automatic`` as of :class:`EngineRequests`.
 
         Raises:
             StudyError: the study is too large for it.
         """
-        self._requests = EngineRequests(self, engine)
+        self._requests = EngineRequests(self, engine, automatic)
         self._clock = clock
 
     def detach(self, why: str) -> None:
@@ -223,20 +223,6 @@ class StudySession:
             drawn=self.mask(),
             painted=tuple(self.state.edited),
         )
-
-    def why_not(self, verb: str) -> str:
-        """Why something is not possible now, as a sentence for a tooltip; empty if it is.
-
-        Args:
-            verb: ``"undo"``, ``"redo"`` or ``"export"``; all others are possible, but for what :attr:`requests` says.
-        """
-        if verb == "undo":
-            return "" if self.history.can_undo else _("There is nothing to undo.")
-        if verb == "redo":
-            return "" if self.history.can_redo else _("There is nothing to redo.")
-        if verb == "export":
-            return "" if self.state.has_masks else _("There is nothing to export yet: segment a study first.")
-        return ""
 
     def use_segmentation(self, node: Any) -> Any:
         """Put the scar into this segmentation node from now on, and return it; its other segments stay.
@@ -450,12 +436,11 @@ class StudySession:
 
 
 def sessions(scene: Any) -> list[StudySession]:
-    """The studies of a scene: those that are open, and the others as they are now, without following them."""
+    """The studies of a scene, opened; those that nobody else has open are followed as long as they are held."""
     found = []
     for volume_node in volumes_with(scene, ROLE_STUDY):
-        opened = _open.get(_key(volume_node))
         try:
-            found.append(opened if opened is not None and opened.is_current() else StudySession(volume_node, watch=False))
+            found.append(StudySession.open(volume_node))
         except MyoScarSegError:  # said without its name: the application keeps its log in the folder for temporary files
             _log.warning("A study of the scene is left out: its volume is no LGE stack any more")
     return found

@@ -14,15 +14,17 @@ import slicer
 
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
-from MyoScarSegLib.scene.engine_requests import EngineRequests
-from MyoScarSegLib.scene.guidance import next_step
+from MyoScarSegLib.scene.engine_requests import Automatic, EngineRequests
+from MyoScarSegLib.scene.guidance import next_step, why_not
 from MyoScarSegLib.scene.lge_volumes import describe, images_in, likely_lge
 from MyoScarSegLib.scene.notices import Change, Notices
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.prompt_steps import remove_box, update_box
-from MyoScarSegLib.scene.study_session import StudySession, sessions
+from MyoScarSegLib.scene.saved_study import ROLE_STUDY, StudyRecord
+from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.utils.signal import Signal
 from MyoScarSegLib.utils.task import TaskProgress
@@ -41,7 +43,7 @@ class Workflow:
         engine: that does the slow work.
         session: of the chosen volume, None without one.
         views: the study's boxes in the slice views, None without a study: to select, show and hide them.
-        fit: whether a study's first proposals bring views and gray scale to the heart.
+        automatic: what happens without being asked for; changed by :meth:`set_automatic`.
         notices: tell each :class:`Change`: those of the study in hand, and that it is another one.
     """
 
@@ -51,10 +53,9 @@ class Workflow:
         self.engine = engine
         self.session: StudySession | None = None
         self.views: BoxViews | None = None
-        self.fit = True
+        self.automatic = Automatic()
         self.notices = Notices()
         self._clock = clock
-        self._live, self._waits = True, False
         self._displayed: DisplayedSlice | None = None
         self._of_volume = Observers()
         self._disconnect: Callable[[], None] = lambda: None
@@ -163,40 +164,19 @@ class Workflow:
         """The slice of the study that a slice view shows, None if none does."""
         return None if self._displayed is None else self._displayed.index
 
-    @property
-    def live(self) -> bool:
-        """Whether an edit of a box or point segments its slice again at once."""
-        return self._live
-
-    @live.setter
-    def live(self, on: bool) -> None:
-        self._live = on
+    def set_automatic(self, **changes: bool) -> None:
+        """Change fields of :attr:`automatic`, and begin what is due then."""
+        waited = self.automatic.waits
+        for name, on in changes.items():
+            setattr(self.automatic, name, on)
         if self.requests is not None:
-            self.requests.live = on
-            self.requests.update_masks()
-
-    @property
-    def waits(self) -> bool:
-        """Whether nothing is begun that was not asked for: set it while the networks' packages are not installed yet."""
-        return self._waits
-
-    @waits.setter
-    def waits(self, on: bool) -> None:
-        if on == self._waits:
-            return
-        self._waits = on
-        if self.requests is not None:
-            self.requests.waits = on
-            self.requests.encode(self.displayed_slice)
+            if self.automatic.waits != waited:
+                self.requests.encode(self.displayed_slice)
             self.requests.update_masks()
 
     def why_not(self, verb: str) -> str:
-        """Why something is not possible now, as a sentence for a tooltip; empty if it is. ``verb`` is a method's name."""
-        if self.session is None:
-            return _("Nothing is running.") if verb == "cancel" else _("Choose an LGE volume first.")
-        if verb in ("segment_slice", "suggest") and self.displayed_slice is None:
-            return _("No slice view shows a slice of this volume.")
-        return self.session.requests.why_not(verb, self.displayed_slice) or self.session.why_not(verb)
+        """As of :func:`~MyoScarSegLib.scene.guidance.why_not`, of the study in hand and the displayed slice."""
+        return why_not(verb, self.session, self.displayed_slice)
 
     def attempt(self, verb: Callable[Concatenate[StudySession, P], T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Do something with the study in hand: ``attempt(add_box, box)``, with any function of a session.
@@ -258,13 +238,11 @@ class Workflow:
     def _enter(self, volume_node: Any) -> bool:
         try:
             session = StudySession.open(volume_node)
-            session.attach(self.engine, self._clock)
+            session.attach(self.engine, self.automatic, self._clock)
         except MyoScarSegError as error:
             self.notices.say(error=str(error))
             return False
         self._sessions[volume_node.GetID()] = self.session = session
-        requests = session.requests
-        requests.live, requests.waits = self._live, self._waits
         session.notices.error, session.notices.note = "", session.nodes.problem
         self._disconnect = session.notices.changed.connect(self.changed.emit)
         for event in (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent):
@@ -275,7 +253,7 @@ class Workflow:
         )
         self._on_turned()
         session.nodes.bring_to_front()
-        requests.encode(self.displayed_slice)
+        session.requests.encode(self.displayed_slice)
         return True
 
     def _leave(self, why: str, *, hide: bool = False) -> None:
@@ -363,9 +341,10 @@ class Workflow:
             self.session.nodes.bring_to_front()  # what came with the scene is hidden beside it
             self.session.refresh()
             return
-        for session in sorted(sessions(self.scene), key=lambda session: -session.nodes.record.order):
-            if self.select(session.volume_node):
+        for volume in sorted(volumes_with(self.scene, ROLE_STUDY), key=lambda volume: -StudyRecord(volume).order):
+            if self.select(volume):
                 return
+        self.forget_error()  # nobody asked for it
 
     def _on_displayed(self, k: int) -> None:
         if self.session is not None:

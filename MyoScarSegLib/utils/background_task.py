@@ -77,15 +77,12 @@ class BackgroundTask(Task):
         environment: Mapping[str, str] | None = None,
         transport: TransportFactory = SubprocessTransport,
     ) -> BackgroundTask:
-        """Start the process and give it its job. Returns this task.
+        """Start the process and give it its job. Returns this task, which has failed if the interpreter cannot be started.
 
         Args:
             python: interpreter; this process's own if None.
             environment: of the process; this process's own if None.
             transport: what the process hangs on.
-
-        Raises:
-            EngineError: the interpreter cannot be started.
         """
         command = [python or sys.executable, "-u", "-X", "utf8", "-m", self._module]
         variables = environment_with_us(environment)
@@ -100,7 +97,10 @@ class BackgroundTask(Task):
 
         self._start = start
         self.state = RUNNING
-        self._transport = start()
+        try:
+            self._transport = start()
+        except EngineError as error:
+            self.finish(FAILED, error=error)
         return self
 
     def poll(self) -> bool:

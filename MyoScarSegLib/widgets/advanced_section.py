@@ -46,7 +46,7 @@ class AdvancedSection(SegmentSection):
         ui.advancedSection.connect("contentsCollapsed(bool)", self._opened)
         ui.deviceInfo.visible = False
         self._show_models()
-        self.workflow.waits = self.tab.packages.look()
+        self.workflow.set_automatic(waits=self.tab.packages.look())
         self.configure()
 
     def enter(self) -> None:
@@ -100,12 +100,12 @@ class AdvancedSection(SegmentSection):
     def ready(self, then: Callable[[], object] | None = None, action: str = "") -> bool:
         """As :meth:`Packages.ready`."""
         ready = self.tab.packages.ready(then, action)
-        self.workflow.waits = not ready  # what nobody has asked for must not end in an error
+        self.workflow.set_automatic(waits=not ready)  # what nobody has asked for must not end in an error
         return ready
 
     def packages_changed(self) -> None:
         """Something was installed: look again, and start the worker that was stopped for it."""
-        self.workflow.waits = self.tab.packages.look()
+        self.workflow.set_automatic(waits=self.tab.packages.look())
         self.tab.status.say_error("")
         self.workflow.forget_error()
         self.panel.engine.start()

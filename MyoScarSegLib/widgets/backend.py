@@ -179,7 +179,7 @@ class DrawingHold:
         if session is None:
             return False
         requests, (done, total) = session.requests, session.requests.encoded
-        return requests.live and not requests.busy and done == total and bool(session.pending.slices)
+        return requests.automatic.live and not requests.busy and done == total and bool(session.pending.slices)
 
     def _on_changed(self, what: Change) -> None:
         if what in (Change.BOXES, Change.POINTS) and self._since is None and not self._late and self._waiting:

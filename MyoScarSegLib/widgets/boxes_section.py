@@ -56,7 +56,7 @@ class BoxesSection(SegmentSection):
         if self.session is not None and not self.tab.advanced.ready(self.propose, "propose"):
             return
         self.tab.advanced.configure()
-        self.workflow.attempt(lambda session: session.requests.propose(fit=self.workflow.fit))
+        self.workflow.attempt(lambda session: session.requests.propose())
 
     def accept(self) -> None:
         """Accept the selected box, and go to the next that waits."""

@@ -128,8 +128,8 @@ class PictureSection(SegmentSection):
     def _ask(self) -> None:
         session, ui = self.session, self.ui
         ready = session is not None and session.state.has_masks and ui.pictureGroup.checked and ui.burdenSection.visible
-        if not ready or self.workflow.waits:
-            if session is not None and session.state.has_masks and self.workflow.waits:
+        if not ready or self.workflow.automatic.waits:
+            if session is not None and session.state.has_masks and self.workflow.automatic.waits:
                 self._say(_("Pictures need packages that are not installed yet."))
             return
         name = self.name

@@ -50,21 +50,18 @@ class QProcessTransport:
         _running.add(self)
         self._process.start(self._command[0], self._command[1:])
 
-    def write(self, data: bytes) -> None:
-        """Send ``data`` now or later; ignored after the end."""
+    def write(self, data: bytes) -> None:  # noqa: D102 (of the protocol)
         if not self._ended and self._process.state() != qt.QProcess.NotRunning:
             self._process.write(qt.QByteArray(data))
 
     def pump(self) -> None:
         """Do nothing: Qt's event loop brings everything."""
 
-    def close(self) -> None:
-        """Close the worker's standard input, upon which it leaves; what was written before is sent first."""
+    def close(self) -> None:  # noqa: D102 (of the protocol)
         if self._process.state() != qt.QProcess.NotRunning:
             self._process.closeWriteChannel()
 
-    def kill(self) -> None:
-        """End the process at once. Harmless if it has ended."""
+    def kill(self) -> None:  # noqa: D102 (of the protocol)
         if self._process.state() != qt.QProcess.NotRunning:
             self._process.kill()
 
@@ -72,8 +69,7 @@ class QProcessTransport:
         """Block until the process has ended; only for when nobody looks at the panel any more."""
         self._process.waitForFinished(int(seconds * 1000))
 
-    def stderr_tail(self) -> str:
-        """The end of what the worker has written to its standard error so far."""
+    def stderr_tail(self) -> str:  # noqa: D102 (of the protocol)
         return self._tail.decode(errors="replace")
 
     def _read_output(self) -> None:

@@ -13,7 +13,7 @@ from MyoScarSegLib.engine.review_pictures import TIP_PX, picture_files
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets.review_session import ReviewSession
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
-from MyoScarSegLib.widgets.style import fill_table, fit_height
+from MyoScarSegLib.widgets.style import fill_table, fit_height, untinted
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class ReviewSection(SegmentSection):
 
     def reject(self) -> None:
         """Reject the study for the reason that was typed, and go on."""
-        if self.review.reject(str(self.ui.rejectReasonEdit.text)):
-            self.ui.rejectReasonEdit.text = ""
+        edit = self.ui.rejectReasonEdit
+        self.review.reject(str(edit.text), lambda: setattr(edit, "text", ""))
 
     def add_to_library(self) -> None:
         """Go to the training tab, and ask what is to be known of the study there."""
@@ -151,17 +151,14 @@ class ReviewSection(SegmentSection):
         for row in range(shown, drawn):
             assert folder is not None  # noqa: S101 (something was drawn there)
             small, large = picture_files(folder, row)
-            pixmap = qt.QPixmap(str(small))
-            icon = qt.QIcon(pixmap)
-            icon.addPixmap(pixmap, qt.QIcon.Selected)  # a selected picture is not to be tinted
-            table.item(row, _STUDY).setIcon(icon)
+            table.item(row, _STUDY).setIcon(untinted(qt.QPixmap(str(small))))
             _set_tip(table, row, _tip(self._shown[row], large if large.is_file() else None))
 
     def _sentence(self) -> str:
         review = self.review
         if review.listing:
             return _("Reading the list ...")
-        parts = [review.error, review.note]
+        parts = [review.error, review.note, _("The results folder does not answer.") if review.late else ""]
         if review.wanted:
             parts.append(_("Reading {case} ...").format(case=review.wanted))
         elif review.study is not None:

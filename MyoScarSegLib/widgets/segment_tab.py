@@ -120,7 +120,7 @@ class SegmentTab(Tab):
         self._apply_view()
 
     def _apply_view(self) -> None:
-        self.workflow.live, self.workflow.fit = self.view.live, self.view.fit
+        self.workflow.set_automatic(live=self.view.live, fit=self.view.fit)
         self.boxes.apply_view()
         self.scar.apply_view()
 

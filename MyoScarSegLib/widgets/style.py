@@ -128,6 +128,11 @@ def dot(color: Any, *, filled: bool = True) -> Any:
     painter.setBrush(qt.QBrush(edge if filled else qt.QColor(0, 0, 0, 0)))
     painter.drawEllipse(3, 3, 8, 8)
     painter.end()
+    return untinted(pixmap)
+
+
+def untinted(pixmap: Any) -> Any:
+    """A pixmap as an icon that a selected row does not tint."""
     icon = qt.QIcon(pixmap)
     icon.addPixmap(pixmap, qt.QIcon.Selected)
     return icon

@@ -1643,35 +1643,11 @@
   <context>
     <name>scene.engine_requests</name>
     <message>
-      <source>Nothing is running.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Wait until the running step has ended, or cancel it.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>There is nothing to report yet: segment the study first.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>There is no box and no + point yet: propose boxes, or draw one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The chosen segmenter answers boxes and points only; it does not see the wall.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The chosen segmenter answers boxes and points only; it does not look at neighboring slices.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Cancelled.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Nothing continues beside slice {slice} where there is no box yet.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1680,10 +1656,6 @@
     </message>
     <message>
       <source>There is no box that counts and no + point on {slices}: accept or draw one first.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Nothing continues beside slice {slice} where there is no box yet.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1716,6 +1688,54 @@
   </context>
   <context>
     <name>scene.guidance</name>
+    <message>
+      <source>Nothing is running.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Choose an LGE volume first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No slice view shows a slice of this volume.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is nothing to undo.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is nothing to redo.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is nothing to export yet: segment a study first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wait until the running step has ended, or cancel it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is nothing to report yet: segment the study first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is no box and no + point yet: propose boxes, or draw one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The chosen segmenter answers boxes and points only; it does not see the wall.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The chosen segmenter answers boxes and points only; it does not look at neighboring slices.</source>
+      <translation type="unfinished" />
+    </message>
     <message>
       <source>The segmentation process does not start. See the message above; Retry starts it again.</source>
       <translation type="unfinished" />
@@ -2269,18 +2289,6 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>There is nothing to undo.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>There is nothing to redo.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>There is nothing to export yet: segment a study first.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>The volume was deleted. Choose another one.</source>
       <translation type="unfinished" />
     </message>
@@ -2429,18 +2437,6 @@
     </message>
     <message>
       <source>Working ...</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Nothing is running.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Choose an LGE volume first.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>No slice view shows a slice of this volume.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3942,6 +3938,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The results folder does not answer.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Reading {case} ...</source>
       <translation type="unfinished" />
     </message>
@@ -4013,15 +4013,15 @@
   <context>
     <name>widgets.review_session</name>
     <message>
-      <source>No other study waits for a review.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Say why the study is rejected: motion, no scar visible, another series, ...</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>Open a study of the list first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wait until the results folder has answered.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -4038,6 +4038,10 @@
     </message>
     <message>
       <source>{case}: rejected.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No other study waits for a review.</source>
       <translation type="unfinished" />
     </message>
   </context>

@@ -89,7 +89,7 @@ def test_next_shows_a_study_and_accept_goes_on(slicer, cohort):
     slicer.press("nextStudyButton")
     in_hand(slicer, "P0")
     assert slicer.ask("study()['pixels']") > 0 and slicer.ask("len(study()['boxes'])") == 3
-    slicer.until(f"{REVIEW}._tasks['P1'][0].finished", READING_S)
+    slicer.until(f"{REVIEW}._tasks['P1'].finished", READING_S)
     look(slicer, "32-study")
     slicer.press("acceptStudyButton")
     in_hand(slicer, "P1")

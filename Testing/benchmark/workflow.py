@@ -48,7 +48,7 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
         pump = _Pump(workflow, found["longest_pump_ms"])
         try:
             began = time.perf_counter()
-            workflow.live = False
+            workflow.set_automatic(live=False)
             assert workflow.select(add_study(scene, phantom.study, "LGE")), workflow.error
             pump.until("encoding", lambda: workflow.session.requests.encoded[0] == workflow.session.requests.encoded[1])
             found["encode_s"] = time.perf_counter() - began
@@ -65,7 +65,7 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
             found["segment_all_s"] = time.perf_counter() - began
             assert action.state == "done", action.error
 
-            workflow.live = True
+            workflow.set_automatic(live=True)
             latencies = []
             for edit in range(EDITS):
                 began = time.perf_counter()

@@ -9,6 +9,7 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.attributes import ROLE, node_of, nodes_by_class
 from MyoScarSegLib.scene.burden_plots import BARS, INTENSITIES, PLOTS, WALL, BurdenChart
+from MyoScarSegLib.scene.engine_requests import Automatic
 from MyoScarSegLib.scene.mask_steps import apply_masks, set_threshold
 from MyoScarSegLib.scene.prompt_steps import add_box
 from MyoScarSegLib.scene.result_tables import ROLE_BURDEN, ROLE_METHODS, ROLE_SEGMENTS
@@ -186,8 +187,7 @@ def test_a_plot_says_that_the_wall_is_missing_and_the_next_one_leaves_nothing_of
 def in_hand(walled):
     """The study while a reader edits it; ``seconds[0]`` is the time."""
     seconds = [0.0]
-    walled.attach(Engine(), clock=lambda: seconds[0])
-    walled.requests.waits = True
+    walled.attach(Engine(), Automatic(waits=True), clock=lambda: seconds[0])
     yield walled, seconds
     walled.detach("the test is over")
 

@@ -27,7 +27,7 @@ STEPS = 30
 @pytest.fixture
 def workflow(scene):
     workflow = Workflow(scene, Engine())
-    workflow.waits = True  # nothing is asked of a worker
+    workflow.set_automatic(waits=True)  # nothing is asked of a worker
     yield workflow
     workflow.close()
 
@@ -187,7 +187,7 @@ def test_an_edit_goes_through_a_scene_only_after_nodes_have_come_or_gone(workflo
 def test_a_slider_writes_only_slices_whose_pixels_change_and_the_surface_follows_when_it_rests(scene, volume, monkeypatch):
     now, written = [0.0], []
     workflow = Workflow(scene, Engine(), clock=lambda: now[0])
-    workflow.waits = True
+    workflow.set_automatic(waits=True)
     assert workflow.select(volume)
     sure = (blob((40, 48), 24.0, 20.0, 6.0) > 0.5).astype("float32")  # the same mask at each threshold
     probability = {1: sure, 2: blob((40, 48), 24.0, 20.0, 6.0), 4: sure}

@@ -29,6 +29,7 @@ from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
 from MyoScarSegLib.scene.ventricle_steps import set_level
 from MyoScarSegLib.study import read_study, write_segmentation
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
+from MyoScarSegLib.utils.task import DONE
 from Testing.support.cohort_factory import run_cohort
 from Testing.support.scene_ventricle_factory import set_landmarks
 from Testing.support.until import until
@@ -42,14 +43,14 @@ def cohort(tmp_path, monkeypatch):
 def done(task):
     task.start()
     until(task.poll, lambda: task.state)
-    return task.value()
+    return task
 
 
 def read(cohort, tmp_path, case="P1", reader="ann") -> ReviewCase:
     """A case as the task's process reads it; here without one, which takes a second each time."""
-    file = tmp_path / "case.npz"
-    task = read_task(cohort.out, reader, "shared", case, file)
-    return case_of(review_case._work(task.job, no_progress, CancelToken()), file, case)
+    task = read_task(cohort.out, reader, "shared", case, tmp_path / "case.npz")
+    task.finish(DONE, result=review_case._work(task.job, no_progress, CancelToken()))
+    return case_of(task)
 
 
 def paint(study, k: int, rows: slice, columns: slice) -> None:
@@ -66,7 +67,7 @@ def test_the_list_is_read_by_a_process(cohort):
 
 def test_a_folder_without_studies_is_named(tmp_path):
     with pytest.raises(MyoScarSegError, match="holds no studies"):
-        done(list_task(tmp_path, "ann", "shared"))
+        entries_of(done(list_task(tmp_path, "ann", "shared")))
 
 
 def test_a_case_in_the_scene_is_as_its_folder_has_it(scene, cohort, tmp_path):

@@ -15,6 +15,8 @@ from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError, Study
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
 from MyoScarSegLib.scene import study_numbers
+from MyoScarSegLib.scene.engine_requests import Automatic
+from MyoScarSegLib.scene.guidance import why_not
 from MyoScarSegLib.scene.mask_steps import apply_masks, clear_study, set_growth_mm, set_threshold
 from MyoScarSegLib.scene.prompt_steps import (
     add_box,
@@ -508,6 +510,16 @@ def test_scar_goes_with_a_volume_that_is_moved(session, volume, scene, hardened)
     assert np.array_equal(seen > 0, moved.mask())
 
 
+def test_a_study_whose_volume_was_moved_while_it_was_closed_is_exported_as_it_was(session, volume, scene):
+    apply_masks(session, masks(1, 2))
+    before, burden = session.mask(), session.burden
+    session.close()
+    volume.SetAndObserveTransformNodeID(add_transform(scene, 4).GetID())
+    (found,) = sessions(scene)
+    assert np.array_equal(found.to_result().mask, before) and found.burden.mass_g == pytest.approx(burden.mass_g)
+    assert found.state.edited == []
+
+
 def test_sessions_that_are_dropped_are_held_by_no_node(session, scene):
     add_box(session, BOX)
     session.close()
@@ -580,8 +592,7 @@ def test_asking_changes_nothing(session, scene):
     def now() -> tuple:
         return [(one.GetID(), one.GetMTime()) for one in nodes], scene.GetNumberOfNodes(), session.history.labels, session.state
 
-    session.attach(Engine())
-    session.requests.waits = True
+    session.attach(Engine(), Automatic(waits=True))
     before = now()
     for asked in (session, session.requests):
         for name in dir(type(asked)):
@@ -592,7 +603,7 @@ def test_asking_changes_nothing(session, scene):
     session.mask(), session.to_result()
     assert session.is_current()
     for verb in ("propose", "segment", "segment_slice", "process", "undo", "redo", "export", "cancel", "add_box"):
-        session.why_not(verb), session.requests.why_not(verb)
+        why_not(verb, session)
     assert now() == before
     assert session.state.edited == []
     session.pump()

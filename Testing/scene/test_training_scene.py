@@ -195,7 +195,7 @@ def test_a_comparison_leaves_the_views_as_it_found_them(scene, library, tmp_path
     assert composite.GetBackgroundVolumeID() == volume.GetID()
     assert not segmentation.GetDisplayVisibility()
     assert other.GetDisplayVisibility(), "what is not ours is left alone"
-    geometry = StudySession(volume, watch=False).geometry
+    geometry = StudySession.open(volume).geometry
     assert geometry.slice_of_view(view) == 2
     assert geometry.lies_in_slices(view)
     width, height, _depth = view.GetFieldOfView()

@@ -19,6 +19,7 @@ from MyoScarSegLib.scene.attributes import nodes_of
 from MyoScarSegLib.scene.export import export_scene
 from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.mask_steps import set_threshold
+from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.prompt_steps import add_box, add_point, apply_proposals, update_box
 from Testing.support.workflow_factory import catch_up, fingerprint, finish, pump_until, scar_in_scene
 
@@ -69,7 +70,7 @@ def test_segmenting_without_any_prompt_says_what_to_do(workflow, volume, scene):
 
 def test_slice_that_is_not_there_is_refused(workflow, volume):
     workflow.select(volume)
-    workflow.live = False
+    workflow.set_automatic(live=False)
     add_box(workflow.session, BOX)
     assert "no slice 9" in fails(workflow, workflow.session.requests.segment([1, 9]))
 
@@ -121,7 +122,7 @@ def test_locked_segmentation_is_left_alone(workflow, volume, scene):
     add_box(workflow.session, BOX)
     catch_up(workflow)
     node = workflow.session.segmentation.node
-    workflow.live = False
+    workflow.set_automatic(live=False)
     assert update_box(workflow.session, workflow.session.state.boxes[0].id, x0=30.0)
     pump_until(workflow, lambda: not workflow.session.pump(), "tables of burden")
     node.SetSelectable(False)
@@ -165,7 +166,7 @@ def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scen
 
 def test_cancel_ends_the_action_at_once_and_leaves_the_scene_as_it_was(workflow, volume, scene):
     workflow.select(volume)
-    workflow.live = False
+    workflow.set_automatic(live=False)
     add_box(workflow.session, BOX)
     before = fingerprint(scene)
     for start in (workflow.session.requests.propose, workflow.session.requests.segment, workflow.session.requests.process):
@@ -179,6 +180,18 @@ def test_cancel_ends_the_action_at_once_and_leaves_the_scene_as_it_was(workflow,
             workflow.pump()
             time.sleep(0.005)
     assert fingerprint(scene) == before
+
+
+def test_cancel_by_whoever_is_told_of_the_boxes_leaves_no_request_for_masks(workflow, volume):
+    workflow.select(volume)
+    workflow.set_automatic(live=False)
+    requests = workflow.session.requests
+    workflow.changed.connect(lambda what: requests.cancel() if what is Change.BOXES else None)
+    action = requests.process()
+    pump_until(workflow, lambda: action.finished, "boxes")
+    assert action.state == "cancelled" and requests.progress.total == 0
+    pump_until(workflow, lambda: workflow.engine.state == "ready", "rest")
+    assert workflow.session.state.boxes and not workflow.session.state.has_masks
 
 
 def test_second_action_waits_for_the_first(workflow, volume):

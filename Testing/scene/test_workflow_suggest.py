@@ -10,6 +10,7 @@ import pytest
 
 from MyoScarSegLib.engine.worker_process import EngineStatus
 from MyoScarSegLib.prompts import BESIDE, Box, BoxState
+from MyoScarSegLib.scene.guidance import why_not
 from MyoScarSegLib.scene.prompt_steps import add_box, update_box
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.workflow import Workflow
@@ -69,14 +70,14 @@ def test_where_nothing_continues_or_a_box_is_already_that_is_said_and_there_is_n
 def test_suggesting_is_refused_where_the_reader_confirmed_nothing(workflow, monkeypatch):
     session = workflow.session
     for k, words in ((1, "Accept or correct"), (2, "")):
-        assert words in session.requests.why_not("suggest", k)
+        assert words in why_not("suggest", session, k)
     refused = session.requests.suggest(1)
     assert refused.state == "failed" and "Accept or correct the scar of this slice first" in workflow.error
     known = EngineStatus("ready", "python", knows_tissue=False)
     monkeypatch.setattr(workflow.engine, "status", lambda: known)
-    assert "does not look at neighboring slices" in session.requests.why_not("suggest", 2)
+    assert "does not look at neighboring slices" in why_not("suggest", session, 2)
     monkeypatch.setattr(workflow.engine, "status", lambda: replace(known, knows_tissue=True))
-    assert session.requests.why_not("suggest", 2) == ""
+    assert why_not("suggest", session, 2) == ""
 
 
 @pytest.mark.parametrize("end", ["cancel", "fault"])

@@ -140,11 +140,11 @@ class Module:
 
     def begin(self, *, live: bool = False, waits: bool = False, **volume: Any) -> None:
         """Have a fresh study alone in the scene, chosen and shown, and no tool in hand; ``waits``: no worker is asked."""
-        self.workflow.waits = waits
+        self.workflow.set_automatic(waits=waits)
         self.panel.segment.mouse.use(None)
         self.scene.Clear(0)
         self.settle()
-        self.workflow.live = live
+        self.workflow.set_automatic(live=live)
         add_volume(self.scene, **volume)
         self.panel.segment.study.choose_likely()
 

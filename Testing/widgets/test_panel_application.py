@@ -3,8 +3,6 @@ stacks at a small angle, scenes closed under the brush."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -13,7 +11,7 @@ from PySide6.QtTest import QTest
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.result import Boxes
 from MyoScarSegLib.scene.prompt_steps import apply_proposals
-from MyoScarSegLib.utils.task import Task
+from MyoScarSegLib.utils.task import DONE, Task
 from Testing.support.panel_kit import add_volume
 from Testing.support.standins.pythonqt import slot_errors, unwrap
 
@@ -210,12 +208,11 @@ def test_escape_lays_the_brush_down_before_it_cancels(study):
     study.settle()
 
 
-def test_why_boxes_were_proposed_as_rejected_stands_in_the_panel(study):
-    requests = study.workflow.session.requests
-    found = Boxes()
-    found.provenance = {"remark_on_proposals": "Little and faint."}
-    request = SimpleNamespace(state="done", result=found, repeated=False, cancel=lambda: None)
-    requests.action, requests._request = Task("propose"), request
-    requests._on_boxes(requests.action, request, False)
+def test_why_boxes_were_proposed_as_rejected_stands_in_the_panel(study, monkeypatch):
+    answered = Task("propose", DONE)
+    answered.result, answered.repeated = Boxes(), False
+    answered.result.provenance = {"remark_on_proposals": "Little and faint."}
+    monkeypatch.setattr(study.engine, "propose", lambda _study: answered)
+    assert study.session.requests.propose().result == 0
     study.settle()
     assert study.ui.noteLabel.text == "Little and faint."

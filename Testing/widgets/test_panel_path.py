@@ -155,7 +155,7 @@ def test_a_dragged_box_crosses_the_classes_that_the_page_on_the_architecture_nam
     node.SetSize(*(0.8 * np.array(node.GetSize())))
     node.InvokeEvent(markups.PointEndInteractionEvent)
     encoded.until(lambda: not encoded.session.pending.slices, what="mask")
-    assert asked == [["BoxViews", "Workflow", "StudySession", *TO_THE_PIPE]]
+    assert asked[0] == ["BoxViews", "Workflow", "StudySession", *TO_THE_PIPE]
     assert answered == [TO_THE_SEGMENT]
 
 

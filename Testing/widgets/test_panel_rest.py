@@ -14,7 +14,7 @@ from Testing.support.panel_kit import add_volume, open_module
 @pytest.fixture(scope="module")
 def opened(application):
     with open_module(application, enter=False) as module:
-        module.workflow.waits = True  # no worker: that it says nothing at rest is tested with the engine
+        module.workflow.set_automatic(waits=True)  # no worker: that it says nothing at rest is tested with the engine
         yield module
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -23,13 +24,14 @@ from Testing.support.scene_ventricle_factory import set_landmarks
 
 @pytest.fixture
 def cohort(tmp_path, monkeypatch):
+    monkeypatch.setattr("MyoScarSegLib.utils.folder_calls.AT_ONCE_S", 30.0)  # what is asked of it is there at the next turn
     return run_cohort(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def opened(module, cohort):
     """The panel with the cohort's list, read by ann."""
-    module.workflow.live, module.workflow.waits = False, True
+    module.workflow.set_automatic(live=False, waits=True)
     module.ui.reviewSection.collapsed = False
     open_as(module, cohort, "ann")
     yield module
@@ -100,7 +102,7 @@ def test_the_next_study_is_read_ahead_and_a_study_without_edits_leaves_the_scene
     opened.click("nextStudyButton")
     in_hand(opened, "P0")
     before = volumes(opened)
-    opened.until(lambda: review(opened)._tasks["P1"][0].finished, what="P1 is read ahead")
+    opened.until(lambda: review(opened)._tasks["P1"].finished, what="P1 is read ahead")
     opened.key("PgDown")
     assert review(opened).case == "P1", "at once"
     assert volumes(opened) == before
@@ -346,7 +348,7 @@ def test_a_study_whose_folder_is_gone_since_it_was_listed_is_said_and_passed_ove
 def test_a_study_whose_folder_goes_while_it_is_read_is_said_and_passed_over(opened, cohort, tmp_path, monkeypatch):
     opened.click("nextStudyButton")
     in_hand(opened, "P0")
-    opened.until(lambda: review(opened)._tasks["P1"][0].finished, what="P1 is read ahead")
+    opened.until(lambda: review(opened)._tasks["P1"].finished, what="P1 is read ahead")
     review(opened)._forget("P1")
     taken = review(opened)._list.open
 
@@ -403,7 +405,7 @@ def test_a_folder_that_does_not_answer_holds_up_the_pictures_alone(module, cohor
     draw_overlay(cohort.out / "P0")
     (cohort.out / "P1/overlay.png").unlink()
     os.mkfifo(cohort.out / "P1/overlay.png")  # whoever opens it waits
-    module.workflow.live, module.workflow.waits = False, True
+    module.workflow.set_automatic(live=False, waits=True)
     module.ui.reviewSection.collapsed = False
     open_as(module, cohort, "ann")
     module.until(lambda: icons(module)[0], what="the first picture")
@@ -417,6 +419,46 @@ def test_a_folder_that_does_not_answer_holds_up_the_pictures_alone(module, cohor
     review(module).close()
     module.scene.Clear(0)
     module.settle()
+
+
+@pytest.fixture
+def answers(opened, monkeypatch):
+    """While it is not set, the results folder does not answer the panel."""
+    answers, among = threading.Event(), review(opened)._list
+
+    def late(ask):
+        return lambda *given, **more: (answers.wait(60), ask(*given, **more))[1]
+
+    for name in ("open", "give"):
+        monkeypatch.setattr(among, name, late(getattr(among, name)))
+    monkeypatch.setattr("MyoScarSegLib.utils.folder_calls.AT_ONCE_S", 0.002)
+    yield answers
+    answers.set()
+
+
+def test_a_results_folder_that_does_not_answer_leaves_the_panel_live_and_is_said(opened, answers, monkeypatch):
+    monkeypatch.setattr("MyoScarSegLib.utils.folder_calls.ANSWERS_S", 0.05)
+    opened.click("nextStudyButton")
+    opened.until(lambda: "does not answer" in opened.ui.cohortLabel.text, what="the sentence")
+    assert review(opened).case == review(opened).wanted == ""
+    answers.set()
+    in_hand(opened, "P0")
+    assert "does not answer" not in opened.ui.cohortLabel.text
+
+
+def test_what_is_painted_while_an_acceptance_is_written_is_an_edit_after_it(opened, answers, cohort):
+    answers.set()
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    answers.clear()
+    opened.click("acceptStudyButton")
+    paint(opened)
+    opened.click("acceptStudyButton")
+    assert "Wait until the results folder" in opened.ui.cohortLabel.text and read_reviews(cohort.out / "P0") == []
+    answers.set()
+    in_hand(opened, "P1")
+    assert [one.verdict for one in read_reviews(cohort.out / "P0")] == ["accept"]
+    assert column(opened, 4)[0] == "edited, not accepted"
 
 
 def draw_overlay(folder) -> None:

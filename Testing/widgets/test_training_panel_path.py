@@ -70,7 +70,7 @@ def segmented_with_boxes(module, volume, scar: np.ndarray) -> float:
     module.panel.show_tab(0)
     session_node.setCurrentNode(volume)
     module.until(lambda: module.workflow.volume_node is volume, what="the study")
-    module.workflow.live = False
+    module.workflow.set_automatic(live=False)
     for k in np.flatnonzero(scar.any(axis=(1, 2))):
         rows, columns = np.nonzero(scar[k])
         module.panel.segment.boxes.draw(Box(int(k), columns.min() - 1.0, rows.min() - 1.0, columns.max() + 2.0, rows.max() + 2.0))

@@ -111,7 +111,7 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
 def unasked(pipeline: Pipeline, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray:
     """Probability of scar ``[rows, columns]`` where nobody asked, also beyond the boxes that are proposed."""
     segmenter, image = pipeline.networks.segmenter, image_of(study, index, center)
-    beside, seen_beside = pipeline.beside(study, index, center), pipeline.seen_beside(study, index, center)
+    beside, seen_beside = pipeline.beside(study, index, center), pipeline.beside(study, index, center, seen=True)
     return sigmoid(segmenter.answers.seen(segmenter.agreed_logits(image, beside, seen_beside)))
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import vtk
 
 from MyoScarSegLib.scene.attributes import ROLE, claim, nodes_by_class, nodes_of
+from MyoScarSegLib.scene.lge_volumes import study_of
 from MyoScarSegLib.scene.plain_segments import add_outlines
-from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.training.runs.comparison_files import NEW, TRUTH, USED
 
 ROLE_COMPARED = "compared"
@@ -41,16 +42,15 @@ class ComparedView:
         Raises:
             StudyError: the volume is no stack of slices.
         """
-        session = StudySession(volume, watch=False)
+        geometry = VolumeGeometry(volume, study_of(volume).file_axes)
         for old in nodes_of(volume, ROLE_COMPARED):
             self._scene.RemoveNode(old)
         titles = {TRUTH: _("Reader"), NEW: _("New model"), USED: _("Model in use")}
         shown = {key: (title, _COLORS[key], masks[key]) for key, title in titles.items() if key in masks}
-        node = add_outlines(session.geometry, _("{name} compared").format(name=volume.GetName()), shown)
+        node = add_outlines(geometry, _("{name} compared").format(name=volume.GetName()), shown)
         claim(node, volume, ROLE_COMPARED)
         self._hide_others(node)
-        self._turn_views(volume, session, k)
-        session.close()
+        self._turn_views(volume, geometry, k)
         return node
 
     def hide(self) -> None:
@@ -88,7 +88,7 @@ class ComparedView:
                     self._hidden.append(node.GetID())
                 node.SetDisplayVisibility(False)
 
-    def _turn_views(self, volume: Any, session: StudySession, k: int) -> None:
+    def _turn_views(self, volume: Any, geometry: VolumeGeometry, k: int) -> None:
         first = not self._volume
         self._volume = volume.GetID()
         for composite in nodes_by_class(self._scene, "vtkMRMLSliceCompositeNode"):
@@ -96,9 +96,9 @@ class ComparedView:
                 self._backgrounds[composite.GetID()] = composite.GetBackgroundVolumeID() or ""
             composite.SetBackgroundVolumeID(volume.GetID())
         views = nodes_by_class(self._scene, "vtkMRMLSliceNode")
-        for view in [view for view in views if session.geometry.shows_slices(view)] or views[:1]:
+        for view in [view for view in views if geometry.shows_slices(view)] or views[:1]:
             if first:
                 self._views[view.GetID()] = vtk.vtkMatrix4x4()
                 self._views[view.GetID()].DeepCopy(view.GetSliceToRAS())
-            session.geometry.align_view(view)
-            session.geometry.center_view(view, k)
+            geometry.align_view(view)
+            geometry.center_view(view, k)

@@ -216,18 +216,13 @@ class LibraryCases:
     def _write_study(self, path: Path, volume: Any, segmentation_node: Any, segment_ids: Mapping[str, str] | None) -> bool:
         """Write a study of the scene for the process that adds it. Returns whether its wall was drawn."""
         session = self._training.workflow.session
-        other = volume is not None and volume is not self._training.workflow.volume_node
-        if other:
-            session = StudySession(volume, watch=False)
+        if volume is not None:
+            session = StudySession.open(volume)
         if session is None:
             raise SceneError(_("Choose a volume first."))
-        try:
-            session.refresh()  # what was painted since the last turn belongs to it
-            classes, wall_known = classes_of(session, segmentation_node, segment_ids)
-            write_handover(path, session.study, labels=classes)
-        finally:
-            if other:
-                session.close()
+        session.refresh()  # what was painted since the last turn belongs to it
+        classes, wall_known = classes_of(session, segmentation_node, segment_ids)
+        write_handover(path, session.study, labels=classes)
         return wall_known
 
     def _add_to_scene(self, read: ReadCase) -> Iterator[None]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.training.task_queue import TrainingTask
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.datasets.import_export import next_code
 from MyoScarSegLib.training.datasets.library_state import PROBLEM, CaseRow, LibraryState, Signature, signature
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.utils.folder_calls import ANSWERS_S, AT_ONCE_S, in_thread
 from MyoScarSegLib.utils.task import DONE, FAILED
 
 if TYPE_CHECKING:
@@ -25,25 +26,12 @@ if TYPE_CHECKING:
 _LOOK_S = 1.0
 _AGAIN_S = 20.0
 """After the comparison of checksums has failed, when it is tried again."""
-_LOOK_AT_ONCE_S = 0.002
-"""For how long one turn waits for a look, which goes on in a thread; threads get little time in the application else."""
-_ANSWERS_S = 3.0
-"""A library that takes longer to be looked at does not answer: a network share that is gone."""
 
 
-def _begin_look(folder: Path, library: Library | None) -> Future[tuple[Library, Signature]]:
-    """Look at a library's files in a thread: a network share that is gone answers after minutes, or never."""
-    looked: Future[tuple[Library, Signature]] = Future()
-
-    def look() -> None:
-        try:
-            found = library or Library.open(folder)
-            looked.set_result((found, signature(found)))
-        except Exception as error:
-            looked.set_exception(error)
-
-    threading.Thread(target=look, daemon=True, name="look at library").start()  # not a pool's, for which the end would wait
-    return looked
+def _signed(folder: Path, library: Library | None) -> tuple[Library, Signature]:
+    """The library of a folder, opened if it was not yet, and its files as they are."""
+    found = library or Library.open(folder)
+    return found, signature(found)
 
 
 class LibraryWatch:
@@ -94,7 +82,7 @@ class LibraryWatch:
     @property
     def looking(self) -> bool:
         """Whether a look goes on that will soon be answered."""
-        return self._look is not None and self._clock() - self._began < _ANSWERS_S
+        return self._look is not None and self._clock() - self._began < ANSWERS_S
 
     @property
     def next_patient(self) -> str:
@@ -114,9 +102,9 @@ class LibraryWatch:
             return False
         try:
             if self._look is None or at_once:
-                self._look, self._began = _begin_look(folder, self._library), self._clock()
+                self._look, self._began = in_thread(partial(_signed, folder, self._library)), self._clock()
             look = self._look
-            wait([look], _ANSWERS_S if at_once else _LOOK_AT_ONCE_S)
+            wait([look], ANSWERS_S if at_once else AT_ONCE_S)
             if not look.done():
                 return False
             self._looked, self._look = self._clock(), None
@@ -175,10 +163,7 @@ class LibraryWatch:
 
         task = self._checking = TrainingTask("library_changes", {"library": str(library.folder)})
         task.on_done(ended)
-        try:
-            task.start(**self._training.processes)
-        except MyoScarSegError as error:
-            task.finish(FAILED, error=error)
+        task.start(**self._training.processes)
 
     def _read_again(self) -> None:
         self._signature = None

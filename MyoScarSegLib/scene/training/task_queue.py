@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED
 
@@ -69,7 +68,9 @@ class TaskQueue:
             self._running = None
             self._end(running)
         if self._running is None and self._waiting:
-            self._begin(self._waiting.pop(0))
+            self._running = self._waiting.pop(0)
+            self._running.start(**self._processes)
+            self._changed()
 
     def cancel(self) -> None:
         """Cancel the task in hand and all that wait."""
@@ -86,16 +87,6 @@ class TaskQueue:
         if self._running is not None:
             self._running.kill()
         self._running = None
-
-    def _begin(self, task: TrainingTask) -> None:
-        try:
-            task.start(**self._processes)
-        except MyoScarSegError as error:
-            task.finish(FAILED, error=error)
-            self._end(task)
-            return
-        self._running = task
-        self._changed()
 
     def _end(self, task: TrainingTask) -> None:
         try:

@@ -105,9 +105,7 @@ class CaseTable:
             picture = picture_of(self._shown[row].thumbnail, THUMBNAIL_PX)
             item = self._table.item(row, _CASE)
             if picture is not None and item is not None:
-                icon = qt.QIcon(picture)
-                icon.addPixmap(picture, qt.QIcon.Selected)  # a selected picture is not to be tinted
-                item.setIcon(icon)
+                item.setIcon(style.untinted(picture))
         return bool(self._unwritten or self._waiting)
 
     def _sort(self, column: int) -> None:
