@@ -11,7 +11,7 @@ from typing import Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.registry import registry
-from MyoScarSegLib.training.train_job import FRESH
+from MyoScarSegLib.training.train_job import DETECTOR, FORMER_KINDS, FRESH, SEGMENTER, Kind
 from MyoScarSegLib.utils.files import read_json, sha256_of, write_bytes, write_json
 from MyoScarSegLib.utils.words import counted
 
@@ -27,7 +27,7 @@ _INTERVAL = "_interval_95"
 _MOST_ROWS = 12
 _NEEDED = ("name", "task", "architecture", "preprocessing", "licence", "citation", "settings", "split", "metrics")
 _FIELDS = ("mode", "augmentation", "epochs", "batch", "seed", "folds", "held_out")
-_TASKS = {"sam": "segment", "yolo": "detect"}
+_TASKS = {SEGMENTER: "segment", DETECTOR: "detect"}
 _LAYOUTS = ("data_kind", "labels", "patients")
 """How the data that it was trained on is read; for other data, what differs is said beside."""
 
@@ -187,12 +187,12 @@ def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join([line(header), "|" + "---|" * len(header), *(line(row) for row in rows)])
 
 
-def recipe(model: str | Path, kind: str, *, start: str | None = None) -> dict[str, Any]:
+def recipe(model: str | Path, kind: Kind, *, start: str | None = None) -> dict[str, Any]:
     """What a :class:`~.train_job.TrainJob` needs, beside data and folder, to train a model of the registry, of a file or of a
     card again: start model (``start``, or the card's), settings, seed, and the card as the ``split``, which says who trained.
 
     Raises:
-        ModelError: there is no such card, it is of another kind of model than ``kind`` (``sam`` or ``yolo``), does not say how
+        ModelError: there is no such card, it is of another kind of model than ``kind``, does not say how
             the model was trained or tells of several trainings, or the start model is not there or is another of that name.
     """
     path = _card_of(model)
@@ -202,8 +202,9 @@ def recipe(model: str | Path, kind: str, *, start: str | None = None) -> dict[st
         raise ModelError(f"The card {path.name} does not say by which training the model was made, so it cannot be repeated.")
     if card.get("stages"):
         raise ModelError(f"{path.stem} was made by several trainings, which its card tells; a recipe is a single one.")
-    if card.get("task") != _TASKS[kind] or job.get("kind") != kind:
-        raise ModelError(f"{path.stem} is made by `train {job.get('kind')}`, not by `train {kind}`.")
+    made = FORMER_KINDS.get(job.get("kind", ""), job.get("kind"))
+    if card.get("task") != _TASKS[kind] or made != kind:
+        raise ModelError(f"{path.stem} is made by `train {made}`, not by `train {kind}`.")
     fields = {name: job[name] for name in (*_FIELDS, *_LAYOUTS) if job.get(name) is not None}
     options = job.get("options")
     return {

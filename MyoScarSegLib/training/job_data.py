@@ -93,7 +93,7 @@ class JobCard:
         """Of the data, and where it is another that of the start model, of which the new one is derived."""
         job = self._job
         own = job.licence or (EMIDEC_LICENCE if self._used.data.kind == "emidec" else NOT_STATED)
-        start = "" if job.start == FRESH else start_license(job.part, job.start)
+        start = "" if job.start == FRESH else start_license(job.kind, job.start)
         return own if start in own else f"{own}; {start}, that of the start model"
 
     def write(self, model: Path, facts: Mapping[str, Any], *, complete: bool) -> None:

@@ -16,7 +16,7 @@ from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.context_phase import context_loss
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import context_window, training_slices
 from MyoScarSegLib.training.loop.gradients import StepLoss
 from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, Session, checkpoint_path
@@ -32,7 +32,7 @@ WINDOW_MM = 45.0
 WIDTHS = (4, 6, 8, 8, 8)
 ANSWERS = '{"sam_share": 0.5, "alone": [1.0, 2.0], "asked": [1.0, 2.0]}'
 """Of start models: random networks must mark something, or all figures of a run would be 0."""
-SETTINGS = SamSettings(
+SETTINGS = SegmenterSettings(
     mode="full",
     context_epochs=0,
     epochs=2,

@@ -14,7 +14,7 @@ from Testing.support.tiny_training import write_start
 
 @pytest.mark.parametrize(("count", "training", "validation"), [(1, 1, 0), (2, 1, 1), (4, 3, 1), (5, 4, 1), (10, 8, 2)])
 def test_a_few_patients_are_split_as_well_as_they_can_be(tmp_path, count, training, validation):
-    job = TrainJob("sam", write_rings(tmp_path, rings(count)), tmp_path / "out")
+    job = TrainJob("segmenter", write_rings(tmp_path, rings(count)), tmp_path / "out")
     used = read_job_data(job, NO_HOOKS, no_progress, None)
     assert (len(used.split.training), len(used.split.validation)) == (training, validation)
     assert Split.read(tmp_path / "out" / "split.json") == used.split
@@ -35,6 +35,6 @@ def test_a_few_patients_are_split_as_well_as_they_can_be(tmp_path, count, traini
 def test_the_license_of_the_start_model_goes_on(tmp_path, monkeypatch, start, said, license):
     monkeypatch.chdir(tmp_path)
     write_start(tmp_path / "own.safetensors", licence="CC-BY-4.0")
-    job = TrainJob("sam", write_rings(tmp_path / "data", rings(5)), tmp_path / "out", start=start, licence=said)
+    job = TrainJob("segmenter", write_rings(tmp_path / "data", rings(5)), tmp_path / "out", start=start, licence=said)
     used = read_job_data(job, NO_HOOKS, no_progress, None)
     assert JobCard(job, used, None, NO_HOOKS, (), "").license == license

@@ -13,7 +13,7 @@ import numpy as np
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.augmentation import Augmenter
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import (
     BESIDE,
     LESIONS,
@@ -128,7 +128,11 @@ class ContextPrompts:
 
 
 def context_loss(
-    network: nn.ModuleDict, items: Sequence[Item], settings: SamSettings, seeds: Sequence[Sequence[int]], name: str = "context"
+    network: nn.ModuleDict,
+    items: Sequence[Item],
+    settings: SegmenterSettings,
+    seeds: Sequence[Sequence[int]],
+    name: str = "context",
 ) -> StepLoss:
     """The context network's tissues, without prompts and with prompts that correct its own answers.
 

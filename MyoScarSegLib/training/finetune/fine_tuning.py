@@ -22,7 +22,7 @@ from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, drawn_back, save_model, start_model
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
     HeartOf,
@@ -105,7 +105,7 @@ class Outcome:
 def fine_tune(
     start: str | Path,
     patients: Patients,
-    settings: SamSettings,
+    settings: SegmenterSettings,
     out: Path,
     *,
     look: Look | None = None,
@@ -200,7 +200,7 @@ class Training:
         looked: epoch of the prompts phase that was looked at last; 0 before the first.
     """
 
-    def __init__(self, start: str | Path, patients: Patients, settings: SamSettings, session: Session) -> None:
+    def __init__(self, start: str | Path, patients: Patients, settings: SegmenterSettings, session: Session) -> None:
         """Load the start model and prepare the slices; see :func:`fine_tune`."""
         self.network, self.start = start_model(start, settings)
         known = self.start.checkpoint.state
@@ -354,12 +354,12 @@ class Training:
         return digest.hexdigest()
 
 
-def asked_epochs(settings: SamSettings) -> int:
+def asked_epochs(settings: SegmenterSettings) -> int:
     """Epochs of the asked phase."""
     return max(1, round(_ASKED_EPOCHS * settings.context_epochs)) if settings.context_epochs else 0
 
 
-def phantoms_of(settings: SamSettings, slices: int) -> int:
+def phantoms_of(settings: SegmenterSettings, slices: int) -> int:
     """How many phantom slices are drawn from beside so many real ones."""
     return min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * slices)) if settings.phantom_share else 0
 

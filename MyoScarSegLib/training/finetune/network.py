@@ -16,7 +16,7 @@ from MyoScarSegLib.segmentation.answers import METADATA_KEY, Answers
 from MyoScarSegLib.segmentation.architectures import build, input_side
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.study.normalization import NORMALIZATION
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.json_fields import to_json
 
@@ -56,7 +56,7 @@ class StartModel:
     answers: Answers
 
 
-def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict, StartModel]:
+def start_model(model: str | Path, settings: SegmenterSettings) -> tuple[nn.ModuleDict, StartModel]:
     """Load a start model and build the network to be trained, with a context network if the settings ask for one."""
     import torch
 

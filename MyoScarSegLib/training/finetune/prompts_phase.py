@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE
 from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.losses import scar_losses
@@ -31,7 +31,7 @@ _HINTED = 0.5
 def prompts_loss(
     network: nn.ModuleDict,
     items: Sequence[Item],
-    settings: SamSettings,
+    settings: SegmenterSettings,
     seeds: Sequence[Sequence[int]],
     recipe: str,
 ) -> StepLoss:
@@ -107,7 +107,7 @@ class _IteratedPrompt:
         return True
 
 
-def _iterated_prompts(number: int, item: Item, settings: SamSettings, seed: Sequence[int]) -> list[_IteratedPrompt]:
+def _iterated_prompts(number: int, item: Item, settings: SegmenterSettings, seed: Sequence[int]) -> list[_IteratedPrompt]:
     """The prompts of a window, the ``number``-th of its step, all drawn from its own seed; none if there is nothing to ask."""
     generator = np.random.default_rng(seed)
     targets = item.targets.cpu().numpy()

@@ -19,7 +19,7 @@ from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFER
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import HeartOf
 from MyoScarSegLib.training.job_data import JobCard, read_job_data
 from MyoScarSegLib.training.start_models import knows_scar
@@ -50,10 +50,10 @@ _FALSE_GRAM = 0.01
 """What a gram of scar in a patient without any costs in the score, in Dice."""
 
 
-def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
+def train_segmenter(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Carry out the training of a segmenter; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
     start = job.start or DEFAULT_SEGMENTER
-    settings = sam_settings(job, further=knows_scar(job.start))
+    settings = segmenter_settings(job, further=knows_scar(job.start))
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
     used = read_job_data(job, hooks, progress, cancel)
     anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=progress, cancel=cancel).slices
@@ -99,9 +99,9 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
     return outcome.model, metrics
 
 
-def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
+def segmenter_settings(job: TrainJob, *, further: bool) -> SegmenterSettings:
     """The settings that a job means; ``further`` if the start model has already learned scar. ModelError names a wrong option."""
-    usual = SamSettings(mode=job.mode, augmentation=job.augmentation, seed=job.seed)
+    usual = SegmenterSettings(mode=job.mode, augmentation=job.augmentation, seed=job.seed)
     return with_options(usual, {**(_FURTHER if further else {}), **job.said})
 
 

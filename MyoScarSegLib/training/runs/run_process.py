@@ -28,8 +28,7 @@ from MyoScarSegLib.training.runs.run_report import RunReport, device_name
 from MyoScarSegLib.training.runs.run_status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
 from MyoScarSegLib.training.runs.validation_pictures import draw
 from MyoScarSegLib.training.splits import SPLIT
-from MyoScarSegLib.training.train_job import Hooks, TrainJob
-from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER
+from MyoScarSegLib.training.train_job import DETECTOR, SEGMENTER, Hooks, TrainJob
 from MyoScarSegLib.utils.files import remove_unfinished, write_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.processes import on_interrupt

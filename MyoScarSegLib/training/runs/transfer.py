@@ -17,8 +17,8 @@ from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.record import CaseFingerprint
 from MyoScarSegLib.training.splits import SPLIT
 from MyoScarSegLib.training.start_models import start_model_of
-from MyoScarSegLib.training.train_job import FRESH
-from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings
+from MyoScarSegLib.training.train_job import FRESH, KINDS
+from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, read_json, sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, steps
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 START = "start"
 _FILES = ("run.json", SPLIT, "status.json", "output.txt", "comparison.json", "comparison.csv", "comparison.png")
-_FOLDERS = (SEGMENTER, DETECTOR, "examples", "predictions", START)
+_FOLDERS = (*KINDS, "examples", "predictions", START)
 
 
 def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:

@@ -68,7 +68,7 @@ _FURTHER = {"epochs": 40, "rate": 7e-4, "warmup": 1.0}
 """Settings of a training that starts from a detector, which has less to learn."""
 
 
-def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
+def train_detector(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Train a detector, choose its threshold, save and evaluate it; :func:`MyoScarSegLib.training.train_job.run` says the rest.
     Model and figures.
 

@@ -9,7 +9,7 @@ import torch
 
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.finetune.context_phase import context_loss
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import TISSUE, context_window, training_slices
 from MyoScarSegLib.training.loop.gradients import Item, _to_device
 from MyoScarSegLib.training.losses import LossWeights
@@ -46,7 +46,7 @@ def test_how_windows_are_dealt_changes_nothing(parts):
     assert (other_gradient - gradient).norm() < 1e-3 * gradient.norm()
 
 
-def loss_of(item: Item, seed: tuple[int, ...] = (0, 1), settings: SamSettings = SETTINGS) -> float:
+def loss_of(item: Item, seed: tuple[int, ...] = (0, 1), settings: SegmenterSettings = SETTINGS) -> float:
     return float(context_loss(context_network(), [item], settings, [seed]).total.detach())
 
 

@@ -17,7 +17,7 @@ NotNegative = Annotated[float, Limits(0)]
 
 
 @dataclass(frozen=True)
-class SamSettings:
+class SegmenterSettings:
     """What can be set for a training, beside the data; it goes into the model card.
 
     A training has up to four phases. In the *context* one the context network learns to name every pixel's tissue, without
