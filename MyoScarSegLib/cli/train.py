@@ -167,7 +167,7 @@ def run_preview(args: argparse.Namespace) -> int:
 
     with shown_and_cancellable(progress=TrainingProgress()) as (progress, cancel):
         slices = _slices(args, progress, cancel)
-    preview(slices, args.out, preset=args.augmentation, seed=args.seed)
+    preview(slices, args.out, augmentation=args.augmentation, seed=args.seed)
     sys.stdout.write(f"{args.out}\n")
     return 0
 

@@ -10,7 +10,7 @@ import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of
-from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
+from MyoScarSegLib.training.augmentation import DETECTOR_VARIATIONS, Augmenter
 from MyoScarSegLib.training.augmentation.augmenter import window_matrix
 from MyoScarSegLib.training.datasets.labeled import labeled_phantoms
 from MyoScarSegLib.training.train_job import with_options
@@ -26,7 +26,7 @@ from MyoScarSegLib.training.yolo.detector_samples import (
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, SCAR, TISSUE, DetectorSettings
 from Testing.support.ring_factory import ring
 
-STANDARD = DETECTOR_PRESETS["standard"]
+STANDARD = DETECTOR_VARIATIONS["standard"]
 
 
 # ---- samples

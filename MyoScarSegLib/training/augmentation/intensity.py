@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.training.augmentation.presets import Preset
+from MyoScarSegLib.training.augmentation.variations import Variation
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +41,7 @@ _TISSUE_LEVEL = 0.1
 
 
 def vary_intensity(
-    generator: np.random.Generator, preset: Preset, image: torch.Tensor, inside: torch.Tensor | None = None
+    generator: np.random.Generator, variation: Variation, image: torch.Tensor, inside: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Change the grey values, in the order in which a scanner and a reader do; see :meth:`.augmenter.Augmenter.intensity`."""
     import torch
@@ -50,23 +50,23 @@ def vary_intensity(
         inside = torch.ones(1, *image.shape[1:], dtype=torch.bool)
     whole = bool(inside.all())
     inside = inside.expand_as(image)
-    signed = generator.random() < preset.psir
+    signed = generator.random() < variation.psir
     if signed:
         image = signed_look(image, generator.uniform(*_PSIR_SHIFT))
-    elif generator.random() < preset.magnitude:
+    elif generator.random() < variation.magnitude:
         image = magnitude_look(image, _quantile(image[inside & (image > _BLACK)], generator.uniform(*_MAGNITUDE_NULL)))
-    if preset.bias > 0:
-        image = image * coil_shading(generator, preset.bias, image.shape[1:])
-    if preset.blur_px[1] > 0 and generator.random() < _SOFT:
-        image = smooth(image, [generator.uniform(*preset.blur_px)] * 2)
-    image = _k_space(generator, preset, image)
-    if preset.noise > 0 and generator.random() < _SOFT:
-        image = noisy(generator, image, generator.uniform(0, preset.noise), signed=signed)
-    low, high = generator.uniform(*preset.window_low), generator.uniform(*preset.window_high)
+    if variation.bias > 0:
+        image = image * coil_shading(generator, variation.bias, image.shape[1:])
+    if variation.blur_px[1] > 0 and generator.random() < _SOFT:
+        image = smooth(image, [generator.uniform(*variation.blur_px)] * 2)
+    image = _k_space(generator, variation, image)
+    if variation.noise > 0 and generator.random() < _SOFT:
+        image = noisy(generator, image, generator.uniform(0, variation.noise), signed=signed)
+    low, high = generator.uniform(*variation.window_low), generator.uniform(*variation.window_high)
     if (low, high) != (0, 1):
         high = max(high, _quantile(image if whole else image[inside], 1 - _MOST_WHITE))
         image = (image - low) / (high - low)
-    image = image.clamp(0, 1) ** log_uniform(generator, preset.gamma)
+    image = image.clamp(0, 1) ** log_uniform(generator, variation.gamma)
     return image if whole else torch.where(inside, image, 0.0)
 
 
@@ -107,11 +107,11 @@ def smooth(image: torch.Tensor, deviations_px: Sequence[float]) -> torch.Tensor:
     return image
 
 
-def _k_space(generator: np.random.Generator, preset: Preset, image: torch.Tensor) -> torch.Tensor:
-    """Ghosts of motion, a coarser matrix and ringing, each with the preset's probability."""
+def _k_space(generator: np.random.Generator, variation: Variation, image: torch.Tensor) -> torch.Tensor:
+    """Ghosts of motion, a coarser matrix and ringing, each with the variation's probability."""
     from torch.nn import functional
 
-    ghosts, coarse, ringing = generator.random(3) < (preset.ghosts, preset.low_resolution, preset.ringing)
+    ghosts, coarse, ringing = generator.random(3) < (variation.ghosts, variation.low_resolution, variation.ringing)
     if not (ghosts or coarse or ringing):
         return image
     # A Fourier transform sees the opposite edge beyond an edge.

@@ -182,7 +182,7 @@ def context_figures(
     window_mm: float,
     cancel: CancelToken | None = None,
 ) -> dict[str, float]:
-    """How well the context network knows the tissues of whole patients without prompts; the ``augmenter`` is of the preset
+    """How well the context network knows the tissues of whole patients without prompts; the ``augmenter`` is of the variation
     ``none``.
 
     ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labeled;

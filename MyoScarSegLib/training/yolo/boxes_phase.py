@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
-from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
+from MyoScarSegLib.training.augmentation import DETECTOR_VARIATIONS, Augmenter
 from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.loop.phase_training import Phase
 from MyoScarSegLib.training.losses import TISSUE_WEIGHTS
@@ -113,7 +113,7 @@ def boxes_phase(
     import torch
 
     every = [*samples, *phantoms]
-    augmenter = Augmenter(DETECTOR_PRESETS[settings.augmentation], settings.window)
+    augmenter = Augmenter(DETECTOR_VARIATIONS[settings.augmentation], settings.window)
     criterion = PaintingCriterion(network["detector"], settings.epochs)
     # Convolutions on channels last are quicker on processors, too.
     network.to(memory_format=torch.channels_last)
