@@ -31,7 +31,7 @@ class Augmenter:
     """
 
     def __init__(self, variation: Variation | str, side: int) -> None:
-        """Windows of ``side`` rows and columns by a variation, or by the name of one of the segmenter's; ModelError if it is none."""
+        """Windows of ``side`` rows and columns by a variation, or by the name of one of the segmenter's; else ModelError."""
         if isinstance(variation, str) and variation not in VARIATIONS:
             raise ModelError(f"There is no augmentation {variation!r}; choose from {', '.join(VARIATIONS)}.")
         self.variation = VARIATIONS[variation] if isinstance(variation, str) else variation
