@@ -30,13 +30,31 @@ HEAVY = {
     "tqdm",
     "ultralytics",
 }
-# Classes of layers have to inherit from torch's; only functions that build networks import these modules.
+# Modules of torch alone: only functions that build or train networks import them.
 NETWORKS = (
     "MyoScarSegLib.segmentation.context",
     "MyoScarSegLib.segmentation.context_looks",
     "MyoScarSegLib.segmentation.mask_decoder",
     "MyoScarSegLib.segmentation.reader_answers",
     "MyoScarSegLib.segmentation.sam_decoder",
+    "MyoScarSegLib.training.augmentation.augmenter",
+    "MyoScarSegLib.training.augmentation.intensity",
+    "MyoScarSegLib.training.augmentation.preview",
+    "MyoScarSegLib.training.finetune.cached_windows",
+    "MyoScarSegLib.training.finetune.context_phase",
+    "MyoScarSegLib.training.finetune.fine_tuning",
+    "MyoScarSegLib.training.finetune.network",
+    "MyoScarSegLib.training.finetune.prompts_phase",
+    "MyoScarSegLib.training.finetune.segmenter_job",
+    "MyoScarSegLib.training.finetune.training_slices",
+    "MyoScarSegLib.training.loop.gradients",
+    "MyoScarSegLib.training.loop.phase_state",
+    "MyoScarSegLib.training.loop.phase_training",
+    "MyoScarSegLib.training.loop.training_processes",
+    "MyoScarSegLib.training.losses",
+    "MyoScarSegLib.training.yolo.boxes_phase",
+    "MyoScarSegLib.training.yolo.detector_job",
+    "MyoScarSegLib.training.yolo.detector_samples",
 )
 PROBE = """
     import importlib, json, pkgutil, sys

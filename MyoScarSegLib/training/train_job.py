@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
@@ -17,10 +19,6 @@ from MyoScarSegLib.utils.device import DeviceName
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check, field_types, from_text
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
-
-if TYPE_CHECKING:
-    import numpy as np
-
 
 _T = TypeVar("_T")
 Kind = Literal["segmenter", "detector"]

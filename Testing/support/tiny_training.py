@@ -13,7 +13,7 @@ from torch import nn
 
 from MyoScarSegLib.segmentation.context import ContextNetwork
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.context_phase import context_loss
 from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings

@@ -12,7 +12,7 @@ import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.study.normalization import normalize
-from MyoScarSegLib.training.augmentation import DETECTOR_VARIATIONS, VARIATIONS, Variation, augmenter, intensity
+from MyoScarSegLib.training.augmentation import augmenter, intensity
 from MyoScarSegLib.training.augmentation.augmenter import window_matrix
 from MyoScarSegLib.training.augmentation.intensity import (
     coil_shading,
@@ -24,6 +24,7 @@ from MyoScarSegLib.training.augmentation.intensity import (
     signed_look,
     smooth,
 )
+from MyoScarSegLib.training.augmentation.variations import DETECTOR_VARIATIONS, VARIATIONS, Variation
 
 SIDE, WIDE = 96, 112
 NONE = VARIATIONS["none"]

@@ -10,8 +10,8 @@ import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of
-from MyoScarSegLib.training.augmentation import DETECTOR_VARIATIONS, Augmenter
-from MyoScarSegLib.training.augmentation.augmenter import window_matrix
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter, window_matrix
+from MyoScarSegLib.training.augmentation.variations import DETECTOR_VARIATIONS
 from MyoScarSegLib.training.datasets.labeled import labeled_phantoms
 from MyoScarSegLib.training.train_job import with_options
 from MyoScarSegLib.training.yolo.boxes_phase import tissue_loss

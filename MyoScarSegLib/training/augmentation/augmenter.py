@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.augmentation.intensity import log_uniform, smooth, vary_intensity
 from MyoScarSegLib.training.augmentation.variations import VARIATIONS, Variation
-
-if TYPE_CHECKING:
-    import torch
 
 _GEOMETRY, _INTENSITY = 0, 1
 _ELASTIC_POINTS = 7
@@ -121,9 +119,6 @@ def _sampling_grid(
     generator: np.random.Generator, variation: Variation, matrix: np.ndarray, shape: tuple[int, int], side: int
 ) -> torch.Tensor:
     """Where torch's sampling looks for each pixel of the window: float32 ``[1, side, side, 2]``, x first, -1..1 in the slice."""
-    import torch
-    from torch.nn import functional
-
     edges = torch.arange(side, dtype=torch.float32) + 0.5
     x, y = edges[None], edges[:, None]
     if generator.random() < variation.elastic:
@@ -141,18 +136,15 @@ def _sample(
     """Look at a slice along a grid: bilinear for the image, the nearest pixel for the targets, 0 outside the slice; and bool
     ``[1, side, side]``: what lies on the slice.
     """
-    import torch
-    from torch.nn.functional import grid_sample
-
     # Native rows, then columns, from one pixel of the window to the next.
     steps = [math.hypot(*matrix[axis, :2]) for axis in (1, 0)]
     if max(steps) > _SMOOTH_ABOVE:
         image = smooth(image, [0.5 * math.sqrt(max(0.0, step**2 - 1)) for step in steps])
     # Padded with its border, so that no dark rim is mixed in that later changes of intensity would show up.
-    seen = grid_sample(image[None], grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
+    seen = functional.grid_sample(image[None], grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
     classes = torch.zeros(0, *grid.shape[1:3])
     if len(targets):
-        classes = grid_sample(targets[None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[0]
+        classes = functional.grid_sample(targets[None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[0]
     inside = grid.abs().amax(dim=-1) <= 1
     return seen * inside, classes.long(), inside
 
@@ -165,6 +157,4 @@ def _generator(seed: Sequence[int] | int, part: int) -> np.random.Generator:
 
 def _floats(values: np.ndarray) -> torch.Tensor:
     """A copy, since torch takes neither read-only nor mirrored arrays."""
-    import torch
-
     return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))

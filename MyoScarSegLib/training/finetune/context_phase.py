@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
+from MyoScarSegLib.segmentation.context import scar_logits
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import (
     BESIDE,
@@ -26,11 +29,6 @@ from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.losses import scar_losses, tissue_loss
 from MyoScarSegLib.training.reader_prompts import Corners, correction, inside, tight
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
 
 _FEWEST_PX = 3
 _ALONE = 0.4
@@ -139,10 +137,6 @@ def context_loss(
     All is drawn from each window's own seed, so the loss does not depend on how windows are dealt to steps. ``name`` is
     ``context``, or ``asked`` for its twin, which learns from prompts alone.
     """
-    import torch
-
-    from MyoScarSegLib.segmentation.context import scar_logits
-
     context: Any = network[name]
     slices = torch.stack([i.image for i in items])
     asked = [ContextPrompts.of(item, seed, always=name == "asked") for item, seed in zip(items, seeds, strict=True)]
@@ -169,8 +163,6 @@ def context_loss(
 
 def _dropout(seed: Sequence[int], channels: int) -> torch.Tensor:
     """Factors of the coarsest channels: 0 for those left out; the others make up for them."""
-    import torch
-
     kept = np.random.default_rng([len(seed), *seed]).random(channels) >= _DROPPED
     return torch.from_numpy(kept / (1 - _DROPPED))
 
@@ -188,8 +180,6 @@ def context_figures(
     ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labeled;
     ``false_scar_cm2``: mean area in patients without scar, over their stack; and ``score``, the first of these that there is.
     """
-    import torch
-
     context: Any = network["context"]
     scar_number = TISSUES.index("scar")
     device = next(context.parameters()).device

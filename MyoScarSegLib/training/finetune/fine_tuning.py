@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.segmentation import Segmenter
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
@@ -41,10 +43,6 @@ from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder, remove_unfinished
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
-
-if TYPE_CHECKING:
-    from torch import nn
-
 
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
@@ -371,8 +369,6 @@ def segmenter_of(network: nn.ModuleDict, start: StartModel, device: str) -> Segm
 
 def _learning_mode(encoder: nn.Module) -> None:
     """Training mode, but for batch normalization: batches of a few windows would spoil its statistics."""
-    import torch
-
     encoder.train()
     for module in encoder.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import nn
 
+from MyoScarSegLib.segmentation.mask_decoder import decode
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE
@@ -15,10 +17,6 @@ from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.losses import scar_losses
 from MyoScarSegLib.training.prompting import TrainingPrompt, draw_prompt
 from MyoScarSegLib.training.reader_prompts import correction
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 _SCORE = 0.05
 """Weight of SAM's own estimate of its overlap, which must not cost masks."""
@@ -38,10 +36,6 @@ def prompts_loss(
     """SAM's answers to drawn prompts, and to correcting clicks in the middle of the largest error; drawn as in
     :func:`context_loss`. ``recipe`` is the id of the model's preprocessing.
     """
-    import torch
-
-    from MyoScarSegLib.segmentation.mask_decoder import decode
-
     images = torch.stack([i.image for i in items])
     features = [i.features for i in items]
     # To float32 one by one: the processor's autocast cannot stack what is cached in float16.
@@ -125,8 +119,6 @@ def _iterated_prompts(number: int, item: Item, settings: SegmenterSettings, seed
 
 def _score_error(logits: torch.Tensor, targets: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
     """Squared error of SAM's own estimate of the overlap, per prompt."""
-    import torch
-
     with torch.no_grad():
         predicted, wanted = logits > 0, targets > 0.5
         union = (predicted | wanted).sum(dim=(1, 2))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from MyoScarSegLib.detection import load_detector
 from MyoScarSegLib.detection.heart_center import find_heart, heart_detector
@@ -25,10 +27,6 @@ from MyoScarSegLib.training.job_data import JobCard, read_job_data
 from MyoScarSegLib.training.start_models import knows_scar
 from MyoScarSegLib.training.train_job import Hooks, TrainJob, with_options
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
-
-if TYPE_CHECKING:
-    import numpy as np
-
 
 _LIMITS = (
     "Research use only; not a medical device. A reader must look at every mask.",

@@ -7,13 +7,35 @@ from typing import Annotated
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.segmentation.answers import Answers
-from MyoScarSegLib.training.losses import LossWeights
 from MyoScarSegLib.training.prompting import Prompting
 from MyoScarSegLib.training.train_job import Augmentation, Mode
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, Share, check
 
 Rate = Annotated[float, Limits(above=0)]
 NotNegative = Annotated[float, Limits(0)]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """What each term of :func:`~MyoScarSegLib.training.losses.scar_losses` counts, and how each is set.
+
+    Attributes:
+        dice, cross_entropy, divergence: weights of the terms; the paper's by default.
+        blur_px: standard deviation of the blur that softens the labels, in pixels of the mask.
+
+    Raises:
+        ModelError: a value is negative or not finite, or all weights are 0.
+    """
+
+    dice: NotNegative = 0.6
+    cross_entropy: NotNegative = 0.2
+    divergence: NotNegative = 0.2
+    blur_px: NotNegative = 1.0
+
+    def __post_init__(self) -> None:
+        check(self, ModelError, "The loss")
+        if self.dice + self.cross_entropy + self.divergence == 0:
+            raise ModelError("All weights of the loss are 0; give at least one term a weight.")
 
 
 @dataclass(frozen=True)

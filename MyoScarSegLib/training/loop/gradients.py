@@ -6,15 +6,13 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.utils.device import is_out_of_memory
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 _log = logging.getLogger(__name__)
 
@@ -131,8 +129,6 @@ class Stepper:
         return report, None
 
     def _forget(self) -> None:
-        import torch
-
         self.network.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -13,7 +13,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.loop.gradients import StepLoss, Stepper, too_little_memory
@@ -23,9 +27,6 @@ from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _log = logging.getLogger(__name__)
 _WEIGHT_DECAY = 0.02
@@ -147,8 +148,6 @@ class PhaseTraining:
     keep: Callable[[nn.ModuleDict], None] | None = None
 
     def __post_init__(self) -> None:
-        import torch
-
         groups = parameter_groups(self.network, self.phase.rates, self.phase.frozen)
         self._parameters = [p for group in groups for p in group["params"]]
         self._rates = [group["lr"] for group in groups]
@@ -320,8 +319,6 @@ def average_into(averaged: nn.Module, network: nn.Module, stays: float) -> None:
 
     torch's ``AveragedModel`` would begin with the first step's network, and go over a large frozen encoder, too.
     """
-    from torch.optim.swa_utils import get_ema_multi_avg_fn
-
     pairs = [
         *((old, new) for old, new in zip(averaged.parameters(), network.parameters(), strict=True) if new.requires_grad),
         *((old, new) for old, new in zip(averaged.buffers(), network.buffers(), strict=True) if new.is_floating_point()),

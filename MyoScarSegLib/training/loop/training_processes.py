@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
+
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.utils.device import resolve_device, resolve_precision
 from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
-    import torch
     from accelerate import Accelerator
 
 _T = TypeVar("_T")
@@ -31,7 +32,6 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
     Raises:
         ModelError: the device is not there or cannot do this precision.
     """
-    import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
     from accelerate.utils import InitProcessGroupKwargs
@@ -129,8 +129,6 @@ class Processes:
 
         Not by DistributedDataParallel: a process may have no window in a step's last part, and windows differ in what they use.
         """
-        import torch
-
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)

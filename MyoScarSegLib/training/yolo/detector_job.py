@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
 
 from MyoScarSegLib.detection.architecture import build_network
 from MyoScarSegLib.detection.detector import CLASSES
@@ -40,10 +43,6 @@ from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 IOU = 0.2
 """Two boxes of one class that overlap more are one: lesions that lie so close were boxed as one."""
@@ -228,8 +227,6 @@ def _deterministic(device: torch.device) -> Iterator[None]:
 
 def _network(settings: DetectorSettings, start: Path | None) -> tuple[nn.ModuleDict, dict[str, Any] | None]:
     """The ``detector``, a network with painter, and where its weights are from."""
-    import torch
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network: Any = build_network(settings.architecture, channels=1, classes=len(CLASSES))

@@ -13,7 +13,8 @@ import torch
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
-from MyoScarSegLib.training.augmentation import VARIATIONS, Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
+from MyoScarSegLib.training.augmentation.variations import VARIATIONS
 from MyoScarSegLib.training.finetune import cached_windows
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.training_slices import training_slices

@@ -18,7 +18,7 @@ from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.segmentation import SegmenterImage, context, load_segmenter
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.segmentation.context import ContextNetwork
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, Training, fine_tune, segmenter_of
 from MyoScarSegLib.training.finetune.network import drawn_back, save_model
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
