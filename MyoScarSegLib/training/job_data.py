@@ -17,7 +17,6 @@ from MyoScarSegLib.training.splits import SPLIT, Split, check_split, split_patie
 from MyoScarSegLib.training.start_models import start_license
 from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob
 from MyoScarSegLib.utils.json_fields import to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,16 @@ class JobData:
         return [s for s in self.data.slices if s.patient in self.split.validation]
 
 
-def read_job_data(job: TrainJob, hooks: Hooks, progress: Progress, cancel: CancelToken | None) -> JobData:
+def read_job_data(job: TrainJob, hooks: Hooks) -> JobData:
     """Read a job's data, and decide the split, which is left as ``split.json`` in its folder: the job's own, that of the training
     gone on with, the data's, or a new one.
     """
     hooks.stage("reading")
     if hooks.data is None:
         told = {"kind": job.data_kind, "label_map": job.labels, "patient_pattern": job.patients}
-        data = read_dataset(job.data, **told, progress=progress, cancel=cancel)
+        data = read_dataset(job.data, **told, progress=hooks.progress, cancel=hooks.cancel)
     else:
-        data = hooks.data(progress, cancel)
+        data = hooks.data(hooks.progress, hooks.cancel)
     notes: list[str] = []
     manifest = job.out / SPLIT
     if job.split is not None:

@@ -136,9 +136,11 @@ def _nothing(_: str) -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What else a training does for whoever watches it; none of it changes the model.
+    """What a training does for whoever watches it; none of it changes the model.
 
     Attributes:
+        progress: called after every step.
+        cancel: ends the training at its next step when it is set.
         data: gives the labeled data in place of reading the job's folder.
         stage: told what is begun: ``reading``, ``embedding`` (and what else is prepared), ``steps`` or ``validation``.
         log: given each line of the log as it is written.
@@ -150,6 +152,8 @@ class Hooks:
         files: held while a model and its card are replaced.
     """
 
+    progress: Progress = no_progress
+    cancel: CancelToken | None = None
     data: Callable[[Progress, CancelToken | None], DataSet] | None = None
     stage: Callable[[str], None] = _nothing
     log: Callable[[Mapping[str, Any]], None] | None = None
@@ -183,7 +187,7 @@ def run(
         from MyoScarSegLib.training.yolo.detector_job import train_detector as train
     else:
         from MyoScarSegLib.training.finetune.segmenter_job import train_segmenter as train
-    model, metrics = train(job, progress, cancel, hooks)
+    model, metrics = train(job, replace(hooks, progress=progress, cancel=cancel))
     places = {"model": model, "card": model.with_suffix(".json"), "log": job.out / "log.jsonl", "split": job.out / SPLIT}
     told = {"kind": job.kind, "name": job.name, "sha256": sha256_of(model), "metrics": metrics}
     return told | {name: str(place) for name, place in places.items()}

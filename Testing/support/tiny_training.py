@@ -22,6 +22,7 @@ from MyoScarSegLib.training.loop.gradients import StepLoss
 from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, Session, checkpoint_path
 from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.train_job import Hooks
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.labeled_factory import labels
 from Testing.support.sam_factory import litemedsam_state
@@ -147,7 +148,8 @@ class TinyPhase:
 
         processes = Processes(open_accelerator("cpu", precision))
         log = StepLog(self.log, keep=resume) if processes.main else None
-        training = PhaseTraining(network, self.phase, Session(processes, self.folder, log, progress, token), recipe, self._keep)
+        session = Session(processes, self.folder, log, Hooks(progress, token))
+        training = PhaseTraining(network, self.phase, session, recipe, self._keep)
         training.run(resume=resume)
         return training
 

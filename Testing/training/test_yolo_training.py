@@ -71,7 +71,7 @@ def training(folder: Path, settings: DetectorSettings = TINY, *, slices=SLICES, 
 def train_detector(given: tuple, *, resume: bool = False, progress=no_progress, cancel=None) -> dict:
     """Train, and give the card."""
     job, data = given
-    detector_job.train_detector(replace(job, resume=resume), progress, cancel, Hooks(data=lambda *_: data))
+    detector_job.train_detector(replace(job, resume=resume), Hooks(progress, cancel, data=lambda *_: data))
     return json.loads((job.out / "detector.json").read_text())
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from MyoScarSegLib.training.loop.training_processes import Processes, open_accel
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder, remove_unfinished
 from MyoScarSegLib.utils.json_fields import to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import no_progress
 
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
@@ -112,8 +112,6 @@ def fine_tune(
     license: str = "",
     name: str = "segmenter",
     kept: Callable[[Outcome], None] | None = None,
-    progress: Progress = no_progress,
-    cancel: CancelToken | None = None,
     hooks: Hooks = NO_HOOKS,
 ) -> Outcome:
     """Fine-tune a segmenter, by name or path, and write ``NAME.safetensors``, ``log.jsonl`` and the checkpoints into the folder
@@ -125,7 +123,7 @@ def fine_tune(
         device: ``auto``, ``cpu``, ``cuda``...; under ``accelerate launch``, accelerate's choice.
         license: written into the file.
         kept: called in the main process each time that a model was kept, with what there is by then.
-        progress: called after every step, with its message saying which phase it is.
+        hooks: see :class:`~.train_job.Hooks`; ``progress`` says which phase it is.
 
     Raises:
         ModelError: the start model cannot be trained, or the training broke down.
@@ -134,9 +132,9 @@ def fine_tune(
     """
     started = time.monotonic()
     processes = Processes(open_accelerator(device, "auto"))
-    session = Session(processes, out, None, progress, cancel, hooks)
+    session = Session(processes, out, None, hooks)
     hooks.stage("embedding")
-    training = processes.together(lambda: Training(start, patients, settings, session), cancel)
+    training = processes.together(lambda: Training(start, patients, settings, session), hooks.cancel)
     network, settings = training.network.to(processes.accelerator.device), training.settings
     looks = look is not None
     recipes = {phase: training.recipe(phase, looks=looks and phase == PROMPTS) for phase in (ANATOMY, CONTEXT, ASKED, PROMPTS)}
@@ -145,7 +143,7 @@ def fine_tune(
     if processes.main:
         session.log = StepLog(out / "log.jsonl", keep=resume, listener=hooks.log)
     else:
-        session.progress = no_progress
+        session.hooks = replace(hooks, progress=no_progress)
     going_on = resume and any(checkpoint_path(out, phase).is_file() for phase in recipes)
     of_this_training = outcome.model.is_file() and going_on
 
@@ -204,10 +202,10 @@ class Training:
         known = self.start.checkpoint.state
         self._begun = {k: v.clone() for k, v in self.network.state_dict().items() if k in known} if settings.start_share else {}
         self.twins = not any(key.startswith("asked.") for key in self.start.checkpoint.state)
-        self._samples = training_slices(patients.training, patients.heart_of, session.cancel)
+        self._samples = training_slices(patients.training, patients.heart_of, session.hooks.cancel)
         if settings.epochs and not any(s.has_scar for s in self._samples):
             raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
-        self._validation = training_slices(patients.validation, patients.heart_of, session.cancel)
+        self._validation = training_slices(patients.validation, patients.heart_of, session.hooks.cancel)
         self._anatomy = training_slices(patients.anatomy)
         self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms_of(settings, len(self._samples))))
         self._all = [*self._samples, *self._phantoms]
@@ -245,7 +243,7 @@ class Training:
         def validate(epoch: int, averaged: nn.ModuleDict) -> dict[str, float] | None:
             if not self._validation or (epoch % _VALIDATION_EVERY_CONTEXT and epoch != epochs):
                 return None
-            return context_figures(averaged, self._validation, plain, start.window_mm, self._session.cancel)
+            return context_figures(averaged, self._validation, plain, start.window_mm, self._session.hooks.cancel)
 
         order = partial(self._order, scar_free_share=CONTEXT_SCAR_FREE)
         return self._context_phase(CONTEXT, epochs, order, self._all, 1, validate)
@@ -324,7 +322,7 @@ class Training:
         )
         began = time.monotonic()
         session.hooks.stage("embedding")
-        windows.fill(session.processes, session.progress, session.cancel)
+        windows.fill(session.processes, session.hooks.progress, session.hooks.cancel)
         made = sum(session.processes.exchange(windows.cache.misses))
         if session.log is not None:
             session.log.event(event="embeddings", made=made, seconds=round(time.monotonic() - began, 1))

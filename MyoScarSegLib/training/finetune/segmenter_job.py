@@ -26,7 +26,7 @@ from MyoScarSegLib.training.finetune.training_slices import HeartOf
 from MyoScarSegLib.training.job_data import JobCard, read_job_data
 from MyoScarSegLib.training.start_models import knows_scar
 from MyoScarSegLib.training.train_job import Hooks, TrainJob, with_options
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import no_progress
 
 _LIMITS = (
     "Research use only; not a medical device. A reader must look at every mask.",
@@ -48,15 +48,15 @@ _FALSE_GRAM = 0.01
 """What a gram of scar in a patient without any costs in the score, in Dice."""
 
 
-def train_segmenter(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
+def train_segmenter(job: TrainJob, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Carry out the training of a segmenter; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
     start = job.start or DEFAULT_SEGMENTER
     settings = segmenter_settings(job, further=knows_scar(job.start))
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
-    used = read_job_data(job, hooks, progress, cancel)
-    anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=progress, cancel=cancel).slices
+    used = read_job_data(job, hooks)
+    anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=hooks.progress, cancel=hooks.cancel).slices
     detector = load_detector(device=job.device)
-    validation = _Validation(job, used.validation, detector, progress, cancel, hooks)
+    validation = _Validation(job, used.validation, detector, hooks)
     card = JobCard(job, used, settings, hooks, _LIMITS, _STOPPED)
     metrics: dict[str, Any] = {}
 
@@ -84,8 +84,6 @@ def train_segmenter(job: TrainJob, progress: Progress, cancel: CancelToken | Non
         license=card.license,
         name=job.name,
         kept=describe,
-        progress=progress,
-        cancel=cancel,
         hooks=hooks,
     )
     if outcome.main_process:
@@ -116,8 +114,6 @@ class _Validation:
     job: TrainJob
     slices: Sequence[LabeledSlice]
     detector: Any
-    progress: Progress
-    cancel: CancelToken | None
     hooks: Hooks
 
     def look(self, epoch: int, segmenter: Segmenter) -> dict[str, float]:
@@ -132,7 +128,7 @@ class _Validation:
                 masks.update({(stack.case, number): result.mask[k] for k, number in enumerate(stack.numbers)})
 
         settings = (REFERENCE_BOX, END_TO_END) if self.hooks.of_run else (END_TO_END,)
-        told = self.progress if self.hooks.of_run else no_progress
+        told = self.hooks.progress if self.hooks.of_run else no_progress
         all_figures = self._evaluate(segmenter, settings=settings, progress=told, on_result=seen).figures()
         figures = all_figures[END_TO_END]
         kept = {"dice": figures["dice_mean"], "false_g": figures["false_mass_g_per_scar_free_patient"]}
@@ -147,11 +143,11 @@ class _Validation:
         """The figures of a model in all settings, named ``SETTING FIGURE``."""
         return {
             f"{setting} {name}": value
-            for setting, figures in self._evaluate(model, progress=self.progress).figures().items()
+            for setting, figures in self._evaluate(model, progress=self.hooks.progress).figures().items()
             for name, value in figures.items()
             if not isinstance(value, Mapping)
         }
 
     def _evaluate(self, segmenter: str | Path | Segmenter, **how: Any) -> Evaluation:
         pipeline = Pipeline(detector=self.detector, segmenter=segmenter, device=self.job.device)
-        return evaluate_models(pipeline, self.slices, cancel=self.cancel, **how)
+        return evaluate_models(pipeline, self.slices, cancel=self.hooks.cancel, **how)

@@ -41,7 +41,6 @@ from MyoScarSegLib.training.yolo.detector_scores import choose_confidence, evalu
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 IOU = 0.2
@@ -67,7 +66,7 @@ _FURTHER = {"epochs": 40, "rate": 7e-4, "warmup": 1.0}
 """Settings of a training that starts from a detector, which has less to learn."""
 
 
-def train_detector(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
+def train_detector(job: TrainJob, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Train a detector, choose its threshold, save and evaluate it; :func:`MyoScarSegLib.training.train_job.run` says the rest.
     Model and figures.
 
@@ -81,23 +80,23 @@ def train_detector(job: TrainJob, progress: Progress, cancel: CancelToken | None
     settings = detector_settings(job, start)
     checkpoint = checkpoint_path(job.out, BOXES)
     _check_free(checkpoint, resume=job.resume)
-    used = read_job_data(job, hooks, progress, cancel)
+    used = read_job_data(job, hooks)
     hooks.stage("embedding")
     processes = Processes(open_accelerator(job.device, "no"))
     network, started_from = _network(settings, start)
     network.to(processes.accelerator.device)
-    samples = _samples(job, settings, used.training, start, progress, cancel)
+    samples = _samples(job, settings, used.training, start, hooks)
     phantoms = detector_samples(labeled_phantoms(settings.seed + 1, settings.phantoms), settings.size)
     log = StepLog(job.out / "log.jsonl", keep=job.resume, listener=hooks.log)
     model = _Model(job, used, settings, started_from, hooks, log)
-    session = Session(processes, job.out, log, progress, cancel, hooks)
+    session = Session(processes, job.out, log, hooks)
     phase, recipe = boxes_phase(network, samples, phantoms, settings), _recipe(settings, samples, started_from)
     training = PhaseTraining(network, phase, session, recipe, lambda averaged: model.save(_used(averaged)))
     try:
         with _deterministic(processes.accelerator.device):
             training.run(resume=job.resume)
         hooks.stage("validation")
-        metrics = _finish(model, _used(training.averaged), progress, cancel)
+        metrics = _finish(model, _used(training.averaged), hooks)
     except Cancelled as stop:
         begun = checkpoint.is_file()
         raise Cancelled(what_is_kept(model.path if model.path.is_file() else None, job.out if begun else None)) from stop
@@ -179,15 +178,16 @@ class _Model:
         return SecondLook(self._settings.window, SECOND_LOOK_MARGIN, SECOND_LOOK_CONFIDENCE)
 
 
-def _finish(model: _Model, network: Any, progress: Progress, cancel: CancelToken | None) -> dict[str, Any]:
+def _finish(model: _Model, network: Any, hooks: Hooks) -> dict[str, Any]:
     """Choose the threshold, save, and evaluate the saved file: half precision is part of the model."""
     used, device = model.used, model.job.device
+    watched: dict[str, Any] = {"progress": hooks.progress, "cancel": hooks.cancel}
     model.save(network)
-    findings = find_on(own_detector(model.path, device), used.training, progress=progress, cancel=cancel)
+    findings = find_on(own_detector(model.path, device), used.training, **watched)
     confidence = choose_confidence(findings)
     chosen_on = f"{len({s.patient for s in used.training})} training patients that also trained"
     model.save(network, confidence, chosen_on)
-    metrics = evaluate(model.path, used.data.slices, used.split, device=device, progress=progress, cancel=cancel)
+    metrics = evaluate(model.path, used.data.slices, used.split, device=device, **watched)
     model.describe(confidence, chosen_on, metrics)
     return metrics
 
@@ -246,16 +246,11 @@ def _network(settings: DetectorSettings, start: Path | None) -> tuple[nn.ModuleD
 
 
 def _samples(
-    job: TrainJob,
-    settings: DetectorSettings,
-    slices: Sequence[LabeledSlice],
-    start: Path | None,
-    progress: Progress,
-    cancel: CancelToken | None,
+    job: TrainJob, settings: DetectorSettings, slices: Sequence[LabeledSlice], start: Path | None, hooks: Hooks
 ) -> list[DetectorSample]:
     labeled = all(s.wall_known for s in slices)
     detector = None if labeled else own_detector(start or DEFAULT_DETECTOR, job.device)
-    samples = detector_samples(slices, settings.size, detector, progress=progress, cancel=cancel)
+    samples = detector_samples(slices, settings.size, detector, progress=hooks.progress, cancel=hooks.cancel)
     if not any(s.has_scar for s in samples):
         raise ModelError("None of the training slices has scar to learn from.")
     return samples
