@@ -18,6 +18,8 @@ from MyoScarSegLib.training.start_models import start_license
 from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob
 from MyoScarSegLib.utils.json_fields import to_json
 
+_PLACES = ("data", "out", "split", "anatomy", "resume")
+
 
 @dataclass(frozen=True)
 class JobData:
@@ -98,6 +100,8 @@ class JobCard:
     def write(self, model: Path, facts: Mapping[str, Any], *, complete: bool) -> None:
         """Write the card beside the model as it now is, with the ``facts`` that are its own."""
         job, data = self._job, self._used.data
+        # Without what says more of this computer than of the model.
+        told = {name: value for name, value in to_json(job).items() if name not in _PLACES}
         record = {
             "name": job.name,
             **facts,
@@ -115,16 +119,10 @@ class JobCard:
                 "notes": list(self._used.notes),
             },
             "command": job.command(),
-            "job": {"version": 1, **_without_places(job)},
+            "job": {"version": 1, **told, "start": None if job.start is None else Path(job.start).name},
             "licence": self.license,
             "citation": job.citation or (EMIDEC_CITATION if data.kind == "emidec" else NOT_STATED),
             "limits": list(self._limits if complete else (self._stopped, *self._limits)),
         }
         with self._hooks.files:
             write_card(model, record)
-
-
-def _without_places(job: TrainJob) -> dict[str, Any]:
-    """The job without what says more of this computer than of the model."""
-    told = {name: value for name, value in to_json(job).items() if name not in ("data", "out", "split", "anatomy", "resume")}
-    return {**told, "start": None if job.start is None else Path(job.start).name}

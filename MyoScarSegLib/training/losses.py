@@ -39,7 +39,9 @@ def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights
     Raises:
         ValueError: the shapes differ.
     """
-    logits, target = _alike(logits, target)
+    if logits.shape != target.shape:  # broadcasting would hide a missing axis
+        raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
+    logits, target = logits.float(), target.float()
     total = logits.new_zeros(len(logits))
     if weights.dice:
         total = total + weights.dice * _soft_dice_lost(logits.sigmoid().flatten(1), target.flatten(1), smooth_px)
@@ -109,13 +111,6 @@ def _soft_dice_lost(probability: torch.Tensor, target: torch.Tensor, smooth_px: 
     """One minus the soft Dice of the last axis."""
     overlap = 2 * (probability * target).sum(-1) + smooth_px
     return 1 - overlap / (probability.sum(-1) + target.sum(-1) + smooth_px)
-
-
-def _alike(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both in float32. Broadcasting would hide a missing axis, so their shapes must be the same."""
-    if logits.shape != target.shape:
-        raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
-    return logits.float(), target.float()
 
 
 def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,6 @@ from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
-from MyoScarSegLib.training.finetune.training_slices import HeartOf
 from MyoScarSegLib.training.job_data import JobCard, read_job_data
 from MyoScarSegLib.training.start_models import knows_scar
 from MyoScarSegLib.training.train_job import Hooks, TrainJob, with_options
@@ -56,6 +55,11 @@ def train_segmenter(job: TrainJob, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     used = read_job_data(job, hooks)
     anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=hooks.progress, cancel=hooks.cancel).slices
     detector = load_detector(device=job.device)
+    finder = heart_detector(detector, "auto")  # the program's own where the detector knows no ventricle
+
+    def heart_of(stack: Sequence[LabeledSlice]) -> tuple[float, float] | None:
+        return find_heart({s.index: s.image for s in stack}, finder, stack[0].pixel_spacing_mm)
+
     validation = _Validation(job, used.validation, detector, hooks)
     card = JobCard(job, used, settings, hooks, _LIMITS, _STOPPED)
     metrics: dict[str, Any] = {}
@@ -75,7 +79,7 @@ def train_segmenter(job: TrainJob, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
 
     outcome = fine_tune(
         start,
-        Patients(used.training, used.validation, anatomy, heart_finder(detector)),
+        Patients(used.training, used.validation, anatomy, heart_of),
         settings,
         job.out,
         look=validation.look if used.validation else None,
@@ -99,12 +103,6 @@ def segmenter_settings(job: TrainJob, *, further: bool) -> SegmenterSettings:
     """The settings that a job means; ``further`` if the start model has already learned scar. ModelError names a wrong option."""
     usual = SegmenterSettings(mode=job.mode, augmentation=job.augmentation, seed=job.seed)
     return with_options(usual, {**(_FURTHER if further else {}), **job.said})
-
-
-def heart_finder(detector: Any) -> HeartOf:
-    """What finds the heart in a patient's slices by a detector, or by the program's own if that one knows no ventricle."""
-    finder = heart_detector(detector, "auto")
-    return lambda stack: find_heart({s.index: s.image for s in stack}, finder, stack[0].pixel_spacing_mm)
 
 
 @dataclass(frozen=True)

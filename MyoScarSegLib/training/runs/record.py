@@ -110,9 +110,11 @@ def read_cases(
     wanted = {name: fingerprint for name, fingerprint in run.record.cases.items() if name not in run.record.left_out}
     records, damaged = opened.scan()
     here = {case.case: case for case in records}
-    _check_unchanged(
-        {name: (fingerprint, CaseFingerprint.of(here[name])) for name, fingerprint in wanted.items() if name in here}
-    )
+    if changed := sorted(name for name, then in wanted.items() if name in here and CaseFingerprint.of(here[name]) != then):
+        back = "was changed since the run was planned; start a new run, or put it back as it was."
+        if len(changed) > 1:
+            back = "were changed since the run was planned; start a new run, or put them back as they were."
+        raise StudyError(f"{listed(changed, 5)} {back}")
     lost = {name: damaged.get(name, f"{opened.folder} has no case {name}.") for name in wanted if name not in here}
     studies: list[LabeledStudy] = []
     for name in steps(sorted(wanted.keys() - lost.keys()), "Reading {}".format, progress, cancel):
@@ -151,15 +153,6 @@ def copy_cases(library: Library, cases: Mapping[str, CaseFingerprint], to: Path)
     folders = library.folders()
     for case in cases:
         shutil.copytree(folders[case], copy.folder / "cases" / case)
-
-
-def _check_unchanged(fingerprints: dict[str, tuple[CaseFingerprint, CaseFingerprint]]) -> None:
-    changed = sorted(name for name, (then, now) in fingerprints.items() if then != now)
-    if changed:
-        back = "was changed since the run was planned; start a new run, or put it back as it was."
-        if len(changed) > 1:
-            back = "were changed since the run was planned; start a new run, or put them back as they were."
-        raise StudyError(f"{listed(changed, 5)} {back}")
 
 
 def _leave_out(run: Run, lost: dict[str, str], left: set[str], *, write: bool) -> None:

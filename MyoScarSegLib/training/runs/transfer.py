@@ -53,7 +53,7 @@ def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:
 
 def _own_file(part: str, start: str | None) -> Path | None:
     """The file of a start model that only this computer has."""
-    if start is None or start == FRESH:
+    if start == FRESH:
         return None
     found = start_model_of(part, start)
     if isinstance(found, Path):

@@ -110,7 +110,7 @@ def start_detector(start: str | None) -> Path | None:
     """The checkpoint to start from; None for fresh weights. ModelError if there is no such detector of ours."""
     if start == FRESH:
         return None
-    found = start_model_of("detector", start or DEFAULT_DETECTOR)
+    found = start_model_of("detector", start)
     path = found if isinstance(found, Path) else registry().path(found.name)
     if path.suffix != ".safetensors":
         raise ModelError(f"{path} is not a detector of MyoScarSeg (.safetensors); a training can start from such a one only.")
