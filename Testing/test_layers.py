@@ -30,41 +30,28 @@ HEAVY = {
     "tqdm",
     "ultralytics",
 }
-# Modules of torch alone: only functions that build or train networks import them.
+# Modules and folders of torch alone: only functions that build or train networks import them.
 NETWORKS = (
     "MyoScarSegLib.segmentation.context",
     "MyoScarSegLib.segmentation.context_looks",
     "MyoScarSegLib.segmentation.mask_decoder",
     "MyoScarSegLib.segmentation.reader_answers",
     "MyoScarSegLib.segmentation.sam_decoder",
-    "MyoScarSegLib.training.augmentation.augmenter",
-    "MyoScarSegLib.training.augmentation.intensity",
-    "MyoScarSegLib.training.augmentation.preview",
-    "MyoScarSegLib.training.finetune.cached_windows",
-    "MyoScarSegLib.training.finetune.context_phase",
-    "MyoScarSegLib.training.finetune.fine_tuning",
-    "MyoScarSegLib.training.finetune.network",
-    "MyoScarSegLib.training.finetune.prompts_phase",
-    "MyoScarSegLib.training.finetune.segmenter_job",
-    "MyoScarSegLib.training.finetune.training_slices",
-    "MyoScarSegLib.training.loop.gradients",
-    "MyoScarSegLib.training.loop.phase_state",
-    "MyoScarSegLib.training.loop.phase_training",
-    "MyoScarSegLib.training.loop.training_processes",
+    "MyoScarSegLib.training.augmentation.",
+    "MyoScarSegLib.training.finetune.",
+    "MyoScarSegLib.training.loop.",
     "MyoScarSegLib.training.losses",
-    "MyoScarSegLib.training.yolo.boxes_phase",
-    "MyoScarSegLib.training.yolo.detector_job",
-    "MyoScarSegLib.training.yolo.detector_samples",
+    "MyoScarSegLib.training.yolo.",
 )
 PROBE = """
     import importlib, json, pkgutil, sys
 
     import MyoScarSegLib
     loaded = sorted(sys.modules)
-    networks = json.loads(sys.argv[1])
+    networks = tuple(json.loads(sys.argv[1]))
     found = pkgutil.walk_packages(sys.modules["MyoScarSegLib"].__path__, "MyoScarSegLib.")
     own = ("MyoScarSegLib.scene", "MyoScarSegLib.widgets")  # they need the application around them, or slicer-core
-    names = [m.name for m in found if not m.name.endswith("__main__") and m.name not in networks and not m.name.startswith(own)]
+    names = [m.name for m in found if not m.name.endswith("__main__") and not m.name.startswith(networks + own)]
     for name in names:
         importlib.import_module(name)
     print(json.dumps({"loaded": loaded, "modules": names, "after": sorted(sys.modules)}))

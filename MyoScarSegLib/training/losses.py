@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional
 
 from MyoScarSegLib.training.augmentation.intensity import smooth
-from MyoScarSegLib.training.finetune.segmenter_settings import LossWeights
+from MyoScarSegLib.training.model_settings import LossWeights
 
 _SMOOTH_PX = 1.0
 TISSUE_WEIGHTS = (0.3, 1.0, 1.0, 2.0)

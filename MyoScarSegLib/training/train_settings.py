@@ -226,7 +226,7 @@ class TrainSettings:
         )
 
     def _segmenter_options(self) -> dict[str, Option]:
-        from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
+        from MyoScarSegLib.training.model_settings import SegmenterSettings
 
         effort = _EFFORTS[self.preset]
         learned = knows_scar(self.start_segmenter)
@@ -247,7 +247,7 @@ class TrainSettings:
         return options
 
     def _detector_options(self) -> dict[str, Option]:
-        from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
+        from MyoScarSegLib.training.model_settings import DetectorSettings
 
         said = self.options.items()
         options = {name.removeprefix(DETECTOR_OPTION): value for name, value in said if name.startswith(DETECTOR_OPTION)}

@@ -33,10 +33,10 @@ from MyoScarSegLib.phantom import phantom_slices
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, Training
-from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.loop.gradients import Stepper
 from MyoScarSegLib.training.loop.phase_training import Phase, Session, average_into, parameter_groups
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.utils.files import write_json
 from Testing.support.sam_factory import as_published, litemedsam_state
 from Testing.support.tiny_models import OWN_METADATA

@@ -16,12 +16,12 @@ from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.context_phase import context_loss
-from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import context_window, training_slices
 from MyoScarSegLib.training.loop.gradients import StepLoss
 from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, Session, checkpoint_path
 from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.train_job import Hooks
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.labeled_factory import labels

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.errors import ModelError, StudyError
+from MyoScarSegLib.training.model_settings import DetectorSettings
 from MyoScarSegLib.training.train_job import TrainJob, run
 from MyoScarSegLib.training.yolo.detector_job import detector_settings
-from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.utils.files import sha256_of
 from Testing.support.ring_factory import rings, write_rings
 

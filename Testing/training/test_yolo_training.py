@@ -15,11 +15,11 @@ import torch
 from MyoScarSegLib.detection.detector_checkpoint import load_checkpoint, read_record
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.datasets.labeled import DataSet
+from MyoScarSegLib.training.model_settings import DetectorSettings
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.training.yolo import detector_job, detector_scores
 from MyoScarSegLib.training.yolo.boxes_phase import PAINTER, boxes_phase
-from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.support.ring_factory import rings

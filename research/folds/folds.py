@@ -37,7 +37,7 @@ from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
 from MyoScarSegLib.training.evaluation.statistics import interval
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
-from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.splits import split_patients
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import read

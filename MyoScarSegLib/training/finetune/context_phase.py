@@ -16,7 +16,6 @@ from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.context import scar_logits
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
-from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import (
     BESIDE,
     LESIONS,
@@ -27,6 +26,7 @@ from MyoScarSegLib.training.finetune.training_slices import (
 )
 from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.losses import scar_losses, tissue_loss
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.reader_prompts import Corners, correction, inside, tight
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 

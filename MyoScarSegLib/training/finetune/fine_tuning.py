@@ -24,7 +24,6 @@ from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, drawn_back, save_model, start_model
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
-from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
     HeartOf,
@@ -39,6 +38,7 @@ from MyoScarSegLib.training.loop.phase_state import read_state
 from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, Session, checkpoint_path, what_is_kept
 from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder, remove_unfinished
 from MyoScarSegLib.utils.json_fields import to_json

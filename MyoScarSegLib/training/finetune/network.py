@@ -21,7 +21,7 @@ from MyoScarSegLib.segmentation.architectures import build, input_side
 from MyoScarSegLib.segmentation.context import ContextNetwork
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.study.normalization import NORMALIZATION
-from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.json_fields import to_json
 

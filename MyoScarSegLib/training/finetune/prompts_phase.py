@@ -11,10 +11,10 @@ from torch import nn
 
 from MyoScarSegLib.segmentation.mask_decoder import decode
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
-from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE
 from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.losses import scar_losses
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.prompting import TrainingPrompt, draw_prompt
 from MyoScarSegLib.training.reader_prompts import correction
 

@@ -21,8 +21,8 @@ from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFER
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
-from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
 from MyoScarSegLib.training.job_data import JobCard, read_job_data
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.start_models import knows_scar
 from MyoScarSegLib.training.train_job import Hooks, TrainJob, with_options
 from MyoScarSegLib.utils.progress import no_progress

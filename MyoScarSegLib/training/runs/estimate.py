@@ -287,8 +287,8 @@ def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pro
     """Add the seconds of a detector's training."""
     from MyoScarSegLib.training.yolo.boxes_phase import BOXES
     from MyoScarSegLib.training.yolo.detector_job import detector_settings, start_detector
+    from MyoScarSegLib.training.yolo.detector_samples import PHANTOM_SHARE
     from MyoScarSegLib.training.yolo.detector_scores import TEST_PHANTOMS
-    from MyoScarSegLib.training.yolo.detector_settings import PHANTOM_SHARE
 
     settings = detector_settings(job, start_detector(job.start))
     batch = max(1, min(settings.batch, len(data.some) // 2))

@@ -20,8 +20,8 @@ from MyoScarSegLib.training.augmentation.variations import DETECTOR_VARIATIONS
 from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.loop.phase_training import Phase
 from MyoScarSegLib.training.losses import TISSUE_WEIGHTS
+from MyoScarSegLib.training.model_settings import DetectorSettings
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_batch, detector_order, detector_window
-from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 BOXES = "boxes"

@@ -33,12 +33,12 @@ from MyoScarSegLib.training.job_data import JobCard, JobData, read_job_data
 from MyoScarSegLib.training.loop.phase_training import PhaseTraining, Session, checkpoint_path, what_is_kept
 from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.model_settings import DetectorSettings
 from MyoScarSegLib.training.start_models import start_model_of
 from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob, with_options
 from MyoScarSegLib.training.yolo.boxes_phase import BOXES, PAINTER, add_painter, boxes_phase
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples
 from MyoScarSegLib.training.yolo.detector_scores import choose_confidence, evaluate, find_on, own_detector
-from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics

@@ -23,9 +23,12 @@ from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
 from MyoScarSegLib.training.loop.gradients import Item
 from MyoScarSegLib.training.reader_prompts import Corners, middle
-from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
+SCAR, LEFT_VENTRICLE, TISSUE = range(3)
+"""The maps of what the detector learns from, the first two in the order of its classes."""
+PHANTOM_SHARE = 0.2
+"""Share of an epoch's slices that are phantoms: they show shapes that few patients have, and none of their artifacts."""
 NOT_SCAR = len(TISSUES)
 """In the tissue map: healthy, but nobody labeled what it is."""
 _MOST_LESIONS = 255

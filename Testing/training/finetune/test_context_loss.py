@@ -9,9 +9,9 @@ import torch
 
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.finetune.context_phase import context_loss
-from MyoScarSegLib.training.finetune.segmenter_settings import LossWeights, SegmenterSettings
 from MyoScarSegLib.training.finetune.training_slices import TISSUE, context_window, training_slices
 from MyoScarSegLib.training.loop.gradients import Item, _to_device
+from MyoScarSegLib.training.model_settings import LossWeights, SegmenterSettings
 from Testing.support.tiny_training import SETTINGS, SIDE, WINDOW_MM, context_network, slices_of
 
 SAMPLES = training_slices(slices_of("a", 1, 4) + slices_of("b", 2, 4))

@@ -15,7 +15,7 @@ from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.training.finetune import segmenter_job
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome
 from MyoScarSegLib.training.finetune.network import start_model
-from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.train_job import TrainJob, run
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken

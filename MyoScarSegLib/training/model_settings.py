@@ -1,4 +1,4 @@
-"""How a segmenter is fine-tuned."""
+"""What can be set for the training of a segmenter and of a detector, by name; it goes into the model's card."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from MyoScarSegLib.utils.json_fields import Count, Index, Limits, Share, check
 
 Rate = Annotated[float, Limits(above=0)]
 NotNegative = Annotated[float, Limits(0)]
+Side = Annotated[int, Limits(64, multiple_of=32)]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class SegmenterSettings:
-    """What can be set for a training, beside the data; it goes into the model card.
+    """What can be set for a segmenter's training, beside the data.
 
     A training has up to four phases. In the *context* one the context network learns to name every pixel's tissue, without
     prompts and with them; in the *anatomy* one before it does so on studies that show ventricles and no scar, where there are
@@ -103,3 +104,35 @@ class SegmenterSettings:
 
     def __post_init__(self) -> None:
         check(self, ModelError, "The training")
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """What can be set for a detector's training, beside the data.
+
+    Attributes:
+        architecture: of ultralytics, such as ``"yolo11n"``.
+        size: side of the input at use, pixels.
+        window: side of the training windows, pixels: parts of the slice at the scale of ``size``, and the second look.
+        epochs: passes over the real slices.
+        batch: slices per step.
+        phantoms: number of phantom slices to draw from; 0 for none.
+        rate: peak learning rate of AdamW.
+        warmup: epochs of linear warm-up; cosine to 1% follows.
+        seed: of weights, batches and augmentation.
+        augmentation: how far pictures are varied.
+    """
+
+    architecture: str = "yolo11n"
+    size: Side = 256
+    window: Side = 128
+    epochs: Count = 120
+    batch: Count = 16
+    phantoms: Index = 200
+    rate: Rate = 2e-3
+    warmup: NotNegative = 3.0
+    seed: Index = 0
+    augmentation: Augmentation = "standard"
+
+    def __post_init__(self) -> None:
+        check(self, ModelError, "The detector's training")

@@ -9,7 +9,7 @@ import pytest
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.finetune.segmenter_job import segmenter_settings
-from MyoScarSegLib.training.finetune.segmenter_settings import SegmenterSettings
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.train_job import TrainJob, with_options
 from Testing.conftest import REPOSITORY
 
