@@ -20,7 +20,7 @@ from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME_PATTERN, Entry
 from MyoScarSegLib.models.hashing import checksum_of, copy_hashed
 from MyoScarSegLib.models.safetensors_header import read_header
-from MyoScarSegLib.utils.files import atomic_path, move, read_json, users_folder, write_bytes, write_json
+from MyoScarSegLib.utils.files import atomic_path, move, os_errors_as, read_json, users_folder, write_bytes, write_json
 from MyoScarSegLib.utils.json_fields import read
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -129,10 +129,9 @@ def remove(name: str) -> None:
             raise _no_model(name)
         folder = root / name
         aside = root / f"{_TEMPORARY[1]}{uuid.uuid4().hex}"
-        try:
+        # Windows: not while another program has a file of it open
+        with os_errors_as(OutputError, f"Cannot delete {folder}", "Close what uses it, then try again."):
             move(folder, aside)
-        except OSError as error:  # Windows: not while another program has a file of it open
-            raise OutputError(f"Cannot delete {folder}: {error.strerror}. Close what uses it, then try again.") from error
         shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.registry import registry
 from MyoScarSegLib.training.train_job import DETECTOR, FORMER_KINDS, FRESH, SEGMENTER, Kind
-from MyoScarSegLib.utils.files import read_json, sha256_of, write_bytes, write_json
+from MyoScarSegLib.utils.files import os_errors_as, read_json, sha256_of, write_bytes, write_json
 from MyoScarSegLib.utils.words import counted
 
 USE = "research only; not a medical device"
@@ -40,10 +40,8 @@ def write_card(model: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     """
     if missing := [name for name in _NEEDED if name not in record]:
         raise ModelError(f"A model card needs {', '.join(missing)}.")
-    try:
+    with os_errors_as(ModelError, f"The model {model} cannot be read"):
         facts = {"file": model.name, "sha256": sha256_of(model), "size": model.stat().st_size, "use": USE}
-    except OSError as error:
-        raise ModelError(f"The model {model} cannot be read: {error.strerror}.") from error
     card = {**record, **facts}
     write_json(model.with_suffix(".json"), card)
     write_bytes(model.with_suffix(".md"), markdown(card).encode())

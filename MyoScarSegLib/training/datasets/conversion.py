@@ -21,7 +21,7 @@ from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, none_
 from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar, straight, write_image
 from MyoScarSegLib.training.datasets.training_library import Library, is_library
 from MyoScarSegLib.training.splits import SPLIT, Split, check_split, split_patients
-from MyoScarSegLib.utils.files import folder_aside, move, write_bytes, write_json
+from MyoScarSegLib.utils.files import folder_aside, move, os_errors_as, write_bytes, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 LAYOUTS = ("yolosam", "yolo", "library", "volumes")
@@ -118,12 +118,10 @@ def _new_folder(destination: Path) -> Iterator[Path]:
         raise StudyError(f"{destination} exists and is not empty. Choose a new folder; nothing is overwritten.")
     with folder_aside(destination.absolute().parent, ".converting-", parents=True) as temporary:
         yield temporary
-        try:
+        with os_errors_as(OutputError, f"Cannot write {destination}", "Choose another folder."):
             if destination.exists():
                 destination.rmdir()
             move(temporary, destination)
-        except OSError as error:
-            raise OutputError(f"Cannot write {destination}: {error.strerror}. Choose another folder.") from error
 
 
 def scar_boxes(scar: np.ndarray, pixel_spacing_mm: tuple[float, float] | None = None, *, merged: bool = False) -> np.ndarray:

@@ -47,7 +47,7 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, case_folders, put, take_away
 from MyoScarSegLib.training.datasets.stored_stacks import read_written
 from MyoScarSegLib.training.splits import SPLIT, Split, check_leakage, check_split, split_patients
-from MyoScarSegLib.utils.files import folder_aside
+from MyoScarSegLib.utils.files import folder_aside, os_errors_as
 from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
@@ -89,10 +89,8 @@ class Library:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise StudyError(f"{folder} is not empty and no training library; choose a new folder.")
         save(folder / _FILE, _Content("MyoScarSeg training library"), version=VERSION)
-        try:
+        with os_errors_as(OutputError, f"Cannot make the folder {folder / CASES}", "Choose another place."):
             (folder / CASES).mkdir(exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"Cannot make the folder {folder / CASES}: {error.strerror}. Choose another place.") from error
         return cls(folder)
 
     @classmethod

@@ -23,6 +23,7 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
 from MyoScarSegLib.training.datasets.stored_stacks import Sidecar
 from MyoScarSegLib.training.splits import Split, check_leakage
+from MyoScarSegLib.utils.files import os_errors_as
 from MyoScarSegLib.utils.progress import CancelToken, Progress, steps
 
 TRAINING_PARTS, VALIDATION_PARTS = ("train",), ("val", "valid", "validation")
@@ -114,10 +115,8 @@ def _mask_of(path: Path, home: Path) -> Path:
 
 
 def _grey(path: Path, *, mask: bool = False) -> np.ndarray:
-    try:
+    with os_errors_as(StudyError, f"{path} cannot be decoded"):
         return read_grey(path, mask=mask)
-    except OSError as error:
-        raise StudyError(f"{path} cannot be decoded: {error}.") from error
 
 
 def _labeled(folder: Path, read: list[_Read], label_map: LabelMap | None, skipped: dict[str, str]) -> list[LabeledSlice]:

@@ -43,7 +43,7 @@ from MyoScarSegLib.training.runs.transfer import new_folder, put, with_start_mod
 from MyoScarSegLib.training.splits import SPLIT, Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.background_task import environment_with_us
-from MyoScarSegLib.utils.files import move
+from MyoScarSegLib.utils.files import move, os_errors_as
 from MyoScarSegLib.utils.locks import is_held, locked
 from MyoScarSegLib.utils.progress import CancelToken
 
@@ -382,10 +382,8 @@ class Run:
         if self.status().state is RunState.RUNNING:
             raise StudyError(f"The run {self.name} is running. Cancel it first.")
         away = self.folder.with_name(f"{REMOVING}{uuid.uuid4().hex}")
-        try:
+        with os_errors_as(OutputError, f"Cannot remove {self.folder}", "Close what has it open."):
             move(self.folder, away)
-        except OSError as error:
-            raise OutputError(f"Cannot remove {self.folder}: {error.strerror}. Close what has it open.") from error
         shutil.rmtree(away, ignore_errors=True)
 
 

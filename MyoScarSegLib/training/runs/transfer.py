@@ -19,7 +19,7 @@ from MyoScarSegLib.training.splits import SPLIT
 from MyoScarSegLib.training.start_models import start_model_of
 from MyoScarSegLib.training.train_job import FRESH, KINDS
 from MyoScarSegLib.training.train_settings import TrainSettings
-from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, read_json, sha256_of
+from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, os_errors_as, read_json, sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, steps
 
 if TYPE_CHECKING:
@@ -40,13 +40,11 @@ def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:
         if source is None:
             continue
         place = folder / START / source.name
-        try:
+        with os_errors_as(OutputError, f"Cannot copy {source} to {place.parent}", "Free some space."):
             place.parent.mkdir(exist_ok=True)
             for path in (source, source.with_suffix(".json"), source.with_suffix(".md")):
                 if path.is_file():
                     shutil.copyfile(path, place.with_suffix(path.suffix))
-        except OSError as error:
-            raise OutputError(f"Cannot copy {source} to {place.parent}: {error.strerror}. Free some space.") from error
         copied[f"start_{part}"] = place.relative_to(folder).as_posix()
     return replace(settings, **copied)  # type: ignore[arg-type]  # fields by name
 
@@ -122,12 +120,9 @@ def export_models(run: Run, folder: Path, progress: Progress, cancel: CancelToke
 @contextmanager
 def new_folder(root: Path) -> Iterator[Path]:
     """A folder to fill among the runs, which is to be :func:`put` to its place; else nothing of it stays."""
-    try:
-        with folder_aside(root, ".creating-", parents=True) as making:
-            yield making
-    except OSError as error:
-        what = f"Cannot write the run into {root}: {error.strerror or error}."
-        raise OutputError(f"{what} Free some space, or check the folder's rights.") from error
+    what, do = f"Cannot write the run into {root}", "Free some space, or check the folder's rights."
+    with os_errors_as(OutputError, what, do), folder_aside(root, ".creating-", parents=True) as making:
+        yield making
 
 
 def put(making: Path, place: Path, *, replaces: bool = False) -> Path:
