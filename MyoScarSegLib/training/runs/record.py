@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.training.datasets.case_record import Case
-from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, noted_in
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
@@ -118,10 +118,8 @@ def read_cases(
     lost = {name: damaged.get(name, f"{opened.folder} has no case {name}.") for name in wanted if name not in here}
     studies: list[LabeledStudy] = []
     for name in steps(sorted(wanted.keys() - lost.keys()), "Reading {}".format, progress, cancel):
-        try:
+        with noted_in(lost, name):
             studies.append(opened.load(here[name]))
-        except StudyError as error:
-            lost[name] = str(error)
     if lost and begun:
         name, reason = next(iter(sorted(lost.items())))
         more = f" ({len(lost)} cases in all: {', '.join(sorted(lost))})" if len(lost) > 1 else ""

@@ -34,6 +34,7 @@ from typing import Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, EngineError, OutputError, StudyError
 from MyoScarSegLib.training.card import mend_card
+from MyoScarSegLib.training.datasets.labeled import noted_in
 from MyoScarSegLib.training.datasets.places import REMOVING
 from MyoScarSegLib.training.datasets.training_library import Library, is_library
 from MyoScarSegLib.training.runs.record import RunRecord, cases_of, copy_cases
@@ -398,16 +399,15 @@ _ENDED_BY = {
 def runs_of(library: Path | str) -> tuple[list[Run], dict[str, str]]:
     """The runs of a library, newest first; and of folders that are none, name to reason."""
     root = Path(library) / RUNS
-    runs, damaged = [], {}
+    runs: list[Run] = []
+    damaged: dict[str, str] = {}
     try:
         folders = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
     except OSError:
         folders = []
     for folder in folders:
-        try:
+        with noted_in(damaged, folder.name):
             runs.append(Run.open(folder))
-        except StudyError as error:
-            damaged[folder.name] = str(error)
     return sorted(runs, key=lambda run: (run.record.created, run.name), reverse=True), dict(sorted(damaged.items()))
 
 
