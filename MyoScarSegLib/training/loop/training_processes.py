@@ -34,7 +34,7 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
-    from accelerate.utils import InitProcessGroupKwargs
+    from accelerate.utils import InitProcessGroupKwargs, patch_environment
 
     told_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
     chosen = torch.device("cpu") if told_cpu else resolve_device(device)
@@ -48,18 +48,10 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
     if alone:
         # Accelerate keeps its first device and precision as long as the process lives; another training may want others.
         AcceleratorState._reset_state(reset_partial_state=True)
-    named = os.environ.get("ACCELERATE_TORCH_DEVICE")
-    try:
-        if alone:
-            os.environ["ACCELERATE_TORCH_DEVICE"] = str(chosen)
+    with patch_environment(**({"ACCELERATE_TORCH_DEVICE": chosen} if alone else {})):
         return Accelerator(
             mixed_precision=precision, cpu=chosen.type == "cpu", kwargs_handlers=[InitProcessGroupKwargs(timeout=_TIMEOUT)]
         )
-    finally:
-        if alone and named is None:
-            del os.environ["ACCELERATE_TORCH_DEVICE"]
-        elif alone and named is not None:
-            os.environ["ACCELERATE_TORCH_DEVICE"] = named
 
 
 class Processes:

@@ -126,7 +126,7 @@ def test_another_way_of_augmenting_makes_them_anew(made, monkeypatch):
 
     def darker(*args: Any):
         item = real(*args)
-        return replace(item, image=item.image * 0.9)
+        return item._replace(image=item.image * 0.9)
 
     monkeypatch.setattr(cached_windows, "sam_window", darker)
     assert made() == len(SLICES) * COPIES

@@ -376,7 +376,7 @@ def test_cached_embeddings_are_learned_from_in_half_precision_too(start):
     items = [sam_window(s, Augmenter("none", SIDE), WINDOW_MM, (0,)) for s in training_slices(PATIENTS.training)]
     with torch.inference_mode():
         features = network["image_encoder"](torch.stack([i.image for i in items]).expand(-1, 3, -1, -1)).half()
-    cached = [replace(i, features=f.clone()) for i, f in zip(items, features, strict=True)]
+    cached = [i._replace(features=f.clone()) for i, f in zip(items, features, strict=True)]
     seeds = [(1, n) for n in range(len(items))]
     exact = prompts_loss(network, cached, QUICK, seeds, "myoscarseg-1")
     with torch.autocast("cpu", torch.bfloat16):
