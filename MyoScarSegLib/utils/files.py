@@ -191,10 +191,8 @@ def read_json(path: Path, error: type[MyoScarSegError]) -> Any:
     Raises:
         error: the file cannot be read or is not JSON.
     """
-    try:
+    with os_errors_as(error, f"Cannot read {path}"):
         text = Path(path).read_bytes()
-    except OSError as reason:
-        raise error(f"Cannot read {path}: {reason.strerror}.") from reason
     return parse_json(text, error, str(path))
 
 
