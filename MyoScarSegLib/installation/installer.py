@@ -37,7 +37,6 @@ class Installer:
         task: the look or the installation that runs or ran last; pending before the first.
         plan: what will be installed, once it was looked; with nothing missing once it is installed.
         report: what the Python has.
-        log: the last lines that pip wrote, for the user to copy.
         restart_for: packages that were replaced while the application has them loaded: it should be started again.
         changed: tells that any of these has changed.
     """
@@ -87,7 +86,7 @@ class Installer:
 
     @property
     def log(self) -> str:
-        """See the class."""
+        """The last lines that pip wrote, for the user to copy."""
         return "\n".join(self._log)
 
     def look(self, choices: Choices | None = None) -> Task:

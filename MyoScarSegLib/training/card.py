@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.own import read_card
 from MyoScarSegLib.models.registry import registry
 from MyoScarSegLib.training.train_job import DETECTOR, FORMER_KINDS, FRESH, SEGMENTER, Kind
-from MyoScarSegLib.utils.files import os_errors_as, read_json, sha256_of, write_bytes, write_json
+from MyoScarSegLib.utils.files import os_errors_as, sha256_of, write_bytes, write_json
 from MyoScarSegLib.utils.words import counted
 
 USE = "research only; not a medical device"
@@ -56,9 +57,7 @@ def mend_card(model: Path) -> None:
             return  # it was written after the model
     except OSError as error:
         raise ModelError(f"{error.filename} cannot be read: {error.strerror}.") from error
-    card = read_json(path, ModelError)
-    if not isinstance(card, dict):
-        raise ModelError(f"{path} is no model card.")
+    card = read_card(path)
     if card.get("sha256") != sha256_of(model):
         write_card(model, card)
 
@@ -194,8 +193,8 @@ def recipe(model: str | Path, kind: Kind, *, start: str | None = None) -> dict[s
             the model was trained or tells of several trainings, or the start model is not there or is another of that name.
     """
     path = _card_of(model)
-    card = read_json(path, ModelError)
-    job = card.get("job") if isinstance(card, Mapping) else None
+    card = read_card(path)
+    job = card.get("job")
     if not isinstance(job, Mapping):
         raise ModelError(f"The card {path.name} does not say by which training the model was made, so it cannot be repeated.")
     if card.get("stages"):
