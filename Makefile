@@ -86,13 +86,13 @@ ANSWERS := --set answers.sam_share=0.15 --set answers.first=0.2 --set answers.ma
 
 # The shipped segmenter again: the ventricle from cine, then scar, then SAM. A stopped training goes on.
 segmenter: models
-	$(BIN)/myoscarseg train sam --data $(DATA) --anatomy $(ANATOMY) --out $(OUT)/segmenter --name myoscarseg-sam --device cpu \
+	$(BIN)/myoscarseg train segmenter --data $(DATA) --anatomy $(ANATOMY) --out $(OUT)/segmenter --name myoscarseg-sam --device cpu \
 		--start litemedsam --mode full --epochs 8 --batch 4 --set prompts=3 --set scar_free_share=0.15 --set phantoms=40 \
 		--set phantom_share=0.05 --set evaluate_every=0 $(ANSWERS) $(if $(wildcard $(OUT)/segmenter/log.jsonl),--resume)
 
 # The shipped detector again. A stopped training goes on.
 detector: $(VENV)/installed
-	$(BIN)/myoscarseg train yolo --data $(DATA) --out $(OUT)/detector --name myoscarseg-yolo --device cpu --start fresh --epochs 80 \
+	$(BIN)/myoscarseg train detector --data $(DATA) --out $(OUT)/detector --name myoscarseg-yolo --device cpu --start fresh --epochs 80 \
 		$(if $(wildcard $(OUT)/detector/log.jsonl),--resume)
 
 clean:

@@ -30,23 +30,28 @@ HEAVY = {
     "tqdm",
     "ultralytics",
 }
-# Classes of layers have to inherit from torch's; only functions that build networks import these modules.
+# Modules and folders of torch alone: only functions that build or train networks import them.
 NETWORKS = (
     "MyoScarSegLib.segmentation.context",
     "MyoScarSegLib.segmentation.context_looks",
     "MyoScarSegLib.segmentation.mask_decoder",
     "MyoScarSegLib.segmentation.reader_answers",
     "MyoScarSegLib.segmentation.sam_decoder",
+    "MyoScarSegLib.training.augmentation.",
+    "MyoScarSegLib.training.finetune.",
+    "MyoScarSegLib.training.loop.",
+    "MyoScarSegLib.training.losses",
+    "MyoScarSegLib.training.yolo.",
 )
 PROBE = """
     import importlib, json, pkgutil, sys
 
     import MyoScarSegLib
     loaded = sorted(sys.modules)
-    networks = json.loads(sys.argv[1])
+    networks = tuple(json.loads(sys.argv[1]))
     found = pkgutil.walk_packages(sys.modules["MyoScarSegLib"].__path__, "MyoScarSegLib.")
     own = ("MyoScarSegLib.scene", "MyoScarSegLib.widgets")  # they need the application around them, or slicer-core
-    names = [m.name for m in found if not m.name.endswith("__main__") and m.name not in networks and not m.name.startswith(own)]
+    names = [m.name for m in found if not m.name.endswith("__main__") and not m.name.startswith(networks + own)]
     for name in names:
         importlib.import_module(name)
     print(json.dumps({"loaded": loaded, "modules": names, "after": sorted(sys.modules)}))

@@ -22,7 +22,7 @@ from MyoScarSegLib.cli.console import (
     whole_number,
 )
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.training.train_job import MODES, Augmentation
+from MyoScarSegLib.training.train_job import DETECTOR, FORMER_KINDS, KINDS, MODES, SEGMENTER, Augmentation
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.labeled import LabeledSlice
@@ -36,17 +36,16 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to ``subparsers``."""
     parser = subparsers.add_parser(
         "train",
-        help="fine-tune the segmenter (sam) or the detector (yolo) on labeled data",
+        help="fine-tune the segmenter or the detector on labeled data",
         description="Train models on labeled data: a training library, folders of volumes (EMIDEC's too), or YoloSAM's layout.",
     )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="work on a training run: start it, or go on with it")
     parser.add_argument("--data", type=Path, metavar="LIBRARY", help="with --resume: its cases, where it is not in their library")
     parser.set_defaults(run=run_run)
-    actions = parser.add_subparsers(dest="action", metavar="sam|yolo|preview|boxes")
-    sam = actions.add_parser("sam", help="fine-tune a segmenter")
-    sam.add_argument("--mode", choices=MODES, help="what learns (decoder)")
-    yolo = actions.add_parser("yolo", help="train a detector of scar and of the left ventricle")
-    for kind, action in (("sam", sam), ("yolo", yolo)):
+    actions = parser.add_subparsers(dest="action", metavar="segmenter|detector|preview|boxes")
+    helps = ("fine-tune a segmenter", "train a detector of scar and of the left ventricle")
+    for former, kind, help in zip(FORMER_KINDS, KINDS, helps, strict=True):
+        action = actions.add_parser(kind, aliases=[former], help=help)
         _add_job_options(action, kind)
         action.set_defaults(run=run_training, kind=kind)
     preview = actions.add_parser("preview", help="a picture of what the augmentation does to slices of the data")
@@ -83,13 +82,14 @@ def _add_augmentation(parser: argparse.ArgumentParser, default: str | None = Non
 def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
     _add_data_options(parser)
     parser.add_argument("-o", "--out", type=folder, required=True, metavar="FOLDER", help="folder for model, card, split and log")
-    fresh = "; fresh for new weights" if kind == "yolo" else ""
+    fresh = "; fresh for new weights" if kind == DETECTOR else ""
     parser.add_argument(
         "--recipe",
         metavar="NAME|CARD",
         help="train as that model was (start, settings, seed, split); what is said beside it goes before",
     )
-    if kind == "sam":
+    if kind == SEGMENTER:
+        parser.add_argument("--mode", choices=MODES, help="what learns (decoder)")
         parser.add_argument(
             "--anatomy", type=Path, metavar="FOLDER", help="studies with labeled ventricles (ACDC's cine) to learn first"
         )
@@ -114,7 +114,7 @@ def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
 
 
 def run_training(args: argparse.Namespace) -> int:
-    """Carry out ``train sam`` and ``train yolo``. Returns the exit status."""
+    """Carry out ``train segmenter`` and ``train detector``. Returns the exit status."""
     from MyoScarSegLib.training.train_job import TrainJob, run
 
     names = [f.name for f in fields(TrainJob) if f.name not in ("options", "resume")]
@@ -137,15 +137,14 @@ def run_training(args: argparse.Namespace) -> int:
         print_json({"version": 1, **result})
     else:
         sys.stdout.write(f"Model: {result['model']}\nCard:  {result['card']}\n")
-        option = "--segmenter" if args.kind == "sam" else "--detector"
-        sys.stdout.write(f"Use it: myoscarseg segment INPUT -o OUT {option} {shlex.quote(str(result['model']))}\n")
+        sys.stdout.write(f"Use it: myoscarseg segment INPUT -o OUT --{args.kind} {shlex.quote(str(result['model']))}\n")
     return 0
 
 
 def run_run(args: argparse.Namespace) -> int:
     """Carry out ``train --resume RUN``, also under ``accelerate launch``. Returns the exit status."""
     if args.resume is None:
-        args.parser.error("train needs sam, yolo, preview or boxes, or --resume RUN")
+        args.parser.error("train needs segmenter, detector, preview or boxes, or --resume RUN")
     from MyoScarSegLib.cli.runs import line_of
     from MyoScarSegLib.training.runs.run import Run
     from MyoScarSegLib.training.runs.run_process import carry_out
@@ -168,7 +167,7 @@ def run_preview(args: argparse.Namespace) -> int:
 
     with shown_and_cancellable(progress=TrainingProgress()) as (progress, cancel):
         slices = _slices(args, progress, cancel)
-    preview(slices, args.out, preset=args.augmentation, seed=args.seed)
+    preview(slices, args.out, augmentation=args.augmentation, seed=args.seed)
     sys.stdout.write(f"{args.out}\n")
     return 0
 

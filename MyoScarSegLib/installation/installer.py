@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +10,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from MyoScarSegLib.errors import Cancelled, InstallationError, MyoScarSegError
+from MyoScarSegLib.errors import InstallationError, MyoScarSegError
 from MyoScarSegLib.installation.choices import Choices, Memory, Remembered
 from MyoScarSegLib.installation.pip_output import STEPS, Follower, explain
 from MyoScarSegLib.installation.plan import Plan, Step, make_plan
@@ -19,15 +18,15 @@ from MyoScarSegLib.installation.python_report import Report
 from MyoScarSegLib.installation.requirements import SLICERS_MODULES, missing
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.signal import Signal
-from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, PENDING, RUNNING, TaskProgress
+from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task, TaskProgress
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
-LOOKING, INSTALLING, CHECKING = "looking", "installing", "checking"
+LOOK, INSTALL = "look", "install"
 _LOG_LINES = 5000
 
 
 class Installer:
-    """One installation, from the question what is missing to the check that it is there.
+    """One installation, from the question what is missing to the check that it is there: a task to look and one to install.
 
     Everything is delivered through the transport's callbacks: where events do not come by themselves, call :meth:`pump`.
 
@@ -35,13 +34,9 @@ class Installer:
     started again after it.
 
     Attributes:
-        state: ``pending`` (to be asked to look, or with a :attr:`plan` to install), ``running``, ``done`` (nothing is missing),
-            ``failed`` or ``cancelled``.
-        phase: while it runs, ``looking``, ``installing`` or ``checking``.
-        plan: what will be installed, once it was looked.
+        task: the look or the installation that runs or ran last; pending before the first.
+        plan: what will be installed, once it was looked; with nothing missing once it is installed.
         report: what the Python has.
-        error: sentence, if it failed.
-        log: all that pip wrote, for the user to copy.
         restart_for: packages that were replaced while the application has them loaded: it should be started again.
         changed: tells that any of these has changed.
     """
@@ -55,7 +50,6 @@ class Installer:
         memory: Memory | None = None,
         busy: Callable[[], str] = lambda: "",
         loaded: Callable[[], Collection[str]] = lambda: tuple(sys.modules),
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
@@ -66,11 +60,9 @@ class Installer:
             busy: why no installation may begin now, "" if one may (another one is running, ...).
             loaded: names of the modules that the calling process has loaded.
         """
-        self.state = PENDING
-        self.phase = ""
+        self.task = Task(LOOK)
         self.plan: Plan | None = None
         self.report: Report | None = None
-        self.error = ""
         self.restart_for: tuple[str, ...] = ()
         self.changed = Signal()
         self._python = python
@@ -79,36 +71,26 @@ class Installer:
         self._memory = memory
         self._busy = busy
         self._loaded = loaded
-        self._clock = clock
         self._choices = Choices()
         self._steps: list[Step] = []
         self._log: list[str] = []
         self._step_log: list[str] = []
-        self._follower = Follower(1, clock)
-        self._task: BackgroundTask | None = None
+        self._follower = Follower(1)
+        self._process: BackgroundTask | None = None
         self._folder: TemporaryDirectory[str] | None = None
 
     @property
     def running(self) -> bool:
         """Whether a process is at work."""
-        return self.state == RUNNING
+        return self.task.state == RUNNING
 
     @property
     def log(self) -> str:
         """The last lines that pip wrote, for the user to copy."""
         return "\n".join(self._log)
 
-    @property
-    def progress(self) -> TaskProgress:
-        """The progress of the installation, of :data:`STEPS` steps."""
-        if self.running and self.phase == LOOKING:
-            return TaskProgress(0, STEPS, "Looking at what is installed")
-        if self.running and self.phase == CHECKING:
-            return TaskProgress(STEPS - 10, STEPS, "Checking")
-        return TaskProgress(STEPS, STEPS) if self.state == DONE else self._follower.progress
-
-    def look(self, choices: Choices | None = None) -> None:
-        """Find out what is missing and make the :attr:`plan`; then the state is ``pending``, or ``done`` if nothing is missing.
+    def look(self, choices: Choices | None = None) -> Task:
+        """Find out what is missing and make the :attr:`plan`.
 
         Raises:
             InstallationError: something is running.
@@ -118,17 +100,18 @@ class Installer:
             self._choices = choices
         elif self._memory is not None:
             self._choices = self._memory.read().choices
-        self._begin(LOOKING)
+        task = self._begin(LOOK, "Looking at what is installed")
         self._run({}, self._looked)
+        return task
 
-    def install(self, action: str = "") -> None:
+    def install(self, action: str = "") -> Task:
         """Do what the plan says; ``action``, which the user wanted to do, is remembered, to go on with it after a restart.
 
         Raises:
             InstallationError: there is no plan, it has problems, or something else is being installed.
         """
         self._refuse_if_running()
-        if self.plan is None or not self.plan.missing or self.state == DONE:
+        if self.plan is None or not self.plan.missing:
             raise InstallationError("It is not known yet what is missing. Look first.")
         if self.plan.problems:
             raise InstallationError(" ".join(self.plan.problems))
@@ -140,47 +123,24 @@ class Installer:
         constraints = Path(self._folder.name) / "constraints.txt"
         constraints.write_text("\n".join(self.plan.constraints) + "\n", encoding="utf-8")
         self._steps = list(self.plan.steps)
-        self._follower = Follower(self.plan.download_mb, self._clock)
-        self._begin(INSTALLING)
+        self._follower = Follower(self.plan.download_mb)
+        task = self._begin(INSTALL, "")
         self._next_step(constraints)
+        return task
 
     def cancel(self) -> None:
         """Stop. What pip had finished stays; a later :meth:`look` sees what is missing then. Harmless if nothing runs."""
-        if not self.running:
-            return
-        task, self._task = self._task, None  # what it still says is not listened to
-        if task is not None:
-            task.cancel()
-        self._end(CANCELLED, "The installation was cancelled. Nothing that Slicer had was changed.")
+        if self.running:
+            self.task.finish(CANCELLED, error="The installation was cancelled. Nothing that Slicer had was changed.")
 
     def pump(self) -> None:
         """Call the callbacks of what the process has said since."""
-        if self._task is not None:
-            self._task.poll()
-
-    def wait(self, process_events: Callable[[], None] = lambda: None, timeout_s: float | None = None) -> None:
-        """Wait until nothing runs any more; for scripts.
-
-        Raises:
-            InstallationError: it failed, or took longer than ``timeout_s``.
-            Cancelled: it was cancelled.
-        """
-        end = None if timeout_s is None else self._clock() + timeout_s
-        while self.running:
-            if end is not None and self._clock() > end:
-                self.cancel()
-                raise InstallationError(f"The installation took longer than {timeout_s:g} s and was stopped.")
-            process_events()
-            self.pump()
-            time.sleep(0.01)
-        if self.state == FAILED:
-            raise InstallationError(self.error)
-        if self.state == CANCELLED:
-            raise Cancelled(self.error)
+        if self._process is not None:
+            self._process.poll()
 
     def _next_step(self, constraints: Path) -> None:
         if not self._steps:
-            self._begin(CHECKING)
+            self.task.report(TaskProgress(STEPS - 10, STEPS, "Checking"))
             self._run({}, self._checked)
             return
         step = self._steps.pop(0)
@@ -190,49 +150,46 @@ class Installer:
         self._write(f"== {step.title}: {step.module} {' '.join(arguments)}")
 
         def ended(status: Any) -> None:
-            if status == 0:
-                self._next_step(constraints)
-            else:
-                self._end(FAILED, explain("\n".join(self._step_log), int(status), self._choices.wheel_folder))
+            if status != 0:
+                raise InstallationError(explain("\n".join(self._step_log), int(status), self._choices.wheel_folder))
+            self._next_step(constraints)
 
         self._run({"module": step.module, "arguments": arguments}, ended)
 
     def _run(self, job: Mapping[str, Any], done: Callable[[Any], None]) -> None:
         """Have the process beside Slicer do a job; ``done`` gets its result."""
-        task = self._task = BackgroundTask("MyoScarSegLib.installation.pip_process", job, self.phase, repeat=False)
+        process = self._process = BackgroundTask("MyoScarSegLib.installation.pip_process", job, self.task.what, repeat=False)
+        task = self.task
 
-        def ended(_task: BackgroundTask) -> None:
-            if self._task is not task:
+        def ended(_process: BackgroundTask) -> None:
+            if task.finished:
                 return  # cancelled
-            self._task = None
-            if task.state == DONE:
-                try:
-                    done(task.result)
-                except InstallationError as error:
-                    self._end(FAILED, str(error))
-            else:
-                self._write(task.log)
-                self._end(FAILED, task.error)
+            try:
+                done(process.value())
+            except MyoScarSegError as error:
+                if process.log:
+                    self._write(process.log)
+                task.finish(FAILED, error=error)
 
-        def line(_task: BackgroundTask) -> None:
-            if self._task is task:
-                if self._follower.line(task.progress.message):
-                    self._write(task.progress.message)
-                self.changed.emit()
+        def line(_process: BackgroundTask) -> None:
+            if not task.finished:
+                if self._follower.line(process.progress.message):
+                    self._write(process.progress.message)
+                task.report(self._follower.progress)
 
-        task.on_progress(line)
-        task.on_done(ended)
+        process.on_progress(line)
+        process.on_done(ended)
         try:
-            task.start(python=self._python, transport=self._transport)
+            process.start(python=self._python, transport=self._transport)
         except MyoScarSegError as error:
-            task.finish(FAILED, error=error)
+            process.finish(FAILED, error=error)
 
     def _looked(self, document: Any) -> None:
         self.report = Report.from_json(document)
         self.plan = make_plan(self.report, self._choices, self._extension)
         if not self.plan.missing:
             self._remember(unfinished=False)
-        self._end(PENDING if self.plan.missing else DONE)
+        self.task.finish(DONE, result=self.plan)
 
     def _checked(self, document: Any) -> None:
         after = Report.from_json(document)
@@ -255,7 +212,9 @@ class Installer:
         loaded = {canonicalize_name(module) for module in self._loaded() if "." not in module}
         self.restart_for = tuple(sorted(name for name in changed if canonicalize_name(name) in loaded))
         self._remember(unfinished=False)
-        self._end(DONE)
+        self.plan = make_plan(after, self._choices, self._extension)
+        self.task.report(TaskProgress(STEPS, STEPS))
+        self.task.finish(DONE, result=self.restart_for)
 
     def _refuse_if_running(self) -> None:
         if self.running:
@@ -270,15 +229,18 @@ class Installer:
         self._log.append(line)
         del self._log[:-_LOG_LINES]
 
-    def _begin(self, phase: str) -> None:
-        if phase != CHECKING:
-            self._log = []
-        self.state, self.phase, self.error = RUNNING, phase, ""
-        self.changed.emit()
+    def _begin(self, what: str, message: str) -> Task:
+        self._log = []
+        task = self.task = Task(what, RUNNING)
+        task.on_progress(lambda _task: self.changed.emit())
+        task.on_done(lambda _task: self._ended())
+        task.report(TaskProgress(0, STEPS, message))
+        return task
 
-    def _end(self, state: str, error: str = "") -> None:
+    def _ended(self) -> None:
+        if self._process is not None:
+            self._process.cancel()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
-        self.state, self.phase, self.error = state, "", error
         self.changed.emit()

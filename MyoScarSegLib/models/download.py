@@ -9,8 +9,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
+from MyoScarSegLib.utils.files import os_errors_as
 from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
@@ -190,14 +190,9 @@ class _Fetch:
         self.tag_file.unlink(missing_ok=True)
         return start > 0
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(
-                f"Cannot write {self.part}: {error.strerror}. Free some space, or set MYOSCARSEG_CACHE to another folder."
-            ) from error
+    def _writing(self) -> AbstractContextManager[None]:
+        do = "Free some space, or set MYOSCARSEG_CACHE to another folder."
+        return os_errors_as(OutputError, f"Cannot write {self.part}", do)
 
     def _meaning(self, error: OSError | http.client.HTTPException, start: int) -> Exception:
         """What an error of the connection means."""

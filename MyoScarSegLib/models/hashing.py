@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from MyoScarSegLib.errors import ModelError, OutputError
+from MyoScarSegLib.utils.files import os_errors_as
 from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
@@ -56,12 +57,9 @@ def blocks_of(file: IO[bytes], total: int, message: str, progress: Progress, can
 def hash_file(path: Path, progress: Progress = no_progress, cancel: CancelToken | None = None, message: str = "Checking") -> str:
     """SHA-256 of ``path`` in lower-case hexadecimal digits; ``progress`` counts bytes. ModelError if the file cannot be read."""
     digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            for block in blocks_of(file, path.stat().st_size, message, progress, cancel):
-                digest.update(block)
-    except OSError as error:
-        raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
+    with os_errors_as(ModelError, f"Cannot read {path}"), path.open("rb") as file:
+        for block in blocks_of(file, path.stat().st_size, message, progress, cancel):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -73,10 +71,8 @@ def copy_hashed(source: Path, target: Path, progress: Progress = no_progress, ca
         OSError: ``target`` cannot be written.
     """
     digest = hashlib.sha256()
-    try:
+    with os_errors_as(ModelError, f"Cannot read {source}"):
         file = source.open("rb")
-    except OSError as error:
-        raise ModelError(f"Cannot read {source}: {error.strerror}.") from error
     with file, target.open("wb") as out:
         for block in blocks_of(file, source.stat().st_size, f"Copying {source.name}", progress, cancel):
             digest.update(block)
@@ -92,10 +88,8 @@ def checksum_of(path: Path) -> str:
     Raises:
         ModelError: the file cannot be read.
     """
-    try:
+    with os_errors_as(ModelError, f"Cannot read {path}"):
         now = Fingerprint.of(path.resolve())
-    except OSError as error:
-        raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
     if now not in _known:
         _known[now] = hash_file(path)
     return _known[now]

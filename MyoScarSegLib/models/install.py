@@ -10,7 +10,7 @@ from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
 from MyoScarSegLib.models.entry import Entry, WheelSource
 from MyoScarSegLib.models.hashing import Fingerprint, copy_hashed, hash_file, record_checksum
 from MyoScarSegLib.models.trust import read_first_use, write_first_use
-from MyoScarSegLib.utils.files import cache_folder, move
+from MyoScarSegLib.utils.files import cache_folder, move, os_errors_as
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 _IMPORT = "import"
@@ -82,13 +82,12 @@ class Installation:
 
         source, part = self.entry.source, self._part(".import")
         try:
-            if isinstance(source, WheelSource) and is_wheel_with(path, source.member):
-                extract_member(path, source.member, part, self.progress, self.cancel)
-            else:
-                copy_hashed(path, part, self.progress, self.cancel)
-            self._install(part, _IMPORT)
-        except OSError as error:
-            raise OutputError(f"Cannot copy {path} to {part.parent}: {error.strerror}. Free some space.") from error
+            with os_errors_as(OutputError, f"Cannot copy {path} to {part.parent}", "Free some space."):
+                if isinstance(source, WheelSource) and is_wheel_with(path, source.member):
+                    extract_member(path, source.member, part, self.progress, self.cancel)
+                else:
+                    copy_hashed(path, part, self.progress, self.cancel)
+                self._install(part, _IMPORT)
         finally:
             part.unlink(missing_ok=True)
 
@@ -132,10 +131,9 @@ class Installation:
         if first_use:
             write_first_use(part.parent, sha256, size, origin)
         target = part.with_name(entry.filename)
-        try:
+        # Windows: not while another program has the old file open
+        with os_errors_as(OutputError, f"Cannot replace {target}", "Close what uses it, then try again."):
             move(part, target)
-        except OSError as error:  # Windows: not while another program has the old file open
-            raise OutputError(f"Cannot replace {target}: {error.strerror}. Close what uses it, then try again.") from error
         record_checksum(verified_file(entry), Fingerprint.of(target), sha256)
 
     def _check_room(self, part: Path) -> None:

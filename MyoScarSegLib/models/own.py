@@ -20,7 +20,7 @@ from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME_PATTERN, Entry
 from MyoScarSegLib.models.hashing import checksum_of, copy_hashed
 from MyoScarSegLib.models.safetensors_header import read_header
-from MyoScarSegLib.utils.files import atomic_path, move, read_json, users_folder, write_bytes, write_json
+from MyoScarSegLib.utils.files import atomic_path, move, os_errors_as, read_json, users_folder, write_bytes, write_json
 from MyoScarSegLib.utils.json_fields import read
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -113,7 +113,7 @@ def keep(
         ModelError: the name is taken or none, the file is no model, or the card is not this file's.
         OutputError: the folder of models cannot be written, or the disk is full. Nothing of the model is kept then.
     """
-    return _put(Path(model), _read_card(Path(card)), name, progress, cancel)
+    return _put(Path(model), read_card(Path(card)), name, progress, cancel)
 
 
 def remove(name: str) -> None:
@@ -129,10 +129,9 @@ def remove(name: str) -> None:
             raise _no_model(name)
         folder = root / name
         aside = root / f"{_TEMPORARY[1]}{uuid.uuid4().hex}"
-        try:
+        # Windows: not while another program has a file of it open
+        with os_errors_as(OutputError, f"Cannot delete {folder}", "Close what uses it, then try again."):
             move(folder, aside)
-        except OSError as error:  # Windows: not while another program has a file of it open
-            raise OutputError(f"Cannot delete {folder}: {error.strerror}. Close what uses it, then try again.") from error
         shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -179,7 +178,7 @@ def take_over(
         OutputError: the folder of models cannot be written.
     """
     beside = file.with_suffix(".json")
-    card = _read_card(beside) if beside.is_file() else {}
+    card = read_card(beside) if beside.is_file() else {}
     if wrong := [key for key, value in facts.items() if card.get(key, value) != value]:
         told = ", ".join(f"{key} {card[key]!r} instead of {facts[key]!r}" for key in wrong)
         raise ModelError(f"The card {beside.name} is not that of {file.name}: it says {told}.")
@@ -226,7 +225,8 @@ def _put(model: Path, card: dict[str, Any], name: str, progress: Progress, cance
     return entry
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def read_card(path: Path) -> dict[str, Any]:
+    """The JSON card of a model; ModelError if it cannot be read or is none."""
     document = read_json(path, ModelError)
     if not isinstance(document, dict):
         raise ModelError(f"{path} is not a model card.")
@@ -257,7 +257,7 @@ def _refused(name: str) -> str:
 
 def _read_entry(folder: Path) -> Entry:
     path = folder / f"{folder.name}.json"
-    entry = _entry_of_card(_read_card(path), str(path))
+    entry = _entry_of_card(read_card(path), str(path))
     # Else it would be listed under a name by which nothing finds it.
     if entry.name != folder.name or entry.sha256 is None:
         raise ModelError(f"{path} is of the model {entry.name}.")

@@ -15,6 +15,7 @@ from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, Entry, OwnSource, Res
 from MyoScarSegLib.models.hashing import Fingerprint, checksum_of, hash_file, record_checksum, recorded_checksum
 from MyoScarSegLib.models.install import Installation, expected_file, model_folder, verified_file
 from MyoScarSegLib.models.own import models_folder, own_entry, own_models
+from MyoScarSegLib.utils.files import os_errors_as
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -170,10 +171,8 @@ class Registry:
         Raises:
             ModelError: the file cannot be read.
         """
-        try:
+        with os_errors_as(ModelError, f"Cannot read {path}"):
             size = Path(path).stat().st_size
-        except OSError as error:
-            raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
         candidates: dict[str, Entry] = {}
         for entry in self._all().values():
             if isinstance(entry.source, OwnSource) and Path(path).suffix != ".safetensors":

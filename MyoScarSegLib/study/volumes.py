@@ -17,6 +17,7 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.names import has_extension
 from MyoScarSegLib.study.stack import FileStack, numbers, usable_spacing
 from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.utils.files import os_errors_as
 
 #: Sines of the angle by which axes may miss the right angle. Below the first nothing is to be said; up to the second it is
 #: rounding of the numbers in the header, and the axes are set straight; beyond, the stack is sheared, and stays so.
@@ -45,10 +46,8 @@ def read_volume(path: Path) -> FileStack:
         from MyoScarSegLib.study.metaimage import read_metaimage as read
     else:
         from MyoScarSegLib.study.nifti import read_nifti as read
-    try:
+    with os_errors_as(StudyError, f"Cannot read {path}"):
         stack = read(path)
-    except OSError as error:
-        raise StudyError(f"Cannot read {path}: {error.strerror or error}.") from error
     if np.iscomplexobj(stack.array):
         raise StudyError(f"{path} holds complex numbers. Export the magnitude or the phase-sensitive (PSIR) image.")
     return stack

@@ -151,7 +151,7 @@ def library_read(*, library: str, case: str, out: str, progress: Progress, cance
 
 
 @task
-def augmentation_preview(*, library: str, preset: str, out: str, progress: Progress, cancel: CancelToken) -> Told:
+def augmentation_preview(*, library: str, augmentation: str, out: str, progress: Progress, cancel: CancelToken) -> Told:
     """Draw what an augmentation does to slices of the library, into the PNG ``out``: ``picture``."""
     from MyoScarSegLib.training.augmentation.preview import preview
 
@@ -159,7 +159,7 @@ def augmentation_preview(*, library: str, preset: str, out: str, progress: Progr
     cases = sorted(opened.cases(), key=lambda case: -case.slices_with_scar)[:4]
     read_on = steps(cases, lambda case: f"Reading {case.case}", progress, cancel)
     slices = [labeled for case in read_on for labeled in opened.load(case).slices()]
-    preview(slices, Path(out), preset=preset, seed=0, rows=3, columns=4)
+    preview(slices, Path(out), augmentation=augmentation, seed=0, rows=3, columns=4)
     return {"picture": out}
 
 

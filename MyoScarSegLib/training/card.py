@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.own import read_card
 from MyoScarSegLib.models.registry import registry
-from MyoScarSegLib.training.train_job import FRESH
-from MyoScarSegLib.utils.files import read_json, sha256_of, write_bytes, write_json
+from MyoScarSegLib.training.train_job import DETECTOR, FORMER_KINDS, FRESH, SEGMENTER, Kind
+from MyoScarSegLib.utils.files import os_errors_as, sha256_of, write_bytes, write_json
 from MyoScarSegLib.utils.words import counted
 
 USE = "research only; not a medical device"
@@ -27,7 +28,7 @@ _INTERVAL = "_interval_95"
 _MOST_ROWS = 12
 _NEEDED = ("name", "task", "architecture", "preprocessing", "licence", "citation", "settings", "split", "metrics")
 _FIELDS = ("mode", "augmentation", "epochs", "batch", "seed", "folds", "held_out")
-_TASKS = {"sam": "segment", "yolo": "detect"}
+_TASKS = {SEGMENTER: "segment", DETECTOR: "detect"}
 _LAYOUTS = ("data_kind", "labels", "patients")
 """How the data that it was trained on is read; for other data, what differs is said beside."""
 
@@ -40,10 +41,8 @@ def write_card(model: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     """
     if missing := [name for name in _NEEDED if name not in record]:
         raise ModelError(f"A model card needs {', '.join(missing)}.")
-    try:
+    with os_errors_as(ModelError, f"The model {model} cannot be read"):
         facts = {"file": model.name, "sha256": sha256_of(model), "size": model.stat().st_size, "use": USE}
-    except OSError as error:
-        raise ModelError(f"The model {model} cannot be read: {error.strerror}.") from error
     card = {**record, **facts}
     write_json(model.with_suffix(".json"), card)
     write_bytes(model.with_suffix(".md"), markdown(card).encode())
@@ -58,9 +57,7 @@ def mend_card(model: Path) -> None:
             return  # it was written after the model
     except OSError as error:
         raise ModelError(f"{error.filename} cannot be read: {error.strerror}.") from error
-    card = read_json(path, ModelError)
-    if not isinstance(card, dict):
-        raise ModelError(f"{path} is no model card.")
+    card = read_card(path)
     if card.get("sha256") != sha256_of(model):
         write_card(model, card)
 
@@ -187,23 +184,24 @@ def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join([line(header), "|" + "---|" * len(header), *(line(row) for row in rows)])
 
 
-def recipe(model: str | Path, kind: str, *, start: str | None = None) -> dict[str, Any]:
+def recipe(model: str | Path, kind: Kind, *, start: str | None = None) -> dict[str, Any]:
     """What a :class:`~.train_job.TrainJob` needs, beside data and folder, to train a model of the registry, of a file or of a
     card again: start model (``start``, or the card's), settings, seed, and the card as the ``split``, which says who trained.
 
     Raises:
-        ModelError: there is no such card, it is of another kind of model than ``kind`` (``sam`` or ``yolo``), does not say how
+        ModelError: there is no such card, it is of another kind of model than ``kind``, does not say how
             the model was trained or tells of several trainings, or the start model is not there or is another of that name.
     """
     path = _card_of(model)
-    card = read_json(path, ModelError)
-    job = card.get("job") if isinstance(card, Mapping) else None
+    card = read_card(path)
+    job = card.get("job")
     if not isinstance(job, Mapping):
         raise ModelError(f"The card {path.name} does not say by which training the model was made, so it cannot be repeated.")
     if card.get("stages"):
         raise ModelError(f"{path.stem} was made by several trainings, which its card tells; a recipe is a single one.")
-    if card.get("task") != _TASKS[kind] or job.get("kind") != kind:
-        raise ModelError(f"{path.stem} is made by `train {job.get('kind')}`, not by `train {kind}`.")
+    made = FORMER_KINDS.get(job.get("kind", ""), job.get("kind"))
+    if card.get("task") != _TASKS[kind] or made != kind:
+        raise ModelError(f"{path.stem} is made by `train {made}`, not by `train {kind}`.")
     fields = {name: job[name] for name in (*_FIELDS, *_LAYOUTS) if job.get(name) is not None}
     options = job.get("options")
     return {

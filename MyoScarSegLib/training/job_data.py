@@ -17,7 +17,8 @@ from MyoScarSegLib.training.splits import SPLIT, Split, check_split, split_patie
 from MyoScarSegLib.training.start_models import start_license
 from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob
 from MyoScarSegLib.utils.json_fields import to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress
+
+_PLACES = ("data", "out", "split", "anatomy", "resume")
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,16 @@ class JobData:
         return [s for s in self.data.slices if s.patient in self.split.validation]
 
 
-def read_job_data(job: TrainJob, hooks: Hooks, progress: Progress, cancel: CancelToken | None) -> JobData:
+def read_job_data(job: TrainJob, hooks: Hooks) -> JobData:
     """Read a job's data, and decide the split, which is left as ``split.json`` in its folder: the job's own, that of the training
     gone on with, the data's, or a new one.
     """
     hooks.stage("reading")
     if hooks.data is None:
         told = {"kind": job.data_kind, "label_map": job.labels, "patient_pattern": job.patients}
-        data = read_dataset(job.data, **told, progress=progress, cancel=cancel)
+        data = read_dataset(job.data, **told, progress=hooks.progress, cancel=hooks.cancel)
     else:
-        data = hooks.data(progress, cancel)
+        data = hooks.data(hooks.progress, hooks.cancel)
     notes: list[str] = []
     manifest = job.out / SPLIT
     if job.split is not None:
@@ -93,12 +94,14 @@ class JobCard:
         """Of the data, and where it is another that of the start model, of which the new one is derived."""
         job = self._job
         own = job.licence or (EMIDEC_LICENCE if self._used.data.kind == "emidec" else NOT_STATED)
-        start = "" if job.start == FRESH else start_license(job.part, job.start)
+        start = "" if job.start == FRESH else start_license(job.kind, job.start)
         return own if start in own else f"{own}; {start}, that of the start model"
 
     def write(self, model: Path, facts: Mapping[str, Any], *, complete: bool) -> None:
         """Write the card beside the model as it now is, with the ``facts`` that are its own."""
         job, data = self._job, self._used.data
+        # Without what says more of this computer than of the model.
+        told = {name: value for name, value in to_json(job).items() if name not in _PLACES}
         record = {
             "name": job.name,
             **facts,
@@ -116,16 +119,10 @@ class JobCard:
                 "notes": list(self._used.notes),
             },
             "command": job.command(),
-            "job": {"version": 1, **_without_places(job)},
+            "job": {"version": 1, **told, "start": None if job.start is None else Path(job.start).name},
             "licence": self.license,
             "citation": job.citation or (EMIDEC_CITATION if data.kind == "emidec" else NOT_STATED),
             "limits": list(self._limits if complete else (self._stopped, *self._limits)),
         }
         with self._hooks.files:
             write_card(model, record)
-
-
-def _without_places(job: TrainJob) -> dict[str, Any]:
-    """The job without what says more of this computer than of the model."""
-    told = {name: value for name, value in to_json(job).items() if name not in ("data", "out", "split", "anatomy", "resume")}
-    return {**told, "start": None if job.start is None else Path(job.start).name}

@@ -15,42 +15,16 @@ that are averaged for each sample by itself, nor samples of which only the scar 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
 
-from MyoScarSegLib.errors import ModelError
+import torch
+from torch.nn import functional
+
 from MyoScarSegLib.training.augmentation.intensity import smooth
-from MyoScarSegLib.utils.json_fields import Limits, check
-
-if TYPE_CHECKING:
-    import torch
+from MyoScarSegLib.training.model_settings import LossWeights
 
 _SMOOTH_PX = 1.0
 TISSUE_WEIGHTS = (0.3, 1.0, 1.0, 2.0)
 """What a pixel of background, cavity, normal myocardium and scar counts: about as rare tissues need, without flooding."""
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """What each term of :func:`scar_losses` counts, and how each is set.
-
-    Attributes:
-        dice, cross_entropy, divergence: weights of the terms; the paper's by default.
-        blur_px: standard deviation of the blur that softens the labels, in pixels of the mask.
-
-    Raises:
-        ModelError: a value is negative or not finite, or all weights are 0.
-    """
-
-    dice: Annotated[float, Limits(0)] = 0.6
-    cross_entropy: Annotated[float, Limits(0)] = 0.2
-    divergence: Annotated[float, Limits(0)] = 0.2
-    blur_px: Annotated[float, Limits(0)] = 1.0
-
-    def __post_init__(self) -> None:
-        check(self, ModelError, "The loss")
-        if self.dice + self.cross_entropy + self.divergence == 0:
-            raise ModelError("All weights of the loss are 0; give at least one term a weight.")
 
 
 def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights, smooth_px: float = _SMOOTH_PX) -> torch.Tensor:
@@ -65,7 +39,9 @@ def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights
     Raises:
         ValueError: the shapes differ.
     """
-    logits, target = _alike(logits, target)
+    if logits.shape != target.shape:  # broadcasting would hide a missing axis
+        raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
+    logits, target = logits.float(), target.float()
     total = logits.new_zeros(len(logits))
     if weights.dice:
         total = total + weights.dice * _soft_dice_lost(logits.sigmoid().flatten(1), target.flatten(1), smooth_px)
@@ -82,8 +58,6 @@ def soft_labels(target: torch.Tensor, blur_px: float) -> torch.Tensor:
 
     Scar that reaches the border of the picture goes on behind it: the border itself does not soften it.
     """
-    import torch
-
     target = target.float()
     if blur_px <= 0:
         return target
@@ -109,8 +83,6 @@ def tissue_loss(logits: torch.Tensor, tissue: torch.Tensor, known: torch.Tensor,
         A float32 scalar: the mean over the samples of weighted cross-entropy (0 up) plus Dice loss (0..1; the mean over the
         tissues that it has).
     """
-    import torch
-
     logits = logits.float()
     scar = (tissue == 3).long()
     merged = torch.stack([logits[:, :3].logsumexp(1), logits[:, 3]], dim=1)
@@ -125,8 +97,6 @@ def _class_loss(logits: torch.Tensor, classes: torch.Tensor, weights: Sequence[f
     A class that a sample does not have is left to the cross-entropy. With its Dice loss, which a few pixels too many make large,
     false scar cost more than missed scar, and networks learned to find none.
     """
-    from torch.nn import functional
-
     log_probability = logits.log_softmax(1)
     weight = logits.new_tensor(weights)[classes].flatten(1)
     surprise = -log_probability.gather(1, classes[:, None])[:, 0].flatten(1)
@@ -143,22 +113,11 @@ def _soft_dice_lost(probability: torch.Tensor, target: torch.Tensor, smooth_px: 
     return 1 - overlap / (probability.sum(-1) + target.sum(-1) + smooth_px)
 
 
-def _alike(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both in float32. Broadcasting would hide a missing axis, so their shapes must be the same."""
-    if logits.shape != target.shape:
-        raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
-    return logits.float(), target.float()
-
-
 def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    from torch.nn import functional
-
     return functional.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1).mean(1)
 
 
 def _divergence(logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
     """KL(soft label || prediction), each pixel a coin: the cross-entropy less the label's own entropy."""
-    import torch
-
     entropy = -(torch.xlogy(soft, soft) + torch.xlogy(1 - soft, 1 - soft))
     return _cross_entropy(logits, soft) - entropy.flatten(1).mean(1)

@@ -108,18 +108,12 @@ def inside(box: Corners, shape: tuple[int, ...]) -> np.ndarray:
 
 def fitted(box: np.ndarray, shape: tuple[int, ...]) -> Corners:
     """A box with its corners in order, in the image, and at least two pixels wide."""
-    x0, y0, x1, y1 = (float(v) for v in box)
-    x0, x1 = _ordered(x0, x1, shape[1])
-    y0, y1 = _ordered(y0, y1, shape[0])
+    limits = np.array([shape[1], shape[0]], dtype=np.float64)
+    low, high = np.sort(np.clip(np.reshape(box, (2, 2)), 0, limits), axis=0)
+    center = np.minimum(np.maximum((low + high) / 2, 1), limits - 1)
+    narrow = high - low < 2
+    x0, y0, x1, y1 = np.concatenate([np.where(narrow, center - 1, low), np.where(narrow, center + 1, high)]).tolist()
     return x0, y0, x1, y1
-
-
-def _ordered(low: float, high: float, size: int) -> tuple[float, float]:
-    low, high = sorted((min(max(low, 0.0), float(size)), min(max(high, 0.0), float(size))))
-    if high - low < 2:
-        middle = min(max((low + high) / 2, 1.0), size - 1.0)
-        low, high = middle - 1, middle + 1
-    return low, high
 
 
 def clicks(generator: np.random.Generator, where: np.ndarray, count: int, positive: bool) -> np.ndarray:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
@@ -18,12 +20,10 @@ from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check, field_types, from_text
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
-if TYPE_CHECKING:
-    import numpy as np
-
-
 _T = TypeVar("_T")
-Kind = Literal["sam", "yolo"]
+Kind = Literal["segmenter", "detector"]
+SEGMENTER, DETECTOR = KINDS = ("segmenter", "detector")
+"""What a training makes, which is also the usual name of the model and the folder in a run."""
 Mode = Literal["decoder", "full"]
 """What of a segmenter learns: the parts behind the image encoder, whose embeddings are made once, or everything."""
 DECODER, FULL = MODES = ("decoder", "full")
@@ -39,8 +39,8 @@ ModelName = Annotated[
 ]
 FRESH = "fresh"
 """As ``start``: no model, but new weights."""
-PARTS: Mapping[str, str] = {"sam": "segmenter", "yolo": "detector"}
-"""What each kind of training makes, which is also the usual name of the model and the folder in a run."""
+FORMER_KINDS: Mapping[str, Kind] = {"sam": "segmenter", "yolo": "detector"}
+"""As cards and commands of former versions call them."""
 _COMMAND_OPTIONS = (
     "start", "mode", "augmentation", "epochs", "batch", "seed", "folds", "held_out", "name", "data_kind", "labels", "patients",
 )  # fmt: skip
@@ -51,11 +51,11 @@ class TrainJob:
     """What to train on what, and where the result goes.
 
     Attributes:
-        kind: ``sam`` (a segmenter) or ``yolo`` (a detector).
+        kind: what it makes: ``segmenter`` or ``detector``.
         data: folder of a labeled data set, as :func:`~MyoScarSegLib.training.datasets.dataset_reader.read_dataset` reads it.
         out: folder for model, card, split and log.
-        start: model to start from, by name or path; None for the default one, :data:`FRESH` for new weights (``yolo`` only).
-        mode: what learns; ``sam`` only.
+        start: model to start from, by name or path; None for the default one, :data:`FRESH` for new weights (detector only).
+        mode: what of a segmenter learns.
         augmentation: how far pictures are varied.
         epochs: passes over the data; None for the usual number.
         seed: of everything that is drawn, the split included.
@@ -68,7 +68,7 @@ class TrainJob:
         name: of the model that is made, and of its files; empty for ``segmenter`` or ``detector``.
         options: further settings by name.
         data_kind: of the data set, where its content does not tell.
-        anatomy: folder of studies, such as cine, with labeled ventricles, which a context network learns first; ``sam`` only.
+        anatomy: folder of studies, such as cine, with labeled ventricles, which a segmenter's context network learns first.
         labels: what the values in its label files mean, where the data set does not say.
         patients: regular expression that finds the patient in names of files, where needed.
         license, citation: of the data, for the model card; None for what is known of the data.
@@ -101,17 +101,13 @@ class TrainJob:
     citation: str | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", FORMER_KINDS.get(self.kind, self.kind))
         check(self, ModelError, "The training")
-        object.__setattr__(self, "name", self.name or self.part)
-        if self.start == FRESH and self.kind == "sam":
+        object.__setattr__(self, "name", self.name or self.kind)
+        if self.start == FRESH and self.kind == SEGMENTER:
             raise ModelError("A segmenter is fine-tuned from another one; it cannot start with fresh weights.")
         if self.held_out >= self.folds:
             raise ModelError(f"Of {self.folds} folds number {self.held_out} cannot be held out: they count from 0.")
-
-    @property
-    def part(self) -> str:
-        """What it makes: ``segmenter`` or ``detector``."""
-        return PARTS[self.kind]
 
     @property
     def said(self) -> dict[str, Option]:
@@ -124,7 +120,7 @@ class TrainJob:
         words = ["myoscarseg", "train", self.kind, "--data", "DATA", "-o", "OUT"]
         words += [] if self.split is None else ["--split", "SPLIT"]
         words += [] if self.anatomy is None else ["--anatomy", "ANATOMY"]
-        usual = {f.name: f.default for f in fields(self)} | {"name": self.part}
+        usual = {f.name: f.default for f in fields(self)} | {"name": self.kind}
         for name in _COMMAND_OPTIONS:
             if (value := getattr(self, name)) != usual[name]:
                 # A model's path says more of this computer than of the model.
@@ -140,9 +136,11 @@ def _nothing(_: str) -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What else a training does for whoever watches it; none of it changes the model.
+    """What a training does for whoever watches it; none of it changes the model.
 
     Attributes:
+        progress: called after every step.
+        cancel: ends the training at its next step when it is set.
         data: gives the labeled data in place of reading the job's folder.
         stage: told what is begun: ``reading``, ``embedding`` (and what else is prepared), ``steps`` or ``validation``.
         log: given each line of the log as it is written.
@@ -154,6 +152,8 @@ class Hooks:
         files: held while a model and its card are replaced.
     """
 
+    progress: Progress = no_progress
+    cancel: CancelToken | None = None
     data: Callable[[Progress, CancelToken | None], DataSet] | None = None
     stage: Callable[[str], None] = _nothing
     log: Callable[[Mapping[str, Any]], None] | None = None
@@ -183,11 +183,11 @@ def run(
     # Of the optional extra ``train``; said before the data is read, which may take minutes.
     if importlib.util.find_spec("accelerate") is None:
         raise ModelError("Training needs accelerate: pip install 'myoscarseg[train]'.")
-    if job.kind == "yolo":
-        from MyoScarSegLib.training.yolo.detector_job import run_yolo as train
+    if job.kind == DETECTOR:
+        from MyoScarSegLib.training.yolo.detector_job import train_detector as train
     else:
-        from MyoScarSegLib.training.finetune.segmenter_job import run_sam as train
-    model, metrics = train(job, progress, cancel, hooks)
+        from MyoScarSegLib.training.finetune.segmenter_job import train_segmenter as train
+    model, metrics = train(job, replace(hooks, progress=progress, cancel=cancel))
     places = {"model": model, "card": model.with_suffix(".json"), "log": job.out / "log.jsonl", "split": job.out / SPLIT}
     told = {"kind": job.kind, "name": job.name, "sha256": sha256_of(model), "metrics": metrics}
     return told | {name: str(place) for name, place in places.items()}

@@ -13,13 +13,26 @@ from typing import Annotated, Any, Literal
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.start_models import knows_scar, start_names
-from MyoScarSegLib.training.train_job import DECODER, FRESH, FULL, Augmentation, Mode, ModelName, Option, TrainJob, with_options
+from MyoScarSegLib.training.train_job import (
+    DECODER,
+    DETECTOR,
+    FRESH,
+    FULL,
+    KINDS,
+    SEGMENTER,
+    Augmentation,
+    Mode,
+    ModelName,
+    Option,
+    TrainJob,
+    with_options,
+)
 from MyoScarSegLib.utils.device import DeviceName
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, Text, check, read, to_json
 from MyoScarSegLib.utils.words import counted
 
 VERSION = 2
-SEGMENTER, DETECTOR, BOTH = "segmenter", "detector", "both"
+BOTH = "both"
 FAST, BALANCED, BEST = "quick", "balanced", "best"
 What = Literal["segmenter", "detector", "both"]
 Preset = Literal["quick", "balanced", "best"]
@@ -165,7 +178,7 @@ class TrainSettings:
     @property
     def parts(self) -> tuple[str, ...]:
         """What is trained: ``segmenter``, ``detector``, or both in this order."""
-        return (SEGMENTER, DETECTOR) if self.what == BOTH else (self.what,)
+        return KINDS if self.what == BOTH else (self.what,)
 
     def start(self, part: str) -> str | None:
         """The model that the training of a part starts from; None for the default one."""
@@ -198,7 +211,7 @@ class TrainSettings:
         """
         segments = part == SEGMENTER
         return TrainJob(
-            kind="sam" if segments else "yolo",
+            kind=part,  # type: ignore[arg-type]  # the job checks it
             data=data,
             out=out,
             start=self.start(part),
@@ -213,7 +226,7 @@ class TrainSettings:
         )
 
     def _segmenter_options(self) -> dict[str, Option]:
-        from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+        from MyoScarSegLib.training.model_settings import SegmenterSettings
 
         effort = _EFFORTS[self.preset]
         learned = knows_scar(self.start_segmenter)
@@ -230,11 +243,11 @@ class TrainSettings:
             options["encoder_rate"] = _GENTLE_ENCODER
         options |= {f"loss.{name}": value for name in LOSSES if (value := getattr(self, name)) is not None}
         options |= {name: value for name, value in self.options.items() if not name.startswith(DETECTOR_OPTION)}
-        with_options(SamSettings(), options)  # a wrong one is to be known now, not when the run has begun
+        with_options(SegmenterSettings(), options)  # a wrong one is to be known now, not when the run has begun
         return options
 
     def _detector_options(self) -> dict[str, Option]:
-        from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
+        from MyoScarSegLib.training.model_settings import DetectorSettings
 
         said = self.options.items()
         options = {name.removeprefix(DETECTOR_OPTION): value for name, value in said if name.startswith(DETECTOR_OPTION)}

@@ -98,6 +98,19 @@ def _size(file: Path) -> int:
 
 
 @contextmanager
+def os_errors_as(error: type[MyoScarSegError], what: str, do: str = "") -> Iterator[None]:
+    """Say what the system refuses in the block in a sentence.
+
+    Raises:
+        error: ``WHAT: the system's reason. DO``.
+    """
+    try:
+        yield
+    except OSError as reason:
+        raise error(f"{what}: {reason.strerror or reason}. {do}".rstrip()) from reason
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``, with its extensions, that replaces ``path`` when the block ends well.
 
@@ -134,10 +147,8 @@ def folder_aside(parent: Path, prefix: str, *, parents: bool = False) -> Iterato
         OutputError: it cannot be made.
     """
     aside = parent / f"{prefix}{uuid.uuid4().hex}"
-    try:
+    with os_errors_as(OutputError, f"Cannot write into {parent}", "Choose another folder, or free some space."):
         aside.mkdir(parents=parents)
-    except OSError as error:
-        raise OutputError(f"Cannot write into {parent}: {error.strerror}. Choose another folder, or free some space.") from error
     try:
         yield aside
     finally:
@@ -146,10 +157,8 @@ def folder_aside(parent: Path, prefix: str, *, parents: bool = False) -> Iterato
 
 def remove(stale: Path) -> None:
     """Take away a file, if it is there, that would contradict what is written now; OutputError if it cannot be removed."""
-    try:
+    with os_errors_as(OutputError, f"Cannot replace {stale}"):
         stale.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot replace {stale}: {error.strerror}.") from error
 
 
 def is_unfinished(file: Path) -> bool:
@@ -182,10 +191,8 @@ def read_json(path: Path, error: type[MyoScarSegError]) -> Any:
     Raises:
         error: the file cannot be read or is not JSON.
     """
-    try:
+    with os_errors_as(error, f"Cannot read {path}"):
         text = Path(path).read_bytes()
-    except OSError as reason:
-        raise error(f"Cannot read {path}: {reason.strerror}.") from reason
     return parse_json(text, error, str(path))
 
 

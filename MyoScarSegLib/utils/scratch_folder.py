@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.utils.files import os_errors_as
 from MyoScarSegLib.utils.locks import is_held, locked
 
 _LOCK = ".lock"
@@ -27,10 +28,8 @@ def scratch_folder(prefix: str) -> Iterator[Path]:
         with suppress(OutputError):  # another user's
             if (left / _LOCK).is_file() and not is_held(left / _LOCK):
                 shutil.rmtree(left, ignore_errors=True)
-    try:
+    with os_errors_as(OutputError, f"Cannot make a folder in {tempfile.gettempdir()}", "Free some space."):
         # A process that was just killed may still write there; then the next one deletes it.
         folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make a folder in {tempfile.gettempdir()}: {error.strerror}. Free some space.") from error
     with folder as name, locked(Path(name, _LOCK)):
         yield Path(name)

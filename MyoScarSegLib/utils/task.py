@@ -88,7 +88,11 @@ class Task:
             self._phase = (phase, done, now)
         _, first, began = self._phase
         left = (now - began) / (done - first) * (total - done) if done > first else None
-        self.progress = TaskProgress(done, total, message, left)
+        self.report(TaskProgress(done, total, message, left))
+
+    def report(self, progress: TaskProgress) -> None:
+        """Take a progress whose time left is known already."""
+        self.progress = progress
         self._moved.emit()
 
     def finish(self, state: str, *, result: Any = None, error: str | MyoScarSegError = "", log: str = "") -> None:

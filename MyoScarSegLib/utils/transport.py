@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import IO, Protocol
 
 from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.utils.files import os_errors_as
 
 #: How much of what the worker wrote to its standard error is kept for the log, bytes.
 TAIL_BYTES = 32 << 10
@@ -92,7 +93,7 @@ class SubprocessTransport:
         return None if self._process is None or self._process.returncode is not None else self._process.pid
 
     def start(self) -> None:  # noqa: D102 (of the protocol)
-        try:
+        with os_errors_as(EngineError, f"Python cannot be started ({self._command[0]})"):
             process = subprocess.Popen(  # noqa: S603 (our own worker)
                 self._command,
                 stdin=subprocess.PIPE,
@@ -102,8 +103,6 @@ class SubprocessTransport:
                 env=self._environment,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
-        except OSError as error:
-            raise EngineError(f"Python cannot be started ({self._command[0]}): {error.strerror or error}.") from error
         self._process = process
         assert process.stdin and process.stdout and process.stderr  # noqa: S101 (pipes were asked for)
         errors = threading.Thread(target=self._read_errors, args=(process.stderr,), daemon=True, name="engine-stderr")

@@ -11,7 +11,7 @@ import qt
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.installation.choices import Memory
-from MyoScarSegLib.installation.installer import CHECKING, INSTALLING, LOOKING, Installer
+from MyoScarSegLib.installation.installer import INSTALL, LOOK, Installer
 from MyoScarSegLib.installation.pip_output import STEPS
 from MyoScarSegLib.installation.requirements import missing_now, other_installation, pytorch_extension_present
 from MyoScarSegLib.utils.task import DONE, FAILED
@@ -143,7 +143,7 @@ class InstallDialog:
 
     def cancel(self) -> None:
         """Stop the installation; without one, close the window."""
-        if self.installer.phase in (INSTALLING, CHECKING):
+        if self.installer.running and self.installer.task.what == INSTALL:
             self.installer.cancel()
         else:
             self.dialog.hide()
@@ -182,33 +182,32 @@ class InstallDialog:
             self.ui.installText.text = str(error)
 
     def _refresh(self) -> None:
-        ui, installer = self.ui, self.installer
-        working = installer.phase in (INSTALLING, CHECKING)
-        progress = installer.progress
-        plan = installer.plan
+        ui, installer, plan, task = self.ui, self.installer, self.installer.plan, self.installer.task
+        looking, working = (installer.running and task.what == what for what in (LOOK, INSTALL))
+        complete = task.state == DONE and plan is not None and not plan.missing
+        progress = task.progress
         ui.installBar.visible = installer.running
         ui.installBar.value = progress.done
-        ui.installLog.visible = working or installer.state == FAILED
+        ui.installLog.visible = working or task.state == FAILED
         ui.copyInstallLogButton.visible = bool(installer.log)
         ui.cpuOnlyCheckBox.visible = ui.wheelFolderButton.visible = not working and bool(plan is None or plan.missing)
-        idle = not installer.running and installer.state != DONE
-        ui.installStartButton.visible = not working and installer.state != DONE
-        ui.installStartButton.enabled = idle and plan is not None and not plan.problems
+        ui.installStartButton.visible = not working and not complete
+        ui.installStartButton.enabled = not installer.running and not complete and plan is not None and not plan.problems
         ui.installCancelButton.text = _("Cancel") if working else _("Close")
-        if installer.phase == LOOKING:
+        if looking:
             ui.installText.text = _("Looking at what is installed ...")
         elif working:
             left = "" if progress.seconds_left is None else _("{time} left").format(time=in_words(progress.seconds_left))
             ui.installText.text = " · ".join(part for part in (progress.message, left) if part)
-        elif installer.error:
-            ui.installText.text = installer.error
+        elif task.error:
+            ui.installText.text = task.error
         elif plan is not None:
             restart = _("Restart Slicer to use them.") if installer.restart_for else ""
-            done = _("Everything is installed.") if installer.state == DONE and self._asked else plan.text()
+            done = _("Everything is installed.") if complete and self._asked else plan.text()
             ui.installText.text = f"{done} {restart}".strip()
         if ui.installLog.visible:
             ui.installLog.setPlainText(installer.log)
             ui.installLog.moveCursor(qt.QTextCursor.End)
-        if installer.state == DONE and self._asked:
+        if complete and self._asked:
             self._asked = False
             self._after(not installer.restart_for)

@@ -33,15 +33,15 @@ from MyoScarSegLib.phantom import phantom_slices
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, Training
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.loop.gradients import Stepper
 from MyoScarSegLib.training.loop.phase_training import Phase, Session, average_into, parameter_groups
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.utils.files import write_json
 from Testing.support.sam_factory import as_published, litemedsam_state
 from Testing.support.tiny_models import OWN_METADATA
 
-SETTINGS = SamSettings(mode="decoder", context_epochs=0, phantoms=0, copies=1)
+SETTINGS = SegmenterSettings(mode="decoder", context_epochs=0, phantoms=0, copies=1)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Case:
 
     name: str
     title: str
-    settings: SamSettings
+    settings: SegmenterSettings
     slices: int
 
 

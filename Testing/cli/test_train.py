@@ -25,12 +25,12 @@ def test_detector_is_trained_and_measured_and_used_for_segmenting(command, data,
     from Testing.support.command import write_image
 
     out = tmp_path / "out"
-    ran = command("train", "yolo", "--data", data, "-o", out, *SMALL, "--epochs", "1", "--name", "mine")
+    ran = command("train", "detector", "--data", data, "-o", out, *SMALL, "--epochs", "1", "--name", "mine")
     assert ran.status == 0, ran.err
     assert f"Model: {out / 'mine.safetensors'}" in ran.out and "--detector" in ran.out
     assert "epoch 1 of 1, loss " in ran.err
     card = json.loads((out / "mine.json").read_text())
-    assert card["command"].startswith("myoscarseg train yolo --data DATA -o OUT --start fresh")
+    assert card["command"].startswith("myoscarseg train detector --data DATA -o OUT --start fresh")
     assert (out / "split.json").is_file() and (out / "log.jsonl").is_file()
 
     boxes = ["train", "boxes", "--data", data, "--split", out / "mine.json", "--detector", out / "mine.safetensors", "--json"]
@@ -40,7 +40,7 @@ def test_detector_is_trained_and_measured_and_used_for_segmenting(command, data,
     assert "| recall iou 0.3 |" in command(*boxes[:-1]).out
 
     again = tmp_path / "again"
-    ran = command("train", "yolo", "--data", data, "-o", again, "--recipe", out / "mine.json", "--device", "cpu", "--json")
+    ran = command("train", "detector", "--data", data, "-o", again, "--recipe", out / "mine.json", "--device", "cpu", "--json")
     assert ran.status == 0, ran.err
     assert ran.json["version"] == 1 and ran.json["model"].endswith("detector.safetensors") and "validation" in ran.json["metrics"]
     repeated = json.loads((again / "detector.json").read_text())
@@ -67,7 +67,7 @@ def test_detector_is_trained_and_measured_and_used_for_segmenting(command, data,
     ids=str,
 )
 def test_bad_arguments_have_status_2(command, tmp_path, arguments, said):
-    ran = command("train", "yolo", "--data", tmp_path, "-o", tmp_path / "out", *arguments)
+    ran = command("train", "detector", "--data", tmp_path, "-o", tmp_path / "out", *arguments)
     assert ran.status == 2 and said in ran.err
     assert not (tmp_path / "out").exists()
 
@@ -85,7 +85,7 @@ def test_bad_arguments_have_status_2(command, tmp_path, arguments, said):
     ids=str,
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(command, data, tmp_path, arguments, said):
-    ran = command("train", "yolo", "--data", data, "-o", tmp_path / "out", *SMALL, *arguments)
+    ran = command("train", "detector", "--data", data, "-o", tmp_path / "out", *SMALL, *arguments)
     assert ran.status == 1 and said in ran.err, ran.err
     assert not list((tmp_path / "out").rglob("*.safetensors"))
 
@@ -103,7 +103,7 @@ def test_missing_extra_is_named(command, data, tmp_path, monkeypatch):
     for name in [n for n in sys.modules if n.partition(".")[0] == "accelerate"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    ran = command("train", "sam", "-o", "out", "--data", data)
+    ran = command("train", "segmenter", "-o", "out", "--data", data)
     assert ran.status == 1 and "pip install" in ran.err and "train" in ran.err, ran.err
 
 
@@ -111,7 +111,7 @@ def test_missing_extra_is_named(command, data, tmp_path, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_interrupt_keeps_the_epochs_done_and_says_where(data, tmp_path):
     out = tmp_path / "out"
-    with Started("train", "yolo", "--data", data, "-o", out, *SMALL, "--epochs", "500") as started:
+    with Started("train", "detector", "--data", data, "-o", out, *SMALL, "--epochs", "500") as started:
         until(lambda: (out / "boxes.checkpoint").exists() or started.process.poll() is not None, timeout_s=200)
         assert started.process.poll() is None, started.end().err
         started.interrupt()

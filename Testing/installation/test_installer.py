@@ -12,7 +12,7 @@ from pathlib import Path
 import packaging
 import pytest
 
-from MyoScarSegLib.errors import Cancelled, InstallationError
+from MyoScarSegLib.errors import Cancelled, EngineError, InstallationError
 from MyoScarSegLib.installation.choices import Choices, Memory, Remembered
 from MyoScarSegLib.installation.installer import Installer
 from MyoScarSegLib.installation.pip_output import STEPS
@@ -95,29 +95,35 @@ def _installer(python: Python, **options) -> Installer:
 
 def _look(installer: Installer, wheels: Path | None) -> Installer:
     installer.look(Choices(wheel_folder=wheels))
-    installer.wait(timeout_s=TIMEOUT_S)
+    _wait(installer)
     return installer
 
 
 def _install(installer: Installer) -> None:
     installer.install()
-    installer.wait(timeout_s=TIMEOUT_S)
+    _wait(installer)
+
+
+def _wait(installer: Installer) -> None:
+    """Until nothing runs; raises what came of it."""
+    until(lambda: installer.pump() or installer.task.finished, timeout_s=TIMEOUT_S)
+    installer.task.value()
 
 
 @pytest.mark.slow
 def test_everything_is_installed_offline_and_nothing_of_slicers_is_replaced(python, wheels):
     seen = []
     installer = _installer(python)
-    installer.changed.connect(lambda: seen.append(installer.progress.done))
+    installer.changed.connect(lambda: seen.append(installer.task.progress.done))
     _look(installer, wheels)
-    assert installer.state == "pending"
+    assert installer.task.state == "done" and installer.task.result is installer.plan
     assert "without network" in installer.plan.text()
     assert {requirement.name for requirement in installer.plan.missing} == {requirement.name for requirement in wanted()}
     assert python.version("torch") == "", "looking must not install"
 
     _install(installer)
 
-    assert installer.state == "done"
+    assert installer.task.state == "done" and not installer.plan.missing
     assert {name: python.version(name) for name in ("torch", "ultralytics-opencv-headless")} == {
         "torch": "99.0",
         "ultralytics-opencv-headless": "99.0",
@@ -130,7 +136,7 @@ def test_everything_is_installed_offline_and_nothing_of_slicers_is_replaced(pyth
     assert installer.restart_for == ()
 
     again = _look(_installer(python), wheels)
-    assert again.state == "done"
+    assert again.task.state == "done"
     assert again.plan.steps == ()
 
 
@@ -219,20 +225,20 @@ def test_cancel_ends_pip_within_a_second_and_the_installation_can_begin_again(py
     installer = Installer(python.executable, factory)
     installer.look(Choices())
     if moment == "installing":
-        installer.wait(timeout_s=TIMEOUT_S)
+        _wait(installer)
         assert "127.0.0.1, the index that pip is set to here" in installer.plan.text()
         assert "secret" not in installer.plan.text()
         installer.install()
         until(lambda: installer.pump() or len(installer.log.splitlines()) > 1)  # pip has begun to speak, and waits for the index
-        assert installer.running, installer.error
+        assert installer.running, installer.task.error
     installer.cancel()
     with pytest.raises(Cancelled, match="cancelled"):
-        installer.wait(timeout_s=TIMEOUT_S)
+        _wait(installer)
     assert started[-1]._process.wait(5) == CANCELLED_STATUS
-    assert installer.state == "cancelled"
+    assert installer.task.state == "cancelled"
     installer.look(Choices())
-    installer.wait(timeout_s=TIMEOUT_S)
-    assert installer.state == "pending"
+    _wait(installer)
+    assert installer.plan.missing
 
 
 def test_pip_ends_when_the_application_does(python, silent_index):
@@ -260,10 +266,10 @@ def test_choices_and_an_unfinished_installation_survive_a_restart(python, wheels
     assert remembered == Remembered(Choices(wheel_folder=wheels), unfinished=True, action="propose")
     second = _installer(python, memory=Memory(file))
     second.look()
-    second.wait(timeout_s=TIMEOUT_S)
+    _wait(second)
     assert str(wheels) in second.plan.source
     second.install(remembered.action)
-    second.wait(timeout_s=TIMEOUT_S)
+    _wait(second)
     assert not Memory(file).read().unfinished
 
 
@@ -278,7 +284,7 @@ def test_nothing_is_installed_while_slicer_installs_for_another_module(python, w
     installer = _look(_installer(python, busy=lambda: "Slicer is installing packages for another module."), wheels)
     with pytest.raises(InstallationError, match="another module"):
         installer.install()
-    assert installer.state == "pending"
+    assert installer.task.what == "look" and not installer.running
 
 
 def test_installing_without_a_plan_and_twice_at_once_are_refused(python, wheels):
@@ -300,5 +306,5 @@ def test_a_folder_without_the_wheels_is_said_before_anything_is_done(python, tmp
 def test_a_python_that_is_not_there_is_a_sentence(tmp_path):
     installer = Installer(str(tmp_path / "nothing"))
     installer.look(Choices())
-    with pytest.raises(InstallationError, match="cannot be started"):
-        installer.wait(timeout_s=TIMEOUT_S)
+    with pytest.raises(EngineError, match="cannot be started"):
+        _wait(installer)

@@ -13,15 +13,16 @@ from torch import nn
 
 from MyoScarSegLib.segmentation.context import ContextNetwork
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.context_phase import context_loss
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import context_window, training_slices
 from MyoScarSegLib.training.loop.gradients import StepLoss
 from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, Session, checkpoint_path
 from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.model_settings import SegmenterSettings
+from MyoScarSegLib.training.train_job import Hooks
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.labeled_factory import labels
 from Testing.support.sam_factory import litemedsam_state
@@ -32,7 +33,7 @@ WINDOW_MM = 45.0
 WIDTHS = (4, 6, 8, 8, 8)
 ANSWERS = '{"sam_share": 0.5, "alone": [1.0, 2.0], "asked": [1.0, 2.0]}'
 """Of start models: random networks must mark something, or all figures of a run would be 0."""
-SETTINGS = SamSettings(
+SETTINGS = SegmenterSettings(
     mode="full",
     context_epochs=0,
     epochs=2,
@@ -147,7 +148,8 @@ class TinyPhase:
 
         processes = Processes(open_accelerator("cpu", precision))
         log = StepLog(self.log, keep=resume) if processes.main else None
-        training = PhaseTraining(network, self.phase, Session(processes, self.folder, log, progress, token), recipe, self._keep)
+        session = Session(processes, self.folder, log, Hooks(progress, token))
+        training = PhaseTraining(network, self.phase, session, recipe, self._keep)
         training.run(resume=resume)
         return training
 

@@ -1,4 +1,4 @@
-"""Augmentation: presets, geometry against analytic positions, grey values, reproducibility, and what comes in badly."""
+"""Augmentation: variations, geometry against analytic positions, grey values, reproducibility, and what comes in badly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.study.normalization import normalize
-from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, PRESETS, Preset, augmenter, intensity, preset_of
+from MyoScarSegLib.training.augmentation import augmenter, intensity
 from MyoScarSegLib.training.augmentation.augmenter import window_matrix
 from MyoScarSegLib.training.augmentation.intensity import (
     coil_shading,
@@ -24,10 +24,11 @@ from MyoScarSegLib.training.augmentation.intensity import (
     signed_look,
     smooth,
 )
+from MyoScarSegLib.training.augmentation.variations import DETECTOR_VARIATIONS, VARIATIONS, Variation
 
 SIDE, WIDE = 96, 112
-NONE = PRESETS["none"]
-GEOMETRY = replace(NONE, name="geometry", rotation_degrees=40, turned=True, scale=(0.8, 1.3), stretch=1.5, off_center=0.3)
+NONE = VARIATIONS["none"]
+GEOMETRY = replace(NONE, rotation_degrees=40, turned=True, scale=(0.8, 1.3), stretch=1.5, off_center=0.3)
 
 
 class Augmenter(augmenter.Augmenter):
@@ -55,15 +56,13 @@ def texture(shape: tuple[int, int] = (100, 110), seed: int = 0) -> np.ndarray:
     return smooth[0, 0].numpy()
 
 
-# Presets
+# Variations
 
 
-@pytest.mark.parametrize("presets", [PRESETS, DETECTOR_PRESETS])
-def test_both_networks_have_the_same_four_presets_from_none_to_heavy(presets):
-    assert list(presets) == ["none", "light", "standard", "heavy"]
-    for name, settings in presets.items():
-        assert preset_of(name, presets) is settings and settings.name == name
-    light, standard, heavy = (presets[name] for name in ("light", "standard", "heavy"))
+@pytest.mark.parametrize("variations", [VARIATIONS, DETECTOR_VARIATIONS])
+def test_both_networks_have_the_same_four_variations_from_none_to_heavy(variations):
+    assert list(variations) == ["none", "light", "standard", "heavy"]
+    light, standard, heavy = (variations[name] for name in ("light", "standard", "heavy"))
     for name in ("rotation_degrees", "stretch", "off_center", "elastic", "psir", "magnitude", "bias", "noise", "ghosts"):
         assert getattr(light, name) <= getattr(standard, name) <= getattr(heavy, name), name
     for name in ("scale", "gamma", "window_low", "window_high", "heart_share"):
@@ -71,7 +70,7 @@ def test_both_networks_have_the_same_four_presets_from_none_to_heavy(presets):
         assert widths == sorted(widths), name
 
 
-def test_an_unknown_preset_is_named_with_those_there_are():
+def test_an_unknown_variation_is_named_with_those_there_are():
     with pytest.raises(ModelError, match=r"'strong'.*none, light, standard, heavy"):
         Augmenter("strong", SIDE)
 
@@ -144,11 +143,11 @@ def test_an_elastic_deformation_moves_image_and_target_alike(monkeypatch):
     assert 0.05 < max(moved) < 0.6  # deformed, but mildly
 
 
-def marks(preset: Preset, seed: int, window_px: tuple[float, float] = (96, 96)) -> np.ndarray:
+def marks(variation: Variation, seed: int, window_px: tuple[float, float] = (96, 96)) -> np.ndarray:
     """Where three marks land: the heart's center, one 20 pixels to its right, one 20 below it."""
     shape, center = (140, 140), (70.0, 70.0)
     targets = np.stack([disc(shape, 70, 70, 3), disc(shape, 90, 70, 3), disc(shape, 70, 90, 3)]).astype(np.int16)
-    _, classes = Augmenter(preset, SIDE)(np.zeros(shape, np.float32), targets, center, seed=seed, window_px=window_px)
+    _, classes = Augmenter(variation, SIDE)(np.zeros(shape, np.float32), targets, center, seed=seed, window_px=window_px)
     return np.array([middle(c) for c in classes])
 
 
@@ -305,7 +304,7 @@ def test_the_input_is_left_as_it_is_and_may_be_read_only_or_mirrored_or_a_tensor
 # Limits
 
 
-@pytest.mark.parametrize("name", list(PRESETS))
+@pytest.mark.parametrize("name", list(VARIATIONS))
 def test_values_are_finite_and_in_range_whatever_comes_in(name):
     generator = np.random.default_rng(0)
     windows = Augmenter(name, 48)
@@ -328,8 +327,8 @@ def test_values_are_finite_and_in_range_whatever_comes_in(name):
 # Grey values
 
 
-def changed(preset: Preset, image: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    return Augmenter(preset, WIDE).intensity(image, seed=seed)
+def changed(variation: Variation, image: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    return Augmenter(variation, WIDE).intensity(image, seed=seed)
 
 
 def flat(value: float) -> torch.Tensor:
@@ -399,7 +398,7 @@ def test_ringing_overshoots_at_an_edge():
 
 
 @pytest.mark.parametrize("name", ["ghosts", "low_resolution", "ringing", "blur_px", "psir", "magnitude"])
-def test_each_number_of_a_preset_changes_the_picture(name):
+def test_each_number_of_a_variation_changes_the_picture(name):
     wanted = replace(NONE, **{name: (1.0, 1.0) if name == "blur_px" else 1.0})
     image, _ = heart(air=0.0, muscle=0.3, blood=0.5, scar=0.9)
     assert any(float((changed(wanted, image, seed) - image).abs().max()) > 0.02 for seed in range(4))

@@ -15,7 +15,7 @@ SLICES += [ring(64, scar=False, center=(32, 32), patient="B", index=n) for n in 
 
 
 def test_a_preview_is_a_readable_png_with_the_scar_outlined(tmp_path):
-    preview(SLICES, tmp_path / "preview.png", preset="standard", seed=1, rows=2, columns=3)
+    preview(SLICES, tmp_path / "preview.png", augmentation="standard", seed=1, rows=2, columns=3)
     with Image.open(tmp_path / "preview.png") as picture:
         picture.load()
         assert picture.format == "PNG" and picture.width > 400 and picture.height > 300
@@ -26,7 +26,7 @@ def test_a_preview_is_a_readable_png_with_the_scar_outlined(tmp_path):
 
 
 def pixels_of(path, **changes) -> np.ndarray:
-    preview(changes.pop("slices", SLICES), path, **({"preset": "heavy", "seed": 1, "rows": 2, "columns": 3} | changes))
+    preview(changes.pop("slices", SLICES), path, **({"augmentation": "heavy", "seed": 1, "rows": 2, "columns": 3} | changes))
     with Image.open(path) as picture:
         return np.asarray(picture.convert("RGB"))
 
@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_picture_and_another_another(tmp_path):
     first = pixels_of(tmp_path / "1.png")
     assert np.array_equal(first, pixels_of(tmp_path / "2.png"))
     assert not np.array_equal(first, pixels_of(tmp_path / "3.png", seed=2))
-    assert not np.array_equal(first, pixels_of(tmp_path / "4.png", preset="light"))
+    assert not np.array_equal(first, pixels_of(tmp_path / "4.png", augmentation="light"))
 
 
 def test_slices_without_scar_fill_up_and_few_slices_make_a_small_picture(tmp_path):
@@ -47,10 +47,10 @@ def test_slices_without_scar_fill_up_and_few_slices_make_a_small_picture(tmp_pat
 def test_what_cannot_be_shown_is_an_error(tmp_path):
     out = tmp_path / "preview.png"
     with pytest.raises(StudyError, match="no slices"):
-        preview([], out, preset="light", seed=0)
+        preview([], out, augmentation="light", seed=0)
     with pytest.raises(ModelError, match="'strong'"):
-        preview(SLICES, out, preset="strong", seed=0)
+        preview(SLICES, out, augmentation="strong", seed=0)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="Cannot write"):
-        preview(SLICES, tmp_path / "file" / "preview.png", preset="none", seed=0, rows=1, columns=1)
+        preview(SLICES, tmp_path / "file" / "preview.png", augmentation="none", seed=0, rows=1, columns=1)
     assert not out.exists()

@@ -22,7 +22,7 @@ RECORD = {
     "metrics": {"validation": {"dice_mean": 0.71234, "dice_interval_95": [0.65, 0.75], "patients": 1, "per_patient": {"C": 0.7}}},
     "losses": [{"epoch": n, "loss": 1 / n} for n in range(1, 41)],
     "limits": ["It misses small scar."],
-    "command": "myoscarseg train sam --data DATA -o OUT",
+    "command": "myoscarseg train segmenter --data DATA -o OUT",
     "data": {"kind": "library", "patients": 3, "slices": 30, "slices_with_scar": 12, "skipped": {"bad": "torn"}, "notes": []},
     "started_from": {"name": "litemedsam", "sha256": "0" * 64},
 }
@@ -53,7 +53,7 @@ def test_card_to_read_says_what_matters(model):
         "2 patients trained, 1 validated",
         "30 slices, 12 slices with scar",
         "1 could not be read",
-        "myoscarseg train sam --data DATA -o OUT",
+        "myoscarseg train segmenter --data DATA -o OUT",
         "Started from litemedsam.",
         "| loss.dice | 0.6 |",
         "| scale | 0.75, 1.4 |",

@@ -7,15 +7,14 @@ import pytest
 from MyoScarSegLib.training.job_data import JobCard, read_job_data
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import NO_HOOKS, TrainJob
-from MyoScarSegLib.utils.progress import no_progress
 from Testing.support.ring_factory import rings, write_rings
 from Testing.support.tiny_training import write_start
 
 
 @pytest.mark.parametrize(("count", "training", "validation"), [(1, 1, 0), (2, 1, 1), (4, 3, 1), (5, 4, 1), (10, 8, 2)])
 def test_a_few_patients_are_split_as_well_as_they_can_be(tmp_path, count, training, validation):
-    job = TrainJob("sam", write_rings(tmp_path, rings(count)), tmp_path / "out")
-    used = read_job_data(job, NO_HOOKS, no_progress, None)
+    job = TrainJob("segmenter", write_rings(tmp_path, rings(count)), tmp_path / "out")
+    used = read_job_data(job, NO_HOOKS)
     assert (len(used.split.training), len(used.split.validation)) == (training, validation)
     assert Split.read(tmp_path / "out" / "split.json") == used.split
     assert {s.patient for s in used.training}.isdisjoint(s.patient for s in used.validation)
@@ -35,6 +34,6 @@ def test_a_few_patients_are_split_as_well_as_they_can_be(tmp_path, count, traini
 def test_the_license_of_the_start_model_goes_on(tmp_path, monkeypatch, start, said, license):
     monkeypatch.chdir(tmp_path)
     write_start(tmp_path / "own.safetensors", licence="CC-BY-4.0")
-    job = TrainJob("sam", write_rings(tmp_path / "data", rings(5)), tmp_path / "out", start=start, licence=said)
-    used = read_job_data(job, NO_HOOKS, no_progress, None)
+    job = TrainJob("segmenter", write_rings(tmp_path / "data", rings(5)), tmp_path / "out", start=start, licence=said)
+    used = read_job_data(job, NO_HOOKS)
     assert JobCard(job, used, None, NO_HOOKS, (), "").license == license

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.losses import LossWeights, scar_losses, soft_labels, tissue_loss
+from MyoScarSegLib.training.losses import scar_losses, soft_labels, tissue_loss
+from MyoScarSegLib.training.model_settings import LossWeights
 
 SURE = 12.0
 NONE = {"dice": 0.0, "cross_entropy": 0.0, "divergence": 0.0}

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.errors import ModelError, StudyError
+from MyoScarSegLib.training.model_settings import DetectorSettings
 from MyoScarSegLib.training.train_job import TrainJob, run
 from MyoScarSegLib.training.yolo.detector_job import detector_settings
-from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.utils.files import sha256_of
 from Testing.support.ring_factory import rings, write_rings
 
 FULL = TrainJob(
-    "sam", Path("/home/me/data"), Path("out"), start="/home/me/old.safetensors", mode="full", augmentation="heavy", epochs=3,
-    seed=4, split=Path("/home/me/split.json"), folds=4, held_out=3, device="cuda:1", batch=2, name="mine-2",
+    "segmenter", Path("/home/me/data"), Path("out"), start="/home/me/old.safetensors", mode="full", augmentation="heavy",
+    epochs=3, seed=4, split=Path("/home/me/split.json"), folds=4, held_out=3, device="cuda:1", batch=2, name="mine-2",
     options={"rate": 1e-3, "copies": 2, "side": 128}, data_kind="volumes", labels="scar=1", patients="P[0-9]+",
 )  # fmt: skip
 
@@ -25,7 +25,7 @@ FULL = TrainJob(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"kind": "unet"}, "kind must be one of sam, yolo"),
+        ({"kind": "unet"}, "kind must be one of segmenter, detector"),
         ({"data": None}, "data must be a path"),
         ({"start": "fresh"}, "cannot start with fresh weights"),
         ({"mode": "half"}, "mode must be one of decoder, full"),
@@ -44,8 +44,13 @@ def test_bad_field_is_named(changes, said):
 
 
 def test_model_is_called_after_what_it_does_unless_it_is_named():
-    assert TrainJob("yolo", Path("d"), Path("o")).name == "detector"
+    assert TrainJob("detector", Path("d"), Path("o")).name == "detector"
     assert FULL.name == "mine-2"
+
+
+def test_former_words_for_segmenter_and_detector_are_understood(tmp_path):
+    assert replace(FULL, kind="sam") == FULL
+    assert TrainJob("yolo", tmp_path, tmp_path) == TrainJob("detector", tmp_path, tmp_path)
 
 
 def test_command_of_a_job_repeats_it_without_telling_of_the_computer():
@@ -54,11 +59,11 @@ def test_command_of_a_job_repeats_it_without_telling_of_the_computer():
     command = FULL.command()
     assert "/home" not in command
     assert command.startswith(
-        "myoscarseg train sam --data DATA -o OUT --split SPLIT --start old.safetensors --mode full --augmentation heavy"
+        "myoscarseg train segmenter --data DATA -o OUT --split SPLIT --start old.safetensors --mode full --augmentation heavy"
     )
     for part in ("--epochs 3", "--held-out 3", "--name mine-2", "--set rate=0.001", "--set copies=2", "--labels scar=1"):
         assert part in command
-    assert TrainJob("yolo", Path("d"), Path("o")).command() == "myoscarseg train yolo --data DATA -o OUT"
+    assert TrainJob("detector", Path("d"), Path("o")).command() == "myoscarseg train detector --data DATA -o OUT"
     import argparse
     import shlex
 
@@ -66,25 +71,27 @@ def test_command_of_a_job_repeats_it_without_telling_of_the_computer():
     train.add_parser(parser.add_subparsers())
     args = parser.parse_args(shlex.split(command)[1:])
     assert (args.epochs, args.held_out, dict(args.options)["side"]) == (3, 3, "128")
+    former = parser.parse_args(shlex.split(command.replace("segmenter", "sam"))[1:])
+    assert former.kind == args.kind == "segmenter"
 
 
 def yolo(tmp_path, **more) -> TrainJob:
     small = {"size": 64, "window": 64, "phantoms": 0, "batch": 2}
     options = {**small, **more.pop("options", {})}
     given = {"start": "fresh", "epochs": 1, "device": "cpu", "folds": 3, "options": options, **more}
-    return TrainJob("yolo", tmp_path / "data", tmp_path / "out", **given)
+    return TrainJob("detector", tmp_path / "data", tmp_path / "out", **given)
 
 
 def test_a_detectors_settings_are_the_jobs_and_those_of_the_model_it_starts_from(tmp_path, tiny_detector):
     fresh = detector_settings(
-        TrainJob("yolo", tmp_path, tmp_path, augmentation="light", seed=3, batch=4, options={"rate": "1e-3"}), None
+        TrainJob("detector", tmp_path, tmp_path, augmentation="light", seed=3, batch=4, options={"rate": "1e-3"}), None
     )
     assert (fresh.seed, fresh.batch, fresh.rate, fresh.epochs) == (3, 4, 1e-3, DetectorSettings().epochs)
     assert fresh.augmentation == "light"
-    further = detector_settings(TrainJob("yolo", tmp_path, tmp_path), tiny_detector)
+    further = detector_settings(TrainJob("detector", tmp_path, tmp_path), tiny_detector)
     assert further.size == 64 and further.epochs < DetectorSettings().epochs and further.rate < DetectorSettings().rate
     with pytest.raises(ModelError, match="no setting 'mode'"):
-        detector_settings(TrainJob("yolo", tmp_path, tmp_path, options={"mode": 1}), None)
+        detector_settings(TrainJob("detector", tmp_path, tmp_path, options={"mode": 1}), None)
 
 
 def test_start_model_must_be_a_detector_of_ours(tmp_path, tiny_segmenter):

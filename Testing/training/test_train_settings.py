@@ -12,7 +12,7 @@ import pytest
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
-from MyoScarSegLib.training.finetune.segmenter_job import sam_settings
+from MyoScarSegLib.training.finetune.segmenter_job import segmenter_settings
 from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
 from MyoScarSegLib.training.yolo.detector_job import detector_settings
 from MyoScarSegLib.utils.json_fields import field_types
@@ -26,8 +26,8 @@ def jobs_of(settings: TrainSettings, folder: Path, patients: int = 4) -> list:
 
 def test_who_changes_nothing_continues_the_programs_own_segmenter_gently(tmp_path):
     (job,) = jobs_of(TrainSettings(), tmp_path)
-    assert (job.kind, job.start, job.mode, job.augmentation) == ("sam", None, "decoder", "standard")
-    settings = sam_settings(job, further=True)
+    assert (job.kind, job.start, job.mode, job.augmentation) == ("segmenter", None, "decoder", "standard")
+    settings = segmenter_settings(job, further=True)
     assert (settings.decoder_rate, settings.context_rate, settings.context_epochs) == (5e-5, 3e-4, 10)
     assert settings.evaluate_every == 1 and settings.patience > 0
 
@@ -67,9 +67,9 @@ def test_file_to_start_from_tells_itself_whether_it_knows_scar(tmp_path):
 def test_both_are_two_trainings_with_options_of_their_own(tmp_path):
     settings = TrainSettings(what="both", name="ward-3", options={"batch": 4, "detector.rate": 1e-4}, divergence=0.5, blur_px=2.0)
     segmenter, detector = jobs_of(settings, tmp_path)
-    assert (segmenter.kind, detector.kind) == ("sam", "yolo")
+    assert (segmenter.kind, detector.kind) == ("segmenter", "detector")
     assert (segmenter.name, detector.name) == ("ward-3", "ward-3-detector")
-    made = sam_settings(segmenter, further=True)
+    made = segmenter_settings(segmenter, further=True)
     assert (made.batch, made.loss.divergence, made.loss.blur_px, made.loss.dice) == (4, 0.5, 2.0, 0.6)
     assert dict(detector.options) == {"rate": 1e-4}
     assert detector_settings(detector, None).rate == 1e-4

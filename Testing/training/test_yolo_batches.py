@@ -10,23 +10,26 @@ import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of
-from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
-from MyoScarSegLib.training.augmentation.augmenter import window_matrix
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter, window_matrix
+from MyoScarSegLib.training.augmentation.variations import DETECTOR_VARIATIONS
 from MyoScarSegLib.training.datasets.labeled import labeled_phantoms
+from MyoScarSegLib.training.model_settings import DetectorSettings
 from MyoScarSegLib.training.train_job import with_options
 from MyoScarSegLib.training.yolo.boxes_phase import tissue_loss
 from MyoScarSegLib.training.yolo.detector_samples import (
+    LEFT_VENTRICLE,
     NOT_SCAR,
+    SCAR,
+    TISSUE,
     DetectorSample,
     detector_batch,
     detector_order,
     detector_samples,
     detector_window,
 )
-from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, SCAR, TISSUE, DetectorSettings
 from Testing.support.ring_factory import ring
 
-STANDARD = DETECTOR_PRESETS["standard"]
+STANDARD = DETECTOR_VARIATIONS["standard"]
 
 
 # ---- samples

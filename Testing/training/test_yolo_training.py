@@ -15,12 +15,11 @@ import torch
 from MyoScarSegLib.detection.detector_checkpoint import load_checkpoint, read_record
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.datasets.labeled import DataSet
+from MyoScarSegLib.training.model_settings import DetectorSettings
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.training.yolo import detector_job, detector_scores
 from MyoScarSegLib.training.yolo.boxes_phase import PAINTER, boxes_phase
-from MyoScarSegLib.training.yolo.detector_job import run_yolo
-from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.support.ring_factory import rings
@@ -65,14 +64,14 @@ def training(folder: Path, settings: DetectorSettings = TINY, *, slices=SLICES, 
     folder.mkdir(parents=True, exist_ok=True)
     split.write(folder / "split.json")
     options = to_json(settings)
-    job = TrainJob("yolo", folder, folder, start=str(start), split=folder / "split.json", device="cpu", options=options)
+    job = TrainJob("detector", folder, folder, start=str(start), split=folder / "split.json", device="cpu", options=options)
     return job, DataSet("volumes", slices)
 
 
 def train_detector(given: tuple, *, resume: bool = False, progress=no_progress, cancel=None) -> dict:
     """Train, and give the card."""
     job, data = given
-    run_yolo(replace(job, resume=resume), progress, cancel, Hooks(data=lambda *_: data))
+    detector_job.train_detector(replace(job, resume=resume), Hooks(progress, cancel, data=lambda *_: data))
     return json.loads((job.out / "detector.json").read_text())
 
 
@@ -284,7 +283,7 @@ def test_no_socket_is_opened(tmp_path):
         (tmp_path / name).mkdir()
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "YOLO", "MPL", "TORCH"))}
     environment |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-c", FORBIDDING, "train", "yolo", "--data", str(data), "-o", str(tmp_path / "out"), *options]
+    command = [sys.executable, "-c", FORBIDDING, "train", "detector", "--data", str(data), "-o", str(tmp_path / "out"), *options]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "work", env=environment, timeout=300)
     assert ran.returncode == 0, ran.stderr
     for name in ("home", "temporary", "work"):

@@ -24,8 +24,9 @@ from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
-from MyoScarSegLib.training.finetune.segmenter_job import sam_settings
-from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
+from MyoScarSegLib.training.finetune.segmenter_job import segmenter_settings
+from MyoScarSegLib.training.train_job import SEGMENTER
+from MyoScarSegLib.training.train_settings import TrainSettings
 
 SHIPPED = "myoscarseg-sam-7"
 CARD = Path(__file__).parents[2] / "Resources" / "Models" / f"{SHIPPED}.json"
@@ -66,7 +67,7 @@ def main() -> None:
     patients = len({s.patient for s in taught})
     job = TrainSettings(options={"evaluate_every": 0}).job(SEGMENTER, told.data, told.out, told.out, patients)
     begun = time.monotonic()
-    model = fine_tune(SHIPPED, Patients(taught), sam_settings(job, further=True), told.out, device="cpu").model
+    model = fine_tune(SHIPPED, Patients(taught), segmenter_settings(job, further=True), told.out, device="cpu").model
     print(f"{patients} patients, {len(taught)} slices, {(time.monotonic() - begun) / 60:.1f} minutes", flush=True)
     for name, segmenter in (("before", SHIPPED), ("after", model)):
         if told.wider:

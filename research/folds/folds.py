@@ -36,12 +36,12 @@ from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
 from MyoScarSegLib.training.evaluation.statistics import interval
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.splits import split_patients
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import read
 
-SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05, answers=Answers(first=0.2))
+SETTINGS = SegmenterSettings(epochs=0, phantoms=40, phantom_share=0.05, answers=Answers(first=0.2))
 CROP = 112
 """Pixels a side, around the heart, of what is kept of a slice."""
 FAINTEST = 0.03
@@ -67,7 +67,12 @@ def patients(data: Path, fold: int) -> tuple[list[LabeledSlice], list[LabeledSli
 
 
 def train(
-    start: str | Path, slices: list[LabeledSlice], out: Path, name: str, anatomy: list[LabeledSlice], how: SamSettings = SETTINGS
+    start: str | Path,
+    slices: list[LabeledSlice],
+    out: Path,
+    name: str,
+    anatomy: list[LabeledSlice],
+    how: SegmenterSettings = SETTINGS,
 ) -> None:
     """Train, or go on."""
     fine_tune(start, Patients(slices, (), anatomy), how, out / name, name=name, device="cpu", resume=(out / name).exists())

@@ -71,7 +71,7 @@ class Trainings:
             if before is not None:
                 before.unlink(missing_ok=True)
 
-        return training.begin("augmentation_preview", {"preset": augmentation, "out": str(picture)}, "preview", done)
+        return training.begin("augmentation_preview", {"augmentation": augmentation, "out": str(picture)}, "preview", done)
 
     def train(self, settings: TrainSettings) -> Run | None:
         """Begin a training in a process of its own; without a split one is drawn first.

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch.nn import functional
 
+from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.augmentation.intensity import log_uniform, smooth, vary_intensity
-from MyoScarSegLib.training.augmentation.presets import PRESETS, Preset, preset_of
-
-if TYPE_CHECKING:
-    import torch
+from MyoScarSegLib.training.augmentation.variations import VARIATIONS, Variation
 
 _GEOMETRY, _INTENSITY = 0, 1
 _ELASTIC_POINTS = 7
@@ -29,9 +28,11 @@ class Augmenter:
     So it may be shared by threads and pickled to processes, and a resumed training draws what the stopped one would have.
     """
 
-    def __init__(self, preset: Preset | str, side: int) -> None:
-        """Windows of ``side`` rows and columns by a preset, or by the name of one of the segmenter's."""
-        self.preset = preset_of(preset, PRESETS) if isinstance(preset, str) else preset
+    def __init__(self, variation: Variation | str, side: int) -> None:
+        """Windows of ``side`` rows and columns by a variation, or by the name of one of the segmenter's; else ModelError."""
+        if isinstance(variation, str) and variation not in VARIATIONS:
+            raise ModelError(f"There is no augmentation {variation!r}; choose from {', '.join(VARIATIONS)}.")
+        self.variation = VARIATIONS[variation] if isinstance(variation, str) else variation
         self.side = side
 
     def geometry(
@@ -53,7 +54,7 @@ class Augmenter:
             seed: one or more numbers, not negative, that decide all that is drawn.
             window_px: native (rows, columns) that the window covers at zoom 1: its millimeters over the pixel spacing.
             heart_px: native (columns, rows) of the left ventricle around ``center``, which then fills the window as in the
-                detector's second look, by the preset's ``heart_share`` and ``heart_shift``.
+                detector's second look, by the variation's ``heart_share`` and ``heart_shift``.
 
         Returns:
             float32 ``[channels, side, side]``, and int64 ``[n, side, side]``; both 0 outside the slice; and bool ``[1, side,
@@ -63,8 +64,8 @@ class Augmenter:
         pixels = pixels[None] if pixels.ndim == 2 else pixels
         shape = (pixels.shape[1], pixels.shape[2])
         generator = _generator(seed, _GEOMETRY)
-        matrix = window_matrix(generator, self.preset, shape, center, self.side, window_px, heart_px)
-        grid = _sampling_grid(generator, self.preset, matrix, shape, self.side)
+        matrix = window_matrix(generator, self.variation, shape, center, self.side, window_px, heart_px)
+        grid = _sampling_grid(generator, self.variation, matrix, shape, self.side)
         return _sample(_floats(pixels), _floats(classes), grid, matrix)
 
     def intensity(self, image: torch.Tensor, *, seed: Sequence[int] | int, inside: torch.Tensor | None = None) -> torch.Tensor:
@@ -72,12 +73,12 @@ class Augmenter:
 
         ``inside`` is bool ``[1, rows, columns]``: where it lies within the slice. What lies beyond is 0 in use too.
         """
-        return vary_intensity(_generator(seed, _INTENSITY), self.preset, image, inside)
+        return vary_intensity(_generator(seed, _INTENSITY), self.variation, image, inside)
 
 
 def window_matrix(
     generator: np.random.Generator,
-    preset: Preset,
+    variation: Variation,
     shape: tuple[int, int],
     center: tuple[float, float],
     side: int,
@@ -90,40 +91,37 @@ def window_matrix(
     heart's ``(x, y)``; the others are as in :meth:`Augmenter.geometry`.
     """
     # All is drawn always and in one order, so that changing one range leaves the other draws as they were.
-    angle = math.radians(preset.rotation_degrees) * generator.uniform(-1, 1)
+    angle = math.radians(variation.rotation_degrees) * generator.uniform(-1, 1)
     turns, mirrored = int(generator.integers(4)), generator.random() < 0.5
-    zoom = log_uniform(generator, preset.scale)
-    stretch = math.exp(generator.uniform(-1, 1) * math.log(preset.stretch) / 2)
+    zoom = log_uniform(generator, variation.scale)
+    stretch = math.exp(generator.uniform(-1, 1) * math.log(variation.stretch) / 2)
     where = generator.random(2) - 0.5
-    anywhere, target = generator.random() < preset.anywhere, generator.random(2) * (shape[1], shape[0])
-    share = generator.uniform(*preset.heart_share)
-    angle += math.pi / 2 * turns * preset.turned
+    anywhere, target = generator.random() < variation.anywhere, generator.random(2) * (shape[1], shape[0])
+    share = generator.uniform(*variation.heart_share)
+    angle += math.pi / 2 * turns * variation.turned
     rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    mirror = np.diag([-1.0 if mirrored and preset.turned else 1.0, 1.0])
+    mirror = np.diag([-1.0 if mirrored and variation.turned else 1.0, 1.0])
     # Turned while millimeters are equal in x and y; then stretched, and brought to native pixels, along the slice's own axes.
     linear = np.diag([window_px[1] * stretch, window_px[0] / stretch]) / side @ rotation @ mirror
     if heart_px is not None:
         # Extent of the ventricle, taken for an ellipse, along the window's axes.
         extent = np.linalg.norm(np.linalg.inv(linear) @ np.diag(heart_px), axis=1).max()
         linear *= extent / (share * side)
-        place, target = 0.5 + 2 * preset.heart_shift * where, np.asarray(center, dtype=np.float64)
+        place, target = 0.5 + 2 * variation.heart_shift * where, np.asarray(center, dtype=np.float64)
     else:
         linear /= zoom
-        place = np.full(2, 0.5) if anywhere else 0.5 + preset.off_center * where
+        place = np.full(2, 0.5) if anywhere else 0.5 + variation.off_center * where
         target = target if anywhere else np.asarray(center, dtype=np.float64)
     return np.column_stack([linear, target - linear @ (place * side)])
 
 
 def _sampling_grid(
-    generator: np.random.Generator, preset: Preset, matrix: np.ndarray, shape: tuple[int, int], side: int
+    generator: np.random.Generator, variation: Variation, matrix: np.ndarray, shape: tuple[int, int], side: int
 ) -> torch.Tensor:
     """Where torch's sampling looks for each pixel of the window: float32 ``[1, side, side, 2]``, x first, -1..1 in the slice."""
-    import torch
-    from torch.nn import functional
-
     edges = torch.arange(side, dtype=torch.float32) + 0.5
     x, y = edges[None], edges[:, None]
-    if generator.random() < preset.elastic:
+    if generator.random() < variation.elastic:
         size = generator.uniform(0, _ELASTIC_SHIFT * side)
         points = size * generator.standard_normal((1, 2, _ELASTIC_POINTS, _ELASTIC_POINTS), dtype=np.float32)
         shifts = functional.interpolate(torch.from_numpy(points), (side, side), mode="bicubic", align_corners=True)[0]
@@ -138,18 +136,15 @@ def _sample(
     """Look at a slice along a grid: bilinear for the image, the nearest pixel for the targets, 0 outside the slice; and bool
     ``[1, side, side]``: what lies on the slice.
     """
-    import torch
-    from torch.nn.functional import grid_sample
-
     # Native rows, then columns, from one pixel of the window to the next.
     steps = [math.hypot(*matrix[axis, :2]) for axis in (1, 0)]
     if max(steps) > _SMOOTH_ABOVE:
         image = smooth(image, [0.5 * math.sqrt(max(0.0, step**2 - 1)) for step in steps])
     # Padded with its border, so that no dark rim is mixed in that later changes of intensity would show up.
-    seen = grid_sample(image[None], grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
+    seen = functional.grid_sample(image[None], grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
     classes = torch.zeros(0, *grid.shape[1:3])
     if len(targets):
-        classes = grid_sample(targets[None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[0]
+        classes = functional.grid_sample(targets[None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[0]
     inside = grid.abs().amax(dim=-1) <= 1
     return seen * inside, classes.long(), inside
 
@@ -162,6 +157,4 @@ def _generator(seed: Sequence[int] | int, part: int) -> np.random.Generator:
 
 def _floats(values: np.ndarray) -> torch.Tensor:
     """A copy, since torch takes neither read-only nor mirrored arrays."""
-    import torch
-
     return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))

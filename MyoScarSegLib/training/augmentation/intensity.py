@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch.nn import functional
 
-from MyoScarSegLib.training.augmentation.presets import Preset
-
-if TYPE_CHECKING:
-    import torch
+from MyoScarSegLib.training.augmentation.variations import Variation
 
 _PSIR_SHIFT = (0.15, 0.5)
 """Error of the inversion time, in units of the full signal: from barely seen to muscle plainly darker than air."""
@@ -41,32 +39,30 @@ _TISSUE_LEVEL = 0.1
 
 
 def vary_intensity(
-    generator: np.random.Generator, preset: Preset, image: torch.Tensor, inside: torch.Tensor | None = None
+    generator: np.random.Generator, variation: Variation, image: torch.Tensor, inside: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Change the grey values, in the order in which a scanner and a reader do; see :meth:`.augmenter.Augmenter.intensity`."""
-    import torch
-
     if inside is None:
         inside = torch.ones(1, *image.shape[1:], dtype=torch.bool)
     whole = bool(inside.all())
     inside = inside.expand_as(image)
-    signed = generator.random() < preset.psir
+    signed = generator.random() < variation.psir
     if signed:
         image = signed_look(image, generator.uniform(*_PSIR_SHIFT))
-    elif generator.random() < preset.magnitude:
+    elif generator.random() < variation.magnitude:
         image = magnitude_look(image, _quantile(image[inside & (image > _BLACK)], generator.uniform(*_MAGNITUDE_NULL)))
-    if preset.bias > 0:
-        image = image * coil_shading(generator, preset.bias, image.shape[1:])
-    if preset.blur_px[1] > 0 and generator.random() < _SOFT:
-        image = smooth(image, [generator.uniform(*preset.blur_px)] * 2)
-    image = _k_space(generator, preset, image)
-    if preset.noise > 0 and generator.random() < _SOFT:
-        image = noisy(generator, image, generator.uniform(0, preset.noise), signed=signed)
-    low, high = generator.uniform(*preset.window_low), generator.uniform(*preset.window_high)
+    if variation.bias > 0:
+        image = image * coil_shading(generator, variation.bias, image.shape[1:])
+    if variation.blur_px[1] > 0 and generator.random() < _SOFT:
+        image = smooth(image, [generator.uniform(*variation.blur_px)] * 2)
+    image = _k_space(generator, variation, image)
+    if variation.noise > 0 and generator.random() < _SOFT:
+        image = noisy(generator, image, generator.uniform(0, variation.noise), signed=signed)
+    low, high = generator.uniform(*variation.window_low), generator.uniform(*variation.window_high)
     if (low, high) != (0, 1):
         high = max(high, _quantile(image if whole else image[inside], 1 - _MOST_WHITE))
         image = (image - low) / (high - low)
-    image = image.clamp(0, 1) ** log_uniform(generator, preset.gamma)
+    image = image.clamp(0, 1) ** log_uniform(generator, variation.gamma)
     return image if whole else torch.where(inside, image, 0.0)
 
 
@@ -77,8 +73,6 @@ def log_uniform(generator: np.random.Generator, limits: tuple[float, float]) -> 
 
 def coil_shading(generator: np.random.Generator, amplitude: float, shape: Sequence[int]) -> torch.Tensor:
     """A smooth positive factor ``[1, rows, columns]``: its logarithm is quadratic through 3 x 3 points within ``amplitude``."""
-    import torch
-
     points = generator.uniform(0, amplitude) * generator.uniform(-1, 1, (3, 3))
     down, across = (
         np.stack([(x * x - x) / 2, 1 - x * x, (x * x + x) / 2], axis=1) for x in (np.linspace(-1, 1, length) for length in shape)
@@ -91,8 +85,6 @@ def smooth(image: torch.Tensor, deviations_px: Sequence[float]) -> torch.Tensor:
 
     ``deviations_px`` are the standard deviations along rows and columns; 0 leaves an axis as it is.
     """
-    from torch.nn import functional
-
     for axis, deviation in enumerate(deviations_px, start=1):
         if deviation > 0:
             reach = math.ceil(3 * deviation)
@@ -107,11 +99,9 @@ def smooth(image: torch.Tensor, deviations_px: Sequence[float]) -> torch.Tensor:
     return image
 
 
-def _k_space(generator: np.random.Generator, preset: Preset, image: torch.Tensor) -> torch.Tensor:
-    """Ghosts of motion, a coarser matrix and ringing, each with the preset's probability."""
-    from torch.nn import functional
-
-    ghosts, coarse, ringing = generator.random(3) < (preset.ghosts, preset.low_resolution, preset.ringing)
+def _k_space(generator: np.random.Generator, variation: Variation, image: torch.Tensor) -> torch.Tensor:
+    """Ghosts of motion, a coarser matrix and ringing, each with the variation's probability."""
+    ghosts, coarse, ringing = generator.random(3) < (variation.ghosts, variation.low_resolution, variation.ringing)
     if not (ghosts or coarse or ringing):
         return image
     # A Fourier transform sees the opposite edge beyond an edge.
@@ -129,8 +119,6 @@ def _k_space(generator: np.random.Generator, preset: Preset, image: torch.Tensor
 
 def low_resolution(image: torch.Tensor, zoom: float) -> torch.Tensor:
     """The slice acquired with ``zoom`` times as many pixels a side, and interpolated as scanners do; the same shape."""
-    from torch.nn import functional
-
     few = [max(1, round(length * zoom)) for length in image.shape[1:]]
     sampled = functional.interpolate(image[None], few, mode="area")
     return functional.interpolate(sampled, image.shape[1:], mode="bicubic", align_corners=False)[0]
@@ -138,8 +126,6 @@ def low_resolution(image: torch.Tensor, zoom: float) -> torch.Tensor:
 
 def gibbs_ringing(image: torch.Tensor, radius: float) -> torch.Tensor:
     """K-space truncated to a disc whose radius is this share of the square's half diagonal: edges overshoot; the same shape."""
-    import torch
-
     across, down = (torch.fft.fftfreq(length) for length in image.shape[:0:-1])
     kept = torch.hypot(down[:, None], across) <= radius * math.sqrt(0.5)
     return torch.fft.ifft2(torch.fft.fft2(image) * kept).real
@@ -147,8 +133,6 @@ def gibbs_ringing(image: torch.Tensor, radius: float) -> torch.Tensor:
 
 def noisy(generator: np.random.Generator, image: torch.Tensor, deviation: float, *, signed: bool) -> torch.Tensor:
     """Noise of the real part where intensities are signed, else of the magnitude (Rician), which raises what is near 0."""
-    import torch
-
     real, imaginary = deviation * torch.from_numpy(generator.standard_normal((2, *image.shape), dtype=np.float32))
     return image + real if signed else torch.hypot(image + real, imaginary)
 
@@ -177,9 +161,6 @@ def magnitude_look(image: torch.Tensor, null: float) -> torch.Tensor:
     masked air or beyond the picture, are no negative signal: they stay black, their blurred rims too. Both are in 0..1,
     the result with its brightest 2% at 1.
     """
-    import torch
-    from torch.nn import functional
-
     black = functional.max_pool2d((image <= _BLACK).float(), _BLACK_RIM_PX * 2 + 1, stride=1, padding=_BLACK_RIM_PX) > 0
     signal = image - null
     magnitude = torch.where(black, signal.clamp(min=0), signal.abs())
@@ -196,8 +177,6 @@ def motion_ghosts(image: torch.Tensor, shift_px: float, cycles: float, phase: fl
         phase: o, of the breathing, in radians.
         axis: of ``[1, rows, columns]``: 1 if rows are phase-encoded (ghosts lie above and below), 2 if columns are.
     """
-    import torch
-
     length = image.shape[axis]
     frequency = torch.fft.fftshift(torch.fft.fftfreq(length))
     time = torch.arange(length) / length

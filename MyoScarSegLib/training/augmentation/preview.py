@@ -23,7 +23,7 @@ def preview(
     slices: Sequence[LabeledSlice],
     out: Path,
     *,
-    preset: str,
+    augmentation: str,
     seed: int,
     rows: int = 4,
     columns: int = 6,
@@ -34,11 +34,11 @@ def preview(
     not augmented.
 
     Raises:
-        ModelError: there is no such preset.
+        ModelError: there is no such augmentation.
         StudyError: there are no slices.
         OutputError: the file cannot be written.
     """
-    plain, augmented = Augmenter("none", _SIDE_PX), Augmenter(preset, _SIDE_PX)
+    plain, augmented = Augmenter("none", _SIDE_PX), Augmenter(augmentation, _SIDE_PX)
     if not slices:
         raise StudyError("There are no slices to show.")
     chosen = training_slices([slices[number] for number in choose_slices(slices, rows)])
@@ -47,7 +47,7 @@ def preview(
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06 / height, top=1 - 0.62 / height, wspace=0.04, hspace=0.12)
     figure.text(
-        0.01, 1 - 0.24 / height, f"Augmentation {preset!r}, seed {seed}: {_SIDE_PX} px windows of {_WINDOW_MM:g} mm",
+        0.01, 1 - 0.24 / height, f"Augmentation {augmentation!r}, seed {seed}: {_SIDE_PX} px windows of {_WINDOW_MM:g} mm",
         color=LIGHT_INK, fontsize=10, va="center",
     )  # fmt: skip
     for row, sample in enumerate(chosen):

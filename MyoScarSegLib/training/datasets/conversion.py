@@ -17,11 +17,11 @@ from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.tissue import BACKGROUND, INFARCT
 from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.datasets.label_pictures import write_gray
-from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, none_of
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, none_of, noted_in
 from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar, straight, write_image
 from MyoScarSegLib.training.datasets.training_library import Library, is_library
 from MyoScarSegLib.training.splits import SPLIT, Split, check_split, split_patients
-from MyoScarSegLib.utils.files import folder_aside, move, write_bytes, write_json
+from MyoScarSegLib.utils.files import folder_aside, move, os_errors_as, write_bytes, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 LAYOUTS = ("yolosam", "yolo", "library", "volumes")
@@ -118,12 +118,10 @@ def _new_folder(destination: Path) -> Iterator[Path]:
         raise StudyError(f"{destination} exists and is not empty. Choose a new folder; nothing is overwritten.")
     with folder_aside(destination.absolute().parent, ".converting-", parents=True) as temporary:
         yield temporary
-        try:
+        with os_errors_as(OutputError, f"Cannot write {destination}", "Choose another folder."):
             if destination.exists():
                 destination.rmdir()
             move(temporary, destination)
-        except OSError as error:
-            raise OutputError(f"Cannot write {destination}: {error.strerror}. Choose another folder.") from error
 
 
 def scar_boxes(scar: np.ndarray, pixel_spacing_mm: tuple[float, float] | None = None, *, merged: bool = False) -> np.ndarray:
@@ -235,19 +233,16 @@ class _Conversion:
         before = {case.case for case in library.scan()[0]}
         source, reviewer = self.options.source or data.kind, self.options.reviewer
         for one in steps(self._studies(), lambda one: f"Adding {one.case}", self.progress, self.cancel):
-            try:
+            with noted_in(report.skipped, one.case):
                 name = None if one.case == one.patient else case_name(one.case)
                 case = library.add(
                     one.study, one.labels, patient=one.patient, case=name, source=source, reviewer=reviewer,
                     wall_known=one.wall_known, reviewed=one.reviewed, cancel=self.cancel,
                 )  # fmt: skip
-            except StudyError as error:
-                report.skipped[one.case] = str(error)
-                continue
-            if case.case in before:
-                report.known.append(case.case)
-            else:
-                self._count(one)
+                if case.case in before:
+                    report.known.append(case.case)
+                else:
+                    self._count(one)
         if not report.cases and not report.known:
             raise none_of(report.skipped, "cases can be added")
         if new and data.given_split is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -154,13 +155,21 @@ class DataSet:
         """The stacks, put together from single pictures where need be; and why others cannot be, by name."""
         if self.stacks:
             return list(self.stacks), {}
-        studies, failed = [], {}
+        studies: list[LabeledStudy] = []
+        failed: dict[str, str] = {}
         for (_, name), slices in by_stack(self.slices).items():
-            try:
+            with noted_in(failed, name):
                 studies.append(stacked(slices))
-            except StudyError as error:
-                failed[name] = str(error)
         return studies, failed
+
+
+@contextmanager
+def noted_in(failures: dict[str, str], name: str) -> Iterator[None]:
+    """Go on after a StudyError of the block, whose sentence is then in ``failures`` under ``name``."""
+    try:
+        yield
+    except StudyError as error:
+        failures[name] = str(error)
 
 
 def none_of(failures: Mapping[str, str], what: str) -> StudyError:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.training.datasets.case_record import RECORD
-from MyoScarSegLib.utils.files import move
+from MyoScarSegLib.utils.files import move, os_errors_as
 
 CASES = "cases"
 
@@ -27,7 +27,7 @@ def put(library: Path, temporary: Path, case: str) -> None:
     """Give a written folder its place, instead of the case that may be there; the lock is held. What fails leaves the old one."""
     place = library / CASES / case
     old = library / f"{REPLACED}{uuid.uuid4().hex}-{case}"
-    try:
+    with os_errors_as(OutputError, f"Cannot write {place}", "Close what has it open, free some space, and try again."):
         _flush_to_disk(temporary)
         _tidy(library)
         if place.exists():
@@ -39,21 +39,15 @@ def put(library: Path, temporary: Path, case: str) -> None:
                 move(old, place)
             raise
         _flush_to_disk(library / CASES)
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write {place}: {error.strerror or error}. Close what has it open, free some space, and try again."
-        ) from error
     shutil.rmtree(old, ignore_errors=True)
 
 
 def take_away(library: Path, case: str) -> Path:
     """Move a case that is there out of its place, the lock being held. Returns the folder, which is to be deleted."""
     place, away = library / CASES / case, library / f"{REMOVING}{uuid.uuid4().hex}"
-    try:
+    with os_errors_as(OutputError, f"Cannot remove {place}", "Close what has it open, and try again."):
         _tidy(library)
         move(place, away)
-    except OSError as error:
-        raise OutputError(f"Cannot remove {place}: {error.strerror}. Close what has it open, and try again.") from error
     return away
 
 

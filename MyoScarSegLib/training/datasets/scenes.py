@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.names import DETACHED_HEADERS, has_extension
+from MyoScarSegLib.utils.files import os_errors_as
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 ENDINGS = (".mrb", ".mrml")
@@ -104,12 +105,10 @@ def _cases(scene: Path, named: Path, files: Mapping[Path, Path] | None) -> list[
 
 
 def _nodes(scene: Path, name: str) -> list[Node]:
-    try:
+    with os_errors_as(StudyError, f"{name} cannot be read"):
         if scene.stat().st_size > _LARGEST_MRML_BYTES:
             raise StudyError(f"{name} is too large for a scene.")
         text = scene.read_bytes()
-    except OSError as error:
-        raise StudyError(f"{name} cannot be read: {error.strerror}.") from error
     if b"\0" in text:  # UTF-16, in which what comes next would not be found
         raise StudyError(f"{name} is damaged: a scene is UTF-8 text.")
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # no scene has them, and they could unfold without end

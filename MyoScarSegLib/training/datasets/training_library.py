@@ -42,12 +42,12 @@ from MyoScarSegLib.training.datasets.case_record import (
     image_digest,
     write_case,
 )
-from MyoScarSegLib.training.datasets.labeled import LabeledStudy, none_of, slices_of, strata_by_content
+from MyoScarSegLib.training.datasets.labeled import LabeledStudy, none_of, noted_in, slices_of, strata_by_content
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, case_folders, put, take_away
 from MyoScarSegLib.training.datasets.stored_stacks import read_written
 from MyoScarSegLib.training.splits import SPLIT, Split, check_leakage, check_split, split_patients
-from MyoScarSegLib.utils.files import folder_aside
+from MyoScarSegLib.utils.files import folder_aside, os_errors_as
 from MyoScarSegLib.utils.json_fields import load, save
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
@@ -89,10 +89,8 @@ class Library:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise StudyError(f"{folder} is not empty and no training library; choose a new folder.")
         save(folder / _FILE, _Content("MyoScarSeg training library"), version=VERSION)
-        try:
+        with os_errors_as(OutputError, f"Cannot make the folder {folder / CASES}", "Choose another place."):
             (folder / CASES).mkdir(exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"Cannot make the folder {folder / CASES}: {error.strerror}. Choose another place.") from error
         return cls(folder)
 
     @classmethod
@@ -221,12 +219,11 @@ class Library:
 
     def scan(self) -> tuple[list[Case], dict[str, str]]:
         """All cases whose record can be read, and the others with the reason. Images are not looked at."""
-        cases, damaged = [], {}
+        cases: list[Case] = []
+        damaged: dict[str, str] = {}
         for name, folder in self.folders().items():
-            try:
+            with noted_in(damaged, name):
                 cases.append(self._record(folder / RECORD, name))
-            except StudyError as error:
-                damaged[name] = str(error)
         return cases, damaged
 
     def record(self, name: str) -> Case:
@@ -283,10 +280,8 @@ class Library:
             raise StudyError(f"The training library {self.folder} has no case yet. Add some with `myoscarseg library add`.")
         studies = []
         for case in steps(cases, lambda case: f"Reading {case.case}", progress, cancel):
-            try:
+            with noted_in(skipped, case.case):
                 studies.append(self.load(case))
-            except StudyError as error:
-                skipped[case.case] = str(error)
         if not studies:
             raise none_of(skipped, f"cases in {self.folder} can be read")
         return studies, skipped

@@ -18,11 +18,12 @@ from MyoScarSegLib.study.pictures import picture_files, read_grey
 from MyoScarSegLib.study.segments import check_cover
 from MyoScarSegLib.study.tissue import INFARCT, says_scar
 from MyoScarSegLib.training.datasets import labelmaps
-from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice, none_of, scar_only_unless_wall
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice, none_of, noted_in, scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
 from MyoScarSegLib.training.datasets.stored_stacks import Sidecar
 from MyoScarSegLib.training.splits import Split, check_leakage
+from MyoScarSegLib.utils.files import os_errors_as
 from MyoScarSegLib.utils.progress import CancelToken, Progress, steps
 
 TRAINING_PARTS, VALIDATION_PARTS = ("train",), ("val", "valid", "validation")
@@ -71,11 +72,9 @@ def read_yolosam(
     read: list[_Read] = []
     for part, path, home in steps(jobs, lambda job: f"Reading {job[1].stem}", progress, cancel):
         name = f"{part}/{path.stem}" if part else path.stem
-        try:
+        with noted_in(skipped, name):
             mask = _mask_of(path, home)
             read.append(_Read(name, part, mask, _slice(path, mask, rule, sidecar, len(read))))
-        except StudyError as error:
-            skipped[name] = str(error)
     if not read:
         raise none_of(skipped, f"pictures in {folder} can be read")
     slices = _labeled(folder, read, label_map, skipped)
@@ -114,10 +113,8 @@ def _mask_of(path: Path, home: Path) -> Path:
 
 
 def _grey(path: Path, *, mask: bool = False) -> np.ndarray:
-    try:
+    with os_errors_as(StudyError, f"{path} cannot be decoded"):
         return read_grey(path, mask=mask)
-    except OSError as error:
-        raise StudyError(f"{path} cannot be decoded: {error}.") from error
 
 
 def _labeled(folder: Path, read: list[_Read], label_map: LabelMap | None, skipped: dict[str, str]) -> list[LabeledSlice]:
@@ -132,13 +129,10 @@ def _labeled(folder: Path, read: list[_Read], label_map: LabelMap | None, skippe
     slices = []
     for name, _, path, one in read:
         labels = labelmaps.apply_label_map(one.labels, label_map, str(path))
-        try:
+        with noted_in(skipped, name):
             check_cover(labels >= INFARCT, str(path))
-        except StudyError as error:
-            skipped[name] = str(error)
-            continue
-        labels = labels if wall_known else scar_only_unless_wall(labels, False)[0]
-        slices.append(replace(one, labels=labels, wall_known=wall_known))
+            labels = labels if wall_known else scar_only_unless_wall(labels, False)[0]
+            slices.append(replace(one, labels=labels, wall_known=wall_known))
     return slices
 
 

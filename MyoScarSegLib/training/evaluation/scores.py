@@ -230,6 +230,10 @@ def score_case(
     rows, columns = window_of((predicted | truth).any(axis=0))  # lesions are numbered faster there
     masks = predicted[:, rows, columns], truth[:, rows, columns]
     pixel_spacing = None if grid is None else grid.pixel_spacing_mm
+    curve: np.ndarray | None = None
+    if probability is not None:
+        at_least = [(probability[truth] >= t, probability >= t) for t in THRESHOLDS]
+        curve = np.array([[np.count_nonzero(mask) for mask in pair] for pair in at_least], dtype=np.int64)
     by_slice = [_counts(lesions, *pair, pixel_spacing) for pair in zip(*masks, strict=True)]
     return CaseScore(
         case=case,
@@ -250,7 +254,7 @@ def score_case(
         scar_free_slices=int(free.sum()),
         false_slices=int(np.count_nonzero(free & (predicted_px > 0))),
         by_slice=slices,
-        curve=None if probability is None else _curve(probability, truth),
+        curve=curve,
         **sized,
     )
 
@@ -299,17 +303,10 @@ def _counts(
     number: Callable[..., np.ndarray], predicted: np.ndarray, truth: np.ndarray, pixel_spacing_mm: tuple[float, float] | None
 ) -> LesionCounts:
     """Of two masks whose lesions are numbered by :func:`~MyoScarSegLib.lesions.lesions` or ``lesions_of_stack``."""
-    met = (_met(number(mask, pixel_spacing_mm), other) for mask, other in ((truth, predicted), (predicted, truth)))
-    return LesionCounts(*(count for both in met for count in both))
-
-
-def _met(numbers: np.ndarray, other: np.ndarray) -> tuple[int, int]:
-    """How many lesions there are, and how many the other mask meets."""
-    sizes = np.bincount(numbers.ravel())[1:]
-    shared = np.bincount(numbers[other], minlength=len(sizes) + 1)[1:]
-    return len(sizes), int(np.count_nonzero(shared >= LEAST_OVERLAP * sizes))
-
-
-def _curve(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    inside = probability[truth]
-    return np.array([(np.count_nonzero(inside >= t), np.count_nonzero(probability >= t)) for t in THRESHOLDS], dtype=np.int64)
+    counts = []
+    for mask, other in ((truth, predicted), (predicted, truth)):
+        numbers = number(mask, pixel_spacing_mm)
+        sizes = np.bincount(numbers.ravel())[1:]
+        shared = np.bincount(numbers[other], minlength=len(sizes) + 1)[1:]
+        counts += [len(sizes), int(np.count_nonzero(shared >= LEAST_OVERLAP * sizes))]
+    return LesionCounts(*counts)

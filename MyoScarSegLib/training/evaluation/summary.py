@@ -48,7 +48,8 @@ def summarize(cases: Sequence[CaseScore]) -> dict[str, Any]:
         **_mean_figures(scarred, "hd95_3d_mm", "assd_3d_mm", "hd95_2d_mm", "assd_2d_mm"),
         "patients_with_nothing_predicted": sum(all(c.predicted_px == 0 for c in of) for of in scarred.values()),
         **_mass(scarred),
-        **_share(scarred),
+        **_with_interval("share_bias_percent_points", [100 * v for v in _means(scarred, "share_error")]),
+        "share_mean_absolute_error_percent_points": _mean([100 * v for v in _means(scarred, "share_error", size=True)]),
         **_lesions(patients),
         **_false_scar(patients, normal),
         "emidec": _emidec(patients),
@@ -155,14 +156,6 @@ def _mass(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
         **_with_interval("mass_mean_absolute_error_g", _means(scarred, "mass_error_g", size=True)),
         "volume_bias_ml": _mean(_means(scarred, "volume_error_ml")),
         "volume_mean_absolute_error_ml": _mean(_means(scarred, "volume_error_ml", size=True)),
-    }
-
-
-def _share(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
-    sizes = [100 * v for v in _means(scarred, "share_error", size=True)]
-    return {
-        **_with_interval("share_bias_percent_points", [100 * v for v in _means(scarred, "share_error")]),
-        "share_mean_absolute_error_percent_points": _mean(sizes),
     }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
 
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalization import NORMALIZATION
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.finetune.network import checksum
 from MyoScarSegLib.training.finetune.training_slices import TrainingSlice, sam_window
 from MyoScarSegLib.training.loop.gradients import Item, too_little_memory
@@ -18,12 +20,7 @@ from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    _Window = tuple[torch.Tensor, torch.Tensor, EmbeddingKey]
-
+_Window = tuple[torch.Tensor, torch.Tensor, EmbeddingKey]
 PREPARING = "Preparing the training windows"
 _SEED_DIGITS = 12
 _MEMORY_BYTES, _WINDOW_BYTES = 3 << 30, 1 << 30
@@ -97,8 +94,6 @@ class CachedWindows:
 
     def item(self, number: int, copy: int) -> Item:
         """Window ``copy`` of slice ``number`` with its embedding."""
-        import torch
-
         half, targets, key = self._window(number, copy)
         # What is kept in half precision is what is encoded, so that the first pass sees the very same as later ones.
         image = half.float()
@@ -113,8 +108,6 @@ class CachedWindows:
 
     def _drawn(self, number: int, copy: int) -> _Window:
         """A window and its targets, in small numbers, and what its embedding is found by."""
-        import torch
-
         made = sam_window(self._samples[number], self._augmenter, self._window_mm, (self._seed, self._seeds[number], copy))
         image = made.image.half()
         key = EmbeddingKey(content_hash(image.numpy()), self._encoder_sha256, self._recipe, "training window")

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
+from MyoScarSegLib.segmentation.context import scar_logits
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
-from MyoScarSegLib.training.augmentation import Augmenter
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.finetune.training_slices import (
     BESIDE,
     LESIONS,
@@ -24,13 +26,9 @@ from MyoScarSegLib.training.finetune.training_slices import (
 )
 from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.losses import scar_losses, tissue_loss
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.reader_prompts import Corners, correction, inside, tight
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
 
 _FEWEST_PX = 3
 _ALONE = 0.4
@@ -128,17 +126,17 @@ class ContextPrompts:
 
 
 def context_loss(
-    network: nn.ModuleDict, items: Sequence[Item], settings: SamSettings, seeds: Sequence[Sequence[int]], name: str = "context"
+    network: nn.ModuleDict,
+    items: Sequence[Item],
+    settings: SegmenterSettings,
+    seeds: Sequence[Sequence[int]],
+    name: str = "context",
 ) -> StepLoss:
     """The context network's tissues, without prompts and with prompts that correct its own answers.
 
     All is drawn from each window's own seed, so the loss does not depend on how windows are dealt to steps. ``name`` is
     ``context``, or ``asked`` for its twin, which learns from prompts alone.
     """
-    import torch
-
-    from MyoScarSegLib.segmentation.context import scar_logits
-
     context: Any = network[name]
     slices = torch.stack([i.image for i in items])
     asked = [ContextPrompts.of(item, seed, always=name == "asked") for item, seed in zip(items, seeds, strict=True)]
@@ -165,8 +163,6 @@ def context_loss(
 
 def _dropout(seed: Sequence[int], channels: int) -> torch.Tensor:
     """Factors of the coarsest channels: 0 for those left out; the others make up for them."""
-    import torch
-
     kept = np.random.default_rng([len(seed), *seed]).random(channels) >= _DROPPED
     return torch.from_numpy(kept / (1 - _DROPPED))
 
@@ -178,14 +174,12 @@ def context_figures(
     window_mm: float,
     cancel: CancelToken | None = None,
 ) -> dict[str, float]:
-    """How well the context network knows the tissues of whole patients without prompts; the ``augmenter`` is of the preset
+    """How well the context network knows the tissues of whole patients without prompts; the ``augmenter`` is of the variation
     ``none``.
 
     ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labeled;
     ``false_scar_cm2``: mean area in patients without scar, over their stack; and ``score``, the first of these that there is.
     """
-    import torch
-
     context: Any = network["context"]
     scar_number = TISSUES.index("scar")
     device = next(context.parameters()).device

@@ -7,23 +7,24 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.segmentation import Segmenter
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.augmentation.late_enhancement import enhanced
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, drawn_back, save_model, start_model
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
     HeartOf,
@@ -38,14 +39,11 @@ from MyoScarSegLib.training.loop.phase_state import read_state
 from MyoScarSegLib.training.loop.phase_training import Phase, PhaseTraining, Session, checkpoint_path, what_is_kept
 from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder, remove_unfinished
 from MyoScarSegLib.utils.json_fields import to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
-
-if TYPE_CHECKING:
-    from torch import nn
-
+from MyoScarSegLib.utils.progress import no_progress
 
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
@@ -108,7 +106,7 @@ class Outcome:
 def fine_tune(
     start: str | Path,
     patients: Patients,
-    settings: SamSettings,
+    settings: SegmenterSettings,
     out: Path,
     *,
     look: Look | None = None,
@@ -117,8 +115,6 @@ def fine_tune(
     license: str = "",
     name: str = "segmenter",
     kept: Callable[[Outcome], None] | None = None,
-    progress: Progress = no_progress,
-    cancel: CancelToken | None = None,
     hooks: Hooks = NO_HOOKS,
 ) -> Outcome:
     """Fine-tune a segmenter, by name or path, and write ``NAME.safetensors``, ``log.jsonl`` and the checkpoints into the folder
@@ -130,7 +126,7 @@ def fine_tune(
         device: ``auto``, ``cpu``, ``cuda``...; under ``accelerate launch``, accelerate's choice.
         license: written into the file.
         kept: called in the main process each time that a model was kept, with what there is by then.
-        progress: called after every step, with its message saying which phase it is.
+        hooks: see :class:`~.train_job.Hooks`; ``progress`` says which phase it is.
 
     Raises:
         ModelError: the start model cannot be trained, or the training broke down.
@@ -139,9 +135,9 @@ def fine_tune(
     """
     started = time.monotonic()
     processes = Processes(open_accelerator(device, "auto"))
-    session = Session(processes, out, None, progress, cancel, hooks)
+    session = Session(processes, out, None, hooks)
     hooks.stage("embedding")
-    training = processes.together(lambda: Training(start, patients, settings, session), cancel)
+    training = processes.together(lambda: Training(start, patients, settings, session), hooks.cancel)
     network, settings = training.network.to(processes.accelerator.device), training.settings
     looks = look is not None
     recipes = {phase: training.recipe(phase, looks=looks and phase == PROMPTS) for phase in (ANATOMY, CONTEXT, ASKED, PROMPTS)}
@@ -150,7 +146,7 @@ def fine_tune(
     if processes.main:
         session.log = StepLog(out / "log.jsonl", keep=resume, listener=hooks.log)
     else:
-        session.progress = no_progress
+        session.hooks = replace(hooks, progress=no_progress)
     going_on = resume and any(checkpoint_path(out, phase).is_file() for phase in recipes)
     of_this_training = outcome.model.is_file() and going_on
 
@@ -205,16 +201,16 @@ class Training:
         looked: epoch of the prompts phase that was looked at last; 0 before the first.
     """
 
-    def __init__(self, start: str | Path, patients: Patients, settings: SamSettings, session: Session) -> None:
+    def __init__(self, start: str | Path, patients: Patients, settings: SegmenterSettings, session: Session) -> None:
         """Load the start model and prepare the slices; see :func:`fine_tune`."""
         self.network, self.start = start_model(start, settings)
         known = self.start.checkpoint.state
         self._begun = {k: v.clone() for k, v in self.network.state_dict().items() if k in known} if settings.start_share else {}
         self.twins = not any(key.startswith("asked.") for key in self.start.checkpoint.state)
-        self._samples = training_slices(patients.training, patients.heart_of, session.cancel)
+        self._samples = training_slices(patients.training, patients.heart_of, session.hooks.cancel)
         if settings.epochs and not any(s.has_scar for s in self._samples):
             raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
-        self._validation = training_slices(patients.validation, patients.heart_of, session.cancel)
+        self._validation = training_slices(patients.validation, patients.heart_of, session.hooks.cancel)
         drawn = enhanced(patients.anatomy, _ENHANCED_COPIES, settings.seed)
         self._anatomy = training_slices([*patients.anatomy, *drawn])
         self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms_of(settings, len(self._samples))))
@@ -253,7 +249,7 @@ class Training:
         def validate(epoch: int, averaged: nn.ModuleDict) -> dict[str, float] | None:
             if not self._validation or (epoch % _VALIDATION_EVERY_CONTEXT and epoch != epochs):
                 return None
-            return context_figures(averaged, self._validation, plain, start.window_mm, self._session.cancel)
+            return context_figures(averaged, self._validation, plain, start.window_mm, self._session.hooks.cancel)
 
         order = partial(self._order, scar_free_share=CONTEXT_SCAR_FREE)
         return self._context_phase(CONTEXT, epochs, order, self._all, 1, validate)
@@ -332,7 +328,7 @@ class Training:
         )
         began = time.monotonic()
         session.hooks.stage("embedding")
-        windows.fill(session.processes, session.progress, session.cancel)
+        windows.fill(session.processes, session.hooks.progress, session.hooks.cancel)
         made = sum(session.processes.exchange(windows.cache.misses))
         if session.log is not None:
             session.log.event(event="embeddings", made=made, seconds=round(time.monotonic() - began, 1))
@@ -360,12 +356,12 @@ class Training:
         return digest.hexdigest()
 
 
-def asked_epochs(settings: SamSettings) -> int:
+def asked_epochs(settings: SegmenterSettings) -> int:
     """Epochs of the asked phase."""
     return max(1, round(_ASKED_EPOCHS * settings.context_epochs)) if settings.context_epochs else 0
 
 
-def phantoms_of(settings: SamSettings, slices: int) -> int:
+def phantoms_of(settings: SegmenterSettings, slices: int) -> int:
     """How many phantom slices are drawn from beside so many real ones."""
     return min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * slices)) if settings.phantom_share else 0
 
@@ -377,8 +373,6 @@ def segmenter_of(network: nn.ModuleDict, start: StartModel, device: str) -> Segm
 
 def _learning_mode(encoder: nn.Module) -> None:
     """Training mode, but for batch normalization: batches of a few windows would spoil its statistics."""
-    import torch
-
     encoder.train()
     for module in encoder.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

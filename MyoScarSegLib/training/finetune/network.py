@@ -8,21 +8,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import nn
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.segmentation.answers import METADATA_KEY, Answers
 from MyoScarSegLib.segmentation.architectures import build, input_side
+from MyoScarSegLib.segmentation.context import ContextNetwork
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.study.normalization import NORMALIZATION
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.json_fields import to_json
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 _SIDE_PX, _WINDOW_MM = 96, 124.8
 """Of the window around the heart where the start model has none: 1.3 mm a pixel, a little finer than most LGE studies."""
@@ -56,12 +57,8 @@ class StartModel:
     answers: Answers
 
 
-def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict, StartModel]:
+def start_model(model: str | Path, settings: SegmenterSettings) -> tuple[nn.ModuleDict, StartModel]:
     """Load a start model and build the network to be trained, with a context network if the settings ask for one."""
-    import torch
-
-    from MyoScarSegLib.segmentation.context import ContextNetwork
-
     checkpoint = read_checkpoint(model)
     preprocessing = _PREPROCESSING.get(checkpoint.preprocessing)
     if preprocessing is None:
@@ -130,9 +127,6 @@ def as_checkpoint(network: nn.ModuleDict, start: StartModel, name: str) -> Check
 
 def save_model(path: Path, network: nn.ModuleDict, start: StartModel, license: str) -> None:
     """Write a network as half-precision safetensors with what loading needs to know, atomically."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
     tensors = {
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in network.state_dict().items()

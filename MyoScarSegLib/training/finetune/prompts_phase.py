@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import nn
 
+from MyoScarSegLib.segmentation.mask_decoder import decode
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE
 from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.losses import scar_losses
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.prompting import TrainingPrompt, draw_prompt
 from MyoScarSegLib.training.reader_prompts import correction
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 _SCORE = 0.05
 """Weight of SAM's own estimate of its overlap, which must not cost masks."""
@@ -31,17 +29,13 @@ _HINTED = 0.5
 def prompts_loss(
     network: nn.ModuleDict,
     items: Sequence[Item],
-    settings: SamSettings,
+    settings: SegmenterSettings,
     seeds: Sequence[Sequence[int]],
     recipe: str,
 ) -> StepLoss:
     """SAM's answers to drawn prompts, and to correcting clicks in the middle of the largest error; drawn as in
     :func:`context_loss`. ``recipe`` is the id of the model's preprocessing.
     """
-    import torch
-
-    from MyoScarSegLib.segmentation.mask_decoder import decode
-
     images = torch.stack([i.image for i in items])
     features = [i.features for i in items]
     # To float32 one by one: the processor's autocast cannot stack what is cached in float16.
@@ -107,7 +101,7 @@ class _IteratedPrompt:
         return True
 
 
-def _iterated_prompts(number: int, item: Item, settings: SamSettings, seed: Sequence[int]) -> list[_IteratedPrompt]:
+def _iterated_prompts(number: int, item: Item, settings: SegmenterSettings, seed: Sequence[int]) -> list[_IteratedPrompt]:
     """The prompts of a window, the ``number``-th of its step, all drawn from its own seed; none if there is nothing to ask."""
     generator = np.random.default_rng(seed)
     targets = item.targets.cpu().numpy()
@@ -125,8 +119,6 @@ def _iterated_prompts(number: int, item: Item, settings: SamSettings, seed: Sequ
 
 def _score_error(logits: torch.Tensor, targets: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
     """Squared error of SAM's own estimate of the overlap, per prompt."""
-    import torch
-
     with torch.no_grad():
         predicted, wanted = logits > 0, targets > 0.5
         union = (predicted | wanted).sum(dim=(1, 2))

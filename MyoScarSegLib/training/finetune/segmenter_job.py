@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from MyoScarSegLib.detection import load_detector
 from MyoScarSegLib.detection.heart_center import find_heart, heart_detector
@@ -19,16 +21,11 @@ from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFER
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.finetune.training_slices import HeartOf
 from MyoScarSegLib.training.job_data import JobCard, read_job_data
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.start_models import knows_scar
 from MyoScarSegLib.training.train_job import Hooks, TrainJob, with_options
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
-
-if TYPE_CHECKING:
-    import numpy as np
-
+from MyoScarSegLib.utils.progress import no_progress
 
 _LIMITS = (
     "Research use only; not a medical device. A reader must look at every mask.",
@@ -50,15 +47,20 @@ _FALSE_GRAM = 0.01
 """What a gram of scar in a patient without any costs in the score, in Dice."""
 
 
-def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
+def train_segmenter(job: TrainJob, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Carry out the training of a segmenter; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
     start = job.start or DEFAULT_SEGMENTER
-    settings = sam_settings(job, further=knows_scar(job.start))
+    settings = segmenter_settings(job, further=knows_scar(job.start))
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
-    used = read_job_data(job, hooks, progress, cancel)
-    anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=progress, cancel=cancel).slices
+    used = read_job_data(job, hooks)
+    anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=hooks.progress, cancel=hooks.cancel).slices
     detector = load_detector(device=job.device)
-    validation = _Validation(job, used.validation, detector, progress, cancel, hooks)
+    finder = heart_detector(detector, "auto")  # the program's own where the detector knows no ventricle
+
+    def heart_of(stack: Sequence[LabeledSlice]) -> tuple[float, float] | None:
+        return find_heart({s.index: s.image for s in stack}, finder, stack[0].pixel_spacing_mm)
+
+    validation = _Validation(job, used.validation, detector, hooks)
     card = JobCard(job, used, settings, hooks, _LIMITS, _STOPPED)
     metrics: dict[str, Any] = {}
 
@@ -77,7 +79,7 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
 
     outcome = fine_tune(
         start,
-        Patients(used.training, used.validation, anatomy, heart_finder(detector)),
+        Patients(used.training, used.validation, anatomy, heart_of),
         settings,
         job.out,
         look=validation.look if used.validation else None,
@@ -86,8 +88,6 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
         license=card.license,
         name=job.name,
         kept=describe,
-        progress=progress,
-        cancel=cancel,
         hooks=hooks,
     )
     if outcome.main_process:
@@ -99,16 +99,10 @@ def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks
     return outcome.model, metrics
 
 
-def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
+def segmenter_settings(job: TrainJob, *, further: bool) -> SegmenterSettings:
     """The settings that a job means; ``further`` if the start model has already learned scar. ModelError names a wrong option."""
-    usual = SamSettings(mode=job.mode, augmentation=job.augmentation, seed=job.seed)
+    usual = SegmenterSettings(mode=job.mode, augmentation=job.augmentation, seed=job.seed)
     return with_options(usual, {**(_FURTHER if further else {}), **job.said})
-
-
-def heart_finder(detector: Any) -> HeartOf:
-    """What finds the heart in a patient's slices by a detector, or by the program's own if that one knows no ventricle."""
-    finder = heart_detector(detector, "auto")
-    return lambda stack: find_heart({s.index: s.image for s in stack}, finder, stack[0].pixel_spacing_mm)
 
 
 @dataclass(frozen=True)
@@ -118,8 +112,6 @@ class _Validation:
     job: TrainJob
     slices: Sequence[LabeledSlice]
     detector: Any
-    progress: Progress
-    cancel: CancelToken | None
     hooks: Hooks
 
     def look(self, epoch: int, segmenter: Segmenter) -> dict[str, float]:
@@ -134,7 +126,7 @@ class _Validation:
                 masks.update({(stack.case, number): result.mask[k] for k, number in enumerate(stack.numbers)})
 
         settings = (REFERENCE_BOX, END_TO_END) if self.hooks.of_run else (END_TO_END,)
-        told = self.progress if self.hooks.of_run else no_progress
+        told = self.hooks.progress if self.hooks.of_run else no_progress
         all_figures = self._evaluate(segmenter, settings=settings, progress=told, on_result=seen).figures()
         figures = all_figures[END_TO_END]
         kept = {"dice": figures["dice_mean"], "false_g": figures["false_mass_g_per_scar_free_patient"]}
@@ -149,11 +141,11 @@ class _Validation:
         """The figures of a model in all settings, named ``SETTING FIGURE``."""
         return {
             f"{setting} {name}": value
-            for setting, figures in self._evaluate(model, progress=self.progress).figures().items()
+            for setting, figures in self._evaluate(model, progress=self.hooks.progress).figures().items()
             for name, value in figures.items()
             if not isinstance(value, Mapping)
         }
 
     def _evaluate(self, segmenter: str | Path | Segmenter, **how: Any) -> Evaluation:
         pipeline = Pipeline(detector=self.detector, segmenter=segmenter, device=self.job.device)
-        return evaluate_models(pipeline, self.slices, cancel=self.cancel, **how)
+        return evaluate_models(pipeline, self.slices, cancel=self.hooks.cancel, **how)

@@ -12,7 +12,7 @@ from MyoScarSegLib.segmentation.neighbors import neighbors
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
 from MyoScarSegLib.training.loop.gradients import Item
 from MyoScarSegLib.training.reader_prompts import middle

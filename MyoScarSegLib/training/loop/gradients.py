@@ -5,22 +5,20 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import nn
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.utils.device import is_out_of_memory
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One augmented window, ready for a step.
 
     Attributes:
@@ -110,11 +108,13 @@ class Stepper:
     def _attempt(
         self, mine: Sequence[int], windows: int, item: Callable[[int], Item], seed: Callable[[int], Sequence[int]]
     ) -> tuple[_Report, Exception | None]:
+        from accelerate.utils import send_to_device
+
         report, accelerator = _Report(divisible=self.parts < len(mine)), self.processes.accelerator
         try:
             size = max(1, math.ceil(len(mine) / self.parts))
             for some in (mine[first : first + size] for first in range(0, len(mine), size)):
-                items = [_to_device(item(place), accelerator.device) for place in some]
+                items = [send_to_device(item(place), accelerator.device) for place in some]
                 with accelerator.autocast():
                     loss = self.loss(self.network, items, [seed(place) for place in some])
                 if loss.total.requires_grad:
@@ -131,8 +131,6 @@ class Stepper:
         return report, None
 
     def _forget(self) -> None:
-        import torch
-
         self.network.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -150,10 +148,3 @@ def _total(reports: Sequence[_Report]) -> dict[str, float]:
     """Sums over the processes, the loss first; one without a window has no figures."""
     names = dict.fromkeys(["loss", *(name for r in reports for name in r.figures)])
     return {name: sum(r.figures.get(name, 0.0) for r in reports) for name in names}
-
-
-def _to_device(item: Item, device: torch.device) -> Item:
-    if device.type == "cpu":
-        return item
-    features = None if item.features is None else item.features.to(device, non_blocking=True)
-    return replace(item, image=item.image.to(device), targets=item.targets.to(device), features=features)

@@ -7,6 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.utils.files import atomic_path
 
@@ -15,8 +17,6 @@ _FORMAT = 1
 
 def write_state(path: Path, recipe: str, state: dict[str, Any]) -> None:
     """Write tensors, numbers, strings and plain containers of those in one go: a crash in between leaves the old file."""
-    import torch
-
     with atomic_path(path) as temporary:
         try:
             torch.save({"format": _FORMAT, "recipe": recipe, "state": state}, temporary)
@@ -33,8 +33,6 @@ def read_state(path: Path, recipe: str) -> dict[str, Any]:
     Raises:
         ModelError: it is damaged, holds more than tensors and plain containers, or is of another recipe.
     """
-    import torch
-
     try:
         with zipfile.ZipFile(path) as archive:
             whole = archive.testzip() is None  # torch itself does not compare the checksums that it writes

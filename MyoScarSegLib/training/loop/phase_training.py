@@ -13,7 +13,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.loop.gradients import StepLoss, Stepper, too_little_memory
@@ -22,10 +26,6 @@ from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.device import is_out_of_memory
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _log = logging.getLogger(__name__)
 _WEIGHT_DECAY = 0.02
@@ -119,14 +119,12 @@ class Session:
         processes: that train together.
         folder: for ``PHASE.checkpoint``, replaced after every epoch and when the training is stopped.
         log: of every step and epoch; the main process has one.
-        progress: called after every step, with its message saying which phase it is.
+        hooks: for whoever watches; ``progress`` says which phase it is.
     """
 
     processes: Processes
     folder: Path
     log: StepLog | None = None
-    progress: Progress = no_progress
-    cancel: CancelToken | None = None
     hooks: Hooks = NO_HOOKS
 
 
@@ -147,8 +145,6 @@ class PhaseTraining:
     keep: Callable[[nn.ModuleDict], None] | None = None
 
     def __post_init__(self) -> None:
-        import torch
-
         groups = parameter_groups(self.network, self.phase.rates, self.phase.frozen)
         self._parameters = [p for group in groups for p in group["params"]]
         self._rates = [group["lr"] for group in groups]
@@ -217,9 +213,9 @@ class PhaseTraining:
         course, batch = self._course, self.phase.batch
         order = self.phase.order(epoch)
         for number in range(course.step - epoch * self._epoch_steps, self._epoch_steps):
-            self._processes.check(self.session.cancel)
+            self._processes.check(self.session.hooks.cancel)
             self._step(epoch, order, range(number * batch, min((number + 1) * batch, len(order))))
-        self._processes.check(self.session.cancel)
+        self._processes.check(self.session.hooks.cancel)
         self._close(epoch + 1)
         self._save()
 
@@ -252,7 +248,7 @@ class PhaseTraining:
         course.summed += 1
         if self.session.log is not None:
             self.session.log.step(phase.name, course.step, self._steps, epoch + 1, phase.epochs, figures, rate=factor)
-        self.session.progress(
+        self.session.hooks.progress(
             course.step, self._steps, f"{phase.name}: epoch {epoch + 1} of {phase.epochs}, loss {figures['loss']:.3f}"
         )
 
@@ -320,8 +316,6 @@ def average_into(averaged: nn.Module, network: nn.Module, stays: float) -> None:
 
     torch's ``AveragedModel`` would begin with the first step's network, and go over a large frozen encoder, too.
     """
-    from torch.optim.swa_utils import get_ema_multi_avg_fn
-
     pairs = [
         *((old, new) for old, new in zip(averaged.parameters(), network.parameters(), strict=True) if new.requires_grad),
         *((old, new) for old, new in zip(averaged.buffers(), network.buffers(), strict=True) if new.is_floating_point()),

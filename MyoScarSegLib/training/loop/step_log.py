@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.utils.files import write_bytes
+from MyoScarSegLib.utils.files import os_errors_as, write_bytes
 
 _PIECE_BYTES = 1 << 20
 
@@ -79,13 +79,8 @@ class StepLog:
 
     def _entries(self) -> list[dict[str, Any]]:
         """What is in the file and whole."""
-        try:
-            lines = self.path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise OutputError(f"Cannot read {self.path}: {error.strerror}. Choose another folder.") from error
-        return _entries(lines)
+        with os_errors_as(OutputError, f"Cannot read {self.path}", "Choose another folder."):
+            return _entries(self.path.read_bytes().splitlines()) if self.path.exists() else []
 
     def _rewrite(self, entries: Sequence[Mapping[str, Any]]) -> None:
         write_bytes(self.path, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
@@ -93,13 +88,9 @@ class StepLog:
     def _append(self, entry: Mapping[str, Any]) -> None:
         entry = {"time": round(time.time(), 3), **entry}
         line = json.dumps(entry, allow_nan=False) + "\n"
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
-        except OSError as error:
-            raise OutputError(
-                f"Cannot write {self.path}: {error.strerror}. Free some space, or choose another folder."
-            ) from error
+        do = "Free some space, or choose another folder."
+        with os_errors_as(OutputError, f"Cannot write {self.path}", do), self.path.open("a", encoding="utf-8") as file:
+            file.write(line)
         if self._listener is not None:
             self._listener(entry)
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
+
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.utils.device import resolve_device, resolve_precision
 from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
-    import torch
     from accelerate import Accelerator
 
 _T = TypeVar("_T")
@@ -31,10 +32,9 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
     Raises:
         ModelError: the device is not there or cannot do this precision.
     """
-    import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
-    from accelerate.utils import InitProcessGroupKwargs
+    from accelerate.utils import InitProcessGroupKwargs, patch_environment
 
     told_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
     chosen = torch.device("cpu") if told_cpu else resolve_device(device)
@@ -48,18 +48,10 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
     if alone:
         # Accelerate keeps its first device and precision as long as the process lives; another training may want others.
         AcceleratorState._reset_state(reset_partial_state=True)
-    named = os.environ.get("ACCELERATE_TORCH_DEVICE")
-    try:
-        if alone:
-            os.environ["ACCELERATE_TORCH_DEVICE"] = str(chosen)
+    with patch_environment(**({"ACCELERATE_TORCH_DEVICE": chosen} if alone else {})):
         return Accelerator(
             mixed_precision=precision, cpu=chosen.type == "cpu", kwargs_handlers=[InitProcessGroupKwargs(timeout=_TIMEOUT)]
         )
-    finally:
-        if alone and named is None:
-            del os.environ["ACCELERATE_TORCH_DEVICE"]
-        elif alone and named is not None:
-            os.environ["ACCELERATE_TORCH_DEVICE"] = named
 
 
 class Processes:
@@ -129,8 +121,6 @@ class Processes:
 
         Not by DistributedDataParallel: a process may have no window in a step's last part, and windows differ in what they use.
         """
-        import torch
-
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)

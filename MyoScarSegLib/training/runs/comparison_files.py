@@ -16,7 +16,7 @@ from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.case_files import write_table
 from MyoScarSegLib.outputs.figures import DARK_FAINT
 from MyoScarSegLib.training.evaluation.evaluation_pictures import COLORS, new_figure, save_figure
-from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, read_json, write_json
+from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, os_errors_as, read_json, write_json
 
 FORMAT_VERSION = 1
 FOLDER, RESULT, TABLE, PICTURE = "predictions", "comparison.json", "comparison.csv", "comparison.png"
@@ -138,7 +138,7 @@ def write_comparison(folder: Path, document: dict[str, Any], masks: dict[str, Pr
     """Write all files of a comparison; what one before has left stays until this one is complete."""
     for left in folder.glob(f"{_MAKING}*"):
         shutil.rmtree(left, ignore_errors=True)
-    try:
+    with os_errors_as(OutputError, f"Cannot write the comparison in {folder}", "Free some space."):
         with folder_aside(folder, _MAKING) as making:
             for case, of_case in masks.items():
                 write_predictions(making / Path(file_of(case)).name, of_case)
@@ -148,8 +148,6 @@ def write_comparison(folder: Path, document: dict[str, Any], masks: dict[str, Pr
             shutil.rmtree(folder / FOLDER, ignore_errors=True)
             move(making, folder / FOLDER)
         write_json(folder / RESULT, document)
-    except OSError as error:
-        raise OutputError(f"Cannot write the comparison in {folder}: {error.strerror or error}. Free some space.") from error
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

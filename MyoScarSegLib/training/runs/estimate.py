@@ -21,8 +21,8 @@ from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run_report import COMPARISON_IN_LOOKS, FIGURES_IN_LOOKS
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.start_models import knows_scar
-from MyoScarSegLib.training.train_job import TrainJob
-from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
+from MyoScarSegLib.training.train_job import SEGMENTER, TrainJob
+from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.device import resolve_device
 from MyoScarSegLib.utils.json_fields import read
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
@@ -240,9 +240,9 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
         phantoms_of,
     )
     from MyoScarSegLib.training.finetune.network import start_model
-    from MyoScarSegLib.training.finetune.segmenter_job import sam_settings
+    from MyoScarSegLib.training.finetune.segmenter_job import segmenter_settings
 
-    settings = sam_settings(job, further=knows_scar(job.start))
+    settings = segmenter_settings(job, further=knows_scar(job.start))
     progress(0, 0, "Loading the model")
     _network, start = start_model(job.start or DEFAULT_SEGMENTER, settings)
     some = data.some[: _SLICES if start.side <= _LARGE_SIDE_PX else _FEW]
@@ -287,8 +287,8 @@ def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pro
     """Add the seconds of a detector's training."""
     from MyoScarSegLib.training.yolo.boxes_phase import BOXES
     from MyoScarSegLib.training.yolo.detector_job import detector_settings, start_detector
+    from MyoScarSegLib.training.yolo.detector_samples import PHANTOM_SHARE
     from MyoScarSegLib.training.yolo.detector_scores import TEST_PHANTOMS
-    from MyoScarSegLib.training.yolo.detector_settings import PHANTOM_SHARE
 
     settings = detector_settings(job, start_detector(job.start))
     batch = max(1, min(settings.batch, len(data.some) // 2))

@@ -144,9 +144,10 @@ def compare_run(
     other = {part: None if model == FRESH else model for part, model in other.items()}  # which is nothing to compare with
     # What was not trained is the same on both sides: the one that is used.
     mine = {part: made.get(part, other[part]) for part in other}
+    main = "segmenter" if "segmenter" in made else "detector"
     document, masks = compare_models(
         Models(mine["segmenter"], mine["detector"], settings.name or run.name),
-        Models(other["segmenter"], other["detector"], _used_name(made, other)),
+        Models(other["segmenter"], other["detector"], start_names(main, None if other[main] is None else str(other[main]))),
         validation_slices(run, library, progress, cancel),
         device=settings.device,
         progress=progress,
@@ -271,12 +272,3 @@ def _notes(evaluations: dict[str, Evaluation], rows: Sequence[dict[str, Any]]) -
         if evaluation.failures:
             notes.append(f"The {who} model failed on {counted(len(evaluation.failures), 'slice')}; what failed counts as empty.")
     return notes
-
-
-# ---- of a run
-
-
-def _used_name(made: dict[str, Path], other: dict[str, Any]) -> str:
-    part = "segmenter" if "segmenter" in made else "detector"
-    model = other[part]
-    return start_names(part, None if model is None else str(model))

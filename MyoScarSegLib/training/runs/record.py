@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.training.datasets.case_record import Case
-from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, noted_in
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
@@ -110,16 +110,16 @@ def read_cases(
     wanted = {name: fingerprint for name, fingerprint in run.record.cases.items() if name not in run.record.left_out}
     records, damaged = opened.scan()
     here = {case.case: case for case in records}
-    _check_unchanged(
-        {name: (fingerprint, CaseFingerprint.of(here[name])) for name, fingerprint in wanted.items() if name in here}
-    )
+    if changed := sorted(name for name, then in wanted.items() if name in here and CaseFingerprint.of(here[name]) != then):
+        back = "was changed since the run was planned; start a new run, or put it back as it was."
+        if len(changed) > 1:
+            back = "were changed since the run was planned; start a new run, or put them back as they were."
+        raise StudyError(f"{listed(changed, 5)} {back}")
     lost = {name: damaged.get(name, f"{opened.folder} has no case {name}.") for name in wanted if name not in here}
     studies: list[LabeledStudy] = []
     for name in steps(sorted(wanted.keys() - lost.keys()), "Reading {}".format, progress, cancel):
-        try:
+        with noted_in(lost, name):
             studies.append(opened.load(here[name]))
-        except StudyError as error:
-            lost[name] = str(error)
     if lost and begun:
         name, reason = next(iter(sorted(lost.items())))
         more = f" ({len(lost)} cases in all: {', '.join(sorted(lost))})" if len(lost) > 1 else ""
@@ -151,15 +151,6 @@ def copy_cases(library: Library, cases: Mapping[str, CaseFingerprint], to: Path)
     folders = library.folders()
     for case in cases:
         shutil.copytree(folders[case], copy.folder / "cases" / case)
-
-
-def _check_unchanged(fingerprints: dict[str, tuple[CaseFingerprint, CaseFingerprint]]) -> None:
-    changed = sorted(name for name, (then, now) in fingerprints.items() if then != now)
-    if changed:
-        back = "was changed since the run was planned; start a new run, or put it back as it was."
-        if len(changed) > 1:
-            back = "were changed since the run was planned; start a new run, or put them back as they were."
-        raise StudyError(f"{listed(changed, 5)} {back}")
 
 
 def _leave_out(run: Run, lost: dict[str, str], left: set[str], *, write: bool) -> None:

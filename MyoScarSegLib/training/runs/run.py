@@ -34,6 +34,7 @@ from typing import Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, EngineError, OutputError, StudyError
 from MyoScarSegLib.training.card import mend_card
+from MyoScarSegLib.training.datasets.labeled import noted_in
 from MyoScarSegLib.training.datasets.places import REMOVING
 from MyoScarSegLib.training.datasets.training_library import Library, is_library
 from MyoScarSegLib.training.runs.record import RunRecord, cases_of, copy_cases
@@ -43,7 +44,7 @@ from MyoScarSegLib.training.runs.transfer import new_folder, put, with_start_mod
 from MyoScarSegLib.training.splits import SPLIT, Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.background_task import environment_with_us
-from MyoScarSegLib.utils.files import move
+from MyoScarSegLib.utils.files import move, os_errors_as
 from MyoScarSegLib.utils.locks import is_held, locked
 from MyoScarSegLib.utils.progress import CancelToken
 
@@ -382,10 +383,8 @@ class Run:
         if self.status().state is RunState.RUNNING:
             raise StudyError(f"The run {self.name} is running. Cancel it first.")
         away = self.folder.with_name(f"{REMOVING}{uuid.uuid4().hex}")
-        try:
+        with os_errors_as(OutputError, f"Cannot remove {self.folder}", "Close what has it open."):
             move(self.folder, away)
-        except OSError as error:
-            raise OutputError(f"Cannot remove {self.folder}: {error.strerror}. Close what has it open.") from error
         shutil.rmtree(away, ignore_errors=True)
 
 
@@ -400,16 +399,15 @@ _ENDED_BY = {
 def runs_of(library: Path | str) -> tuple[list[Run], dict[str, str]]:
     """The runs of a library, newest first; and of folders that are none, name to reason."""
     root = Path(library) / RUNS
-    runs, damaged = [], {}
+    runs: list[Run] = []
+    damaged: dict[str, str] = {}
     try:
         folders = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
     except OSError:
         folders = []
     for folder in folders:
-        try:
+        with noted_in(damaged, folder.name):
             runs.append(Run.open(folder))
-        except StudyError as error:
-            damaged[folder.name] = str(error)
     return sorted(runs, key=lambda run: (run.record.created, run.name), reverse=True), dict(sorted(damaged.items()))
 
 

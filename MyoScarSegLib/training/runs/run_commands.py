@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.utils.files import read_json, write_json
+from MyoScarSegLib.utils.files import os_errors_as, read_json, write_json
 from MyoScarSegLib.utils.progress import CancelToken
 
 CONTROL = "control.json"
@@ -44,10 +44,8 @@ def read_command(folder: Path) -> str | None:
 
 def clear_command(folder: Path) -> None:
     """Delete the command, so that no later process takes it for its own."""
-    try:
+    with os_errors_as(OutputError, f"Cannot remove {folder / CONTROL}"):
         (folder / CONTROL).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot remove {folder / CONTROL}: {error.strerror}.") from error
 
 
 class CommandWatch:

@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, OutputError, StudyError
 from MyoScarSegLib.training import train_job
@@ -28,16 +30,11 @@ from MyoScarSegLib.training.runs.run_report import RunReport, device_name
 from MyoScarSegLib.training.runs.run_status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
 from MyoScarSegLib.training.runs.validation_pictures import draw
 from MyoScarSegLib.training.splits import SPLIT
-from MyoScarSegLib.training.train_job import Hooks, TrainJob
-from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER
+from MyoScarSegLib.training.train_job import DETECTOR, SEGMENTER, Hooks, TrainJob
 from MyoScarSegLib.utils.files import remove_unfinished, write_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.processes import on_interrupt
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
-
-if TYPE_CHECKING:
-    import numpy as np
-
 
 RESULT = "result.json"
 """In a part's folder when its training is complete."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.utils import task
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
 
@@ -23,18 +24,18 @@ STARTING, READING, EMBEDDING, STEPS, VALIDATION, COMPARING = (
 
 
 class RunState(str, Enum):
-    """What has become of a run.
+    """What has become of a run, in a task's words where they mean the same.
 
     ``interrupted`` is never written: it is what a run is whose process has died.
     """
 
     PLANNED = "planned"
-    RUNNING = "running"
+    RUNNING = task.RUNNING
     PAUSED = "paused"
     STOPPED = "stopped"
-    CANCELLED = "cancelled"
+    CANCELLED = task.CANCELLED
     FINISHED = "finished"
-    FAILED = "failed"
+    FAILED = task.FAILED
     INTERRUPTED = "interrupted"
 
     def __str__(self) -> str:

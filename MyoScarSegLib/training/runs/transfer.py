@@ -17,9 +17,9 @@ from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.record import CaseFingerprint
 from MyoScarSegLib.training.splits import SPLIT
 from MyoScarSegLib.training.start_models import start_model_of
-from MyoScarSegLib.training.train_job import FRESH
-from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings
-from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, read_json, sha256_of
+from MyoScarSegLib.training.train_job import FRESH, KINDS
+from MyoScarSegLib.training.train_settings import TrainSettings
+from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, os_errors_as, read_json, sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, steps
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 START = "start"
 _FILES = ("run.json", SPLIT, "status.json", "output.txt", "comparison.json", "comparison.csv", "comparison.png")
-_FOLDERS = (SEGMENTER, DETECTOR, "examples", "predictions", START)
+_FOLDERS = (*KINDS, "examples", "predictions", START)
 
 
 def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:
@@ -40,20 +40,18 @@ def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:
         if source is None:
             continue
         place = folder / START / source.name
-        try:
+        with os_errors_as(OutputError, f"Cannot copy {source} to {place.parent}", "Free some space."):
             place.parent.mkdir(exist_ok=True)
             for path in (source, source.with_suffix(".json"), source.with_suffix(".md")):
                 if path.is_file():
                     shutil.copyfile(path, place.with_suffix(path.suffix))
-        except OSError as error:
-            raise OutputError(f"Cannot copy {source} to {place.parent}: {error.strerror}. Free some space.") from error
         copied[f"start_{part}"] = place.relative_to(folder).as_posix()
     return replace(settings, **copied)  # type: ignore[arg-type]  # fields by name
 
 
 def _own_file(part: str, start: str | None) -> Path | None:
     """The file of a start model that only this computer has."""
-    if start is None or start == FRESH:
+    if start == FRESH:
         return None
     found = start_model_of(part, start)
     if isinstance(found, Path):
@@ -122,12 +120,9 @@ def export_models(run: Run, folder: Path, progress: Progress, cancel: CancelToke
 @contextmanager
 def new_folder(root: Path) -> Iterator[Path]:
     """A folder to fill among the runs, which is to be :func:`put` to its place; else nothing of it stays."""
-    try:
-        with folder_aside(root, ".creating-", parents=True) as making:
-            yield making
-    except OSError as error:
-        what = f"Cannot write the run into {root}: {error.strerror or error}."
-        raise OutputError(f"{what} Free some space, or check the folder's rights.") from error
+    what, do = f"Cannot write the run into {root}", "Free some space, or check the folder's rights."
+    with os_errors_as(OutputError, what, do), folder_aside(root, ".creating-", parents=True) as making:
+        yield making
 
 
 def put(making: Path, place: Path, *, replaces: bool = False) -> Path:

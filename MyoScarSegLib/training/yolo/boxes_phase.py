@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
-from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
+from MyoScarSegLib.training.augmentation.variations import DETECTOR_VARIATIONS
 from MyoScarSegLib.training.loop.gradients import Item, StepLoss
 from MyoScarSegLib.training.loop.phase_training import Phase
 from MyoScarSegLib.training.losses import TISSUE_WEIGHTS
+from MyoScarSegLib.training.model_settings import DetectorSettings
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_batch, detector_order, detector_window
-from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 BOXES = "boxes"
 """The phase's name; ``detector`` is the part of the network that it trains."""
@@ -52,8 +52,6 @@ def add_painter(network: Any) -> None:
 
     A few hundred slices have too few boxes to learn from what scar looks like; they have many thousand labeled pixels.
     """
-    from torch import nn
-
     channels = network.model[-1].cv2[0][0].conv.in_channels
     painter = nn.Sequential(
         nn.Conv2d(channels, 64, 3, padding=1),
@@ -95,8 +93,6 @@ def tissue_loss(painted: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
     """Weighted cross-entropy of painted tissues, which are logits ``[batch, 4, rows, columns]``; ``tissue``, int64 ``[batch, n
     rows, n columns]``, has the numbers of the tissues, or ``NOT_SCAR`` for any but scar.
     """
-    import torch
-
     step = tissue.shape[-1] // painted.shape[-1]
     wanted = tissue[:, ::step, ::step]
     logs = painted.log_softmax(dim=1)
@@ -110,10 +106,8 @@ def boxes_phase(
     network: nn.ModuleDict, samples: Sequence[DetectorSample], phantoms: Sequence[DetectorSample], settings: DetectorSettings
 ) -> Phase:
     """The training of the ``detector``, a network with painter that is on its device, on real slices and some phantoms."""
-    import torch
-
     every = [*samples, *phantoms]
-    augmenter = Augmenter(DETECTOR_PRESETS[settings.augmentation], settings.window)
+    augmenter = Augmenter(DETECTOR_VARIATIONS[settings.augmentation], settings.window)
     criterion = PaintingCriterion(network["detector"], settings.epochs)
     # Convolutions on channels last are quicker on processors, too.
     network.to(memory_format=torch.channels_last)

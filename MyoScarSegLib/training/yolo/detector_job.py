@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
 
 from MyoScarSegLib.detection.architecture import build_network
 from MyoScarSegLib.detection.detector import CLASSES
@@ -30,20 +33,15 @@ from MyoScarSegLib.training.job_data import JobCard, JobData, read_job_data
 from MyoScarSegLib.training.loop.phase_training import PhaseTraining, Session, checkpoint_path, what_is_kept
 from MyoScarSegLib.training.loop.step_log import StepLog
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.model_settings import DetectorSettings
 from MyoScarSegLib.training.start_models import start_model_of
 from MyoScarSegLib.training.train_job import FRESH, Hooks, TrainJob, with_options
 from MyoScarSegLib.training.yolo.boxes_phase import BOXES, PAINTER, add_painter, boxes_phase
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples
 from MyoScarSegLib.training.yolo.detector_scores import choose_confidence, evaluate, find_on, own_detector
-from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 IOU = 0.2
 """Two boxes of one class that overlap more are one: lesions that lie so close were boxed as one."""
@@ -68,7 +66,7 @@ _FURTHER = {"epochs": 40, "rate": 7e-4, "warmup": 1.0}
 """Settings of a training that starts from a detector, which has less to learn."""
 
 
-def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
+def train_detector(job: TrainJob, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Train a detector, choose its threshold, save and evaluate it; :func:`MyoScarSegLib.training.train_job.run` says the rest.
     Model and figures.
 
@@ -82,23 +80,23 @@ def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hook
     settings = detector_settings(job, start)
     checkpoint = checkpoint_path(job.out, BOXES)
     _check_free(checkpoint, resume=job.resume)
-    used = read_job_data(job, hooks, progress, cancel)
+    used = read_job_data(job, hooks)
     hooks.stage("embedding")
     processes = Processes(open_accelerator(job.device, "no"))
     network, started_from = _network(settings, start)
     network.to(processes.accelerator.device)
-    samples = _samples(job, settings, used.training, start, progress, cancel)
+    samples = _samples(job, settings, used.training, start, hooks)
     phantoms = detector_samples(labeled_phantoms(settings.seed + 1, settings.phantoms), settings.size)
     log = StepLog(job.out / "log.jsonl", keep=job.resume, listener=hooks.log)
     model = _Model(job, used, settings, started_from, hooks, log)
-    session = Session(processes, job.out, log, progress, cancel, hooks)
+    session = Session(processes, job.out, log, hooks)
     phase, recipe = boxes_phase(network, samples, phantoms, settings), _recipe(settings, samples, started_from)
     training = PhaseTraining(network, phase, session, recipe, lambda averaged: model.save(_used(averaged)))
     try:
         with _deterministic(processes.accelerator.device):
             training.run(resume=job.resume)
         hooks.stage("validation")
-        metrics = _finish(model, _used(training.averaged), progress, cancel)
+        metrics = _finish(model, _used(training.averaged), hooks)
     except Cancelled as stop:
         begun = checkpoint.is_file()
         raise Cancelled(what_is_kept(model.path if model.path.is_file() else None, job.out if begun else None)) from stop
@@ -112,7 +110,7 @@ def start_detector(start: str | None) -> Path | None:
     """The checkpoint to start from; None for fresh weights. ModelError if there is no such detector of ours."""
     if start == FRESH:
         return None
-    found = start_model_of("detector", start or DEFAULT_DETECTOR)
+    found = start_model_of("detector", start)
     path = found if isinstance(found, Path) else registry().path(found.name)
     if path.suffix != ".safetensors":
         raise ModelError(f"{path} is not a detector of MyoScarSeg (.safetensors); a training can start from such a one only.")
@@ -180,15 +178,16 @@ class _Model:
         return SecondLook(self._settings.window, SECOND_LOOK_MARGIN, SECOND_LOOK_CONFIDENCE)
 
 
-def _finish(model: _Model, network: Any, progress: Progress, cancel: CancelToken | None) -> dict[str, Any]:
+def _finish(model: _Model, network: Any, hooks: Hooks) -> dict[str, Any]:
     """Choose the threshold, save, and evaluate the saved file: half precision is part of the model."""
     used, device = model.used, model.job.device
+    watched: dict[str, Any] = {"progress": hooks.progress, "cancel": hooks.cancel}
     model.save(network)
-    findings = find_on(own_detector(model.path, device), used.training, progress=progress, cancel=cancel)
+    findings = find_on(own_detector(model.path, device), used.training, **watched)
     confidence = choose_confidence(findings)
     chosen_on = f"{len({s.patient for s in used.training})} training patients that also trained"
     model.save(network, confidence, chosen_on)
-    metrics = evaluate(model.path, used.data.slices, used.split, device=device, progress=progress, cancel=cancel)
+    metrics = evaluate(model.path, used.data.slices, used.split, device=device, **watched)
     model.describe(confidence, chosen_on, metrics)
     return metrics
 
@@ -228,8 +227,6 @@ def _deterministic(device: torch.device) -> Iterator[None]:
 
 def _network(settings: DetectorSettings, start: Path | None) -> tuple[nn.ModuleDict, dict[str, Any] | None]:
     """The ``detector``, a network with painter, and where its weights are from."""
-    import torch
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network: Any = build_network(settings.architecture, channels=1, classes=len(CLASSES))
@@ -249,16 +246,11 @@ def _network(settings: DetectorSettings, start: Path | None) -> tuple[nn.ModuleD
 
 
 def _samples(
-    job: TrainJob,
-    settings: DetectorSettings,
-    slices: Sequence[LabeledSlice],
-    start: Path | None,
-    progress: Progress,
-    cancel: CancelToken | None,
+    job: TrainJob, settings: DetectorSettings, slices: Sequence[LabeledSlice], start: Path | None, hooks: Hooks
 ) -> list[DetectorSample]:
     labeled = all(s.wall_known for s in slices)
     detector = None if labeled else own_detector(start or DEFAULT_DETECTOR, job.device)
-    samples = detector_samples(slices, settings.size, detector, progress=progress, cancel=cancel)
+    samples = detector_samples(slices, settings.size, detector, progress=hooks.progress, cancel=hooks.cancel)
     if not any(s.has_scar for s in samples):
         raise ModelError("None of the training slices has scar to learn from.")
     return samples

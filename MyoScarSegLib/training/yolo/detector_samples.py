@@ -9,9 +9,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from MyoScarSegLib.detection.detector import CLASSES, Detector
 from MyoScarSegLib.lesions import boxes_of, lesions
@@ -19,16 +19,16 @@ from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
 from MyoScarSegLib.training.loop.gradients import Item
 from MyoScarSegLib.training.reader_prompts import Corners, middle
-from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
-if TYPE_CHECKING:
-    import torch
-
+SCAR, LEFT_VENTRICLE, TISSUE = range(3)
+"""The maps of what the detector learns from, the first two in the order of its classes."""
+PHANTOM_SHARE = 0.2
+"""Share of an epoch's slices that are phantoms: they show shapes that few patients have, and none of their artifacts."""
 NOT_SCAR = len(TISSUES)
 """In the tissue map: healthy, but nobody labeled what it is."""
 _MOST_LESIONS = 255
@@ -177,8 +177,6 @@ def detector_window(
     """One augmented window of a slice, decided by the seed, with its targets as :attr:`DetectorSample.targets` has them. A share
     of the slices that show a left ventricle is seen as in the detector's second look: the heart, normalized by itself.
     """
-    import torch
-
     covered = (float(augmenter.side), float(augmenter.side))
     second = np.random.default_rng((_LOOK, *seed)).random() < second_look_share
     image, center, heart_px = sample.image, sample.center, None
@@ -198,8 +196,6 @@ def detector_batch(items: Sequence[Item]) -> dict[str, torch.Tensor]:
 
     Boxes are drawn tightly around the *warped* masks, so a turned lesion's box does not grow.
     """
-    import torch
-
     owners, classes, boxes = [], [], []
     for number, item in enumerate(items):
         for label in (SCAR, LEFT_VENTRICLE):

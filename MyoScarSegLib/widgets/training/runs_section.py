@@ -8,7 +8,8 @@ from typing import Any
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, choice
+from MyoScarSegLib.training.train_job import DETECTOR, SEGMENTER
+from MyoScarSegLib.training.train_settings import choice
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import TrainingSection, quietly
 from MyoScarSegLib.widgets.text import _

@@ -110,7 +110,7 @@ def test_every_command_that_reads_labels_asks_for_what_they_mean_with_status_2(c
     image, label = acdc(place) / "p1" / "p1_image.nii.gz", place / "p1" / "p1_gt.nii.gz"
     arguments = {
         "convert": ["convert", place, tmp_path / "out", "--to", "library"],
-        "train": ["train", "sam", "--data", place, "--out", tmp_path / "out"],
+        "train": ["train", "segmenter", "--data", place, "--out", tmp_path / "out"],
         "evaluate": ["evaluate", "--models", "--data", place, "--part", "all"],
         "add": ["library", "add", tmp_path / "out", image, label, "--patient", "P1"],
         "import": ["library", "import", tmp_path / "out", place],

@@ -13,7 +13,8 @@ import torch
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
-from MyoScarSegLib.training.augmentation import PRESETS, Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
+from MyoScarSegLib.training.augmentation.variations import VARIATIONS
 from MyoScarSegLib.training.finetune import cached_windows
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.training_slices import training_slices
@@ -61,13 +62,13 @@ def made(tmp_path, processes):
 
 
 def windows_of(
-    folder: Path | None, samples=SLICES, *, preset="light", side: int = SIDE, weights: int = 0, **changes: Any
+    folder: Path | None, samples=SLICES, *, variation="light", side: int = SIDE, weights: int = 0, **changes: Any
 ) -> CachedWindows:
     usual: dict[str, Any] = {
         "copies": COPIES, "seed": 3, "window_mm": WINDOW_MM, "preprocessing_id": "myoscarseg-1",
         "folder": folder,
     }  # fmt: skip
-    return CachedWindows(samples, CountingEncoder(weights), Augmenter(preset, side), **usual | changes)
+    return CachedWindows(samples, CountingEncoder(weights), Augmenter(variation, side), **usual | changes)
 
 
 def test_nothing_is_made_twice(made):
@@ -89,8 +90,8 @@ def test_another_epoch_makes_nothing(tmp_path, processes):
     [
         {"weights": 1},
         {"preprocessing_id": "myoscarseg-1-sam"},
-        {"preset": "standard"},
-        {"preset": replace(PRESETS["light"], scale=(0.5, 0.6))},
+        {"variation": "standard"},
+        {"variation": replace(VARIATIONS["light"], scale=(0.5, 0.6))},
         {"side": 64},
         {"window_mm": 50.0},
         {"seed": 4},
@@ -125,7 +126,7 @@ def test_another_way_of_augmenting_makes_them_anew(made, monkeypatch):
 
     def darker(*args: Any):
         item = real(*args)
-        return replace(item, image=item.image * 0.9)
+        return item._replace(image=item.image * 0.9)
 
     monkeypatch.setattr(cached_windows, "sam_window", darker)
     assert made() == len(SLICES) * COPIES
@@ -222,9 +223,9 @@ def test_threads_do_not_change_the_windows(tmp_path, processes):
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        windows_of(tmp_path, preset="heavy").fill(processes)
+        windows_of(tmp_path, variation="heavy").fill(processes)
         torch.set_num_threads(2)
-        windows = windows_of(tmp_path, preset="heavy")
+        windows = windows_of(tmp_path, variation="heavy")
         windows.fill(processes)
     finally:
         torch.set_num_threads(threads)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from MyoScarSegLib.errors import Cancelled
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.finetune.context_phase import context_figures
 from MyoScarSegLib.training.finetune.training_slices import TISSUE, context_window, training_slices
 from MyoScarSegLib.utils.progress import CancelToken

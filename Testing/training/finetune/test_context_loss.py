@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from accelerate.utils import send_to_device
 
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.finetune.context_phase import context_loss
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import TISSUE, context_window, training_slices
-from MyoScarSegLib.training.loop.gradients import Item, _to_device
-from MyoScarSegLib.training.losses import LossWeights
+from MyoScarSegLib.training.loop.gradients import Item
+from MyoScarSegLib.training.model_settings import LossWeights, SegmenterSettings
 from Testing.support.tiny_training import SETTINGS, SIDE, WINDOW_MM, context_network, slices_of
 
 SAMPLES = training_slices(slices_of("a", 1, 4) + slices_of("b", 2, 4))
@@ -46,7 +46,7 @@ def test_how_windows_are_dealt_changes_nothing(parts):
     assert (other_gradient - gradient).norm() < 1e-3 * gradient.norm()
 
 
-def loss_of(item: Item, seed: tuple[int, ...] = (0, 1), settings: SamSettings = SETTINGS) -> float:
+def loss_of(item: Item, seed: tuple[int, ...] = (0, 1), settings: SegmenterSettings = SETTINGS) -> float:
     return float(context_loss(context_network(), [item], settings, [seed]).total.detach())
 
 
@@ -73,7 +73,7 @@ def test_windows_of_which_only_scar_is_labeled_say_nothing_of_other_tissue():
     other = ITEMS[0].targets.clone()
     other[TISSUE][other[TISSUE] < 3] = 0
     for known, same in ((False, True), (True, False)):
-        drawn, scar_only = (replace(ITEMS[0], targets=targets, wall_known=known) for targets in (ITEMS[0].targets, other))
+        drawn, scar_only = (ITEMS[0]._replace(targets=targets, wall_known=known) for targets in (ITEMS[0].targets, other))
         assert (loss_of(drawn) == loss_of(scar_only)) == same
 
 
@@ -83,6 +83,5 @@ def test_the_weights_of_the_losses_count():
 
 
 def test_windows_go_to_the_device_as_a_whole():
-    moved = _to_device(replace(ITEMS[0], features=torch.zeros(2, 4, 4)), torch.device("meta"))
+    moved = send_to_device(ITEMS[0]._replace(features=torch.zeros(2, 4, 4)), "meta")
     assert {moved.image.device.type, moved.targets.device.type, moved.features.device.type} == {"meta"}
-    assert _to_device(ITEMS[0], torch.device("cpu")) is ITEMS[0]

@@ -19,14 +19,14 @@ from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.segmentation import SegmenterImage, context, load_segmenter
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.segmentation.context import ContextNetwork
-from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, Training, fine_tune, segmenter_of
 from MyoScarSegLib.training.finetune.network import drawn_back, save_model
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
 from MyoScarSegLib.training.finetune.training_slices import sam_window, training_slices
 from MyoScarSegLib.training.loop.phase_training import Session
 from MyoScarSegLib.training.loop.training_processes import Processes, open_accelerator
-from MyoScarSegLib.training.train_job import MODES
+from MyoScarSegLib.training.train_job import MODES, Hooks
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_models import SEGMENTER_SIDE, write_segmenter
@@ -108,14 +108,14 @@ def trained(start, tmp_path_factory, module_cache):
     return of
 
 
-def stop_at(step: int, phase: str = "prompts") -> dict:
+def stop_at(step: int, phase: str = "prompts") -> Hooks:
     token = CancelToken()
 
     def progress(done: int, total: int, message: str) -> None:
         if message.startswith(phase) and done == step:
             token.cancel()
 
-    return {"progress": progress, "cancel": token}
+    return Hooks(progress, token)
 
 
 def differing(first: Path, second: Path) -> set[str]:
@@ -183,7 +183,7 @@ def test_a_stopped_training_goes_on_to_the_same_model(trained, start, tmp_path, 
     """In the middle of an epoch, and between two."""
     settings = replace(QUICK, mode=mode)
     with pytest.raises(Cancelled) as stopped:
-        fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", **stop_at(step))
+        fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", hooks=stop_at(step))
     model = tmp_path / "segmenter.safetensors"
     assert str(stopped.value) == f"Cancelled. {model} is the best model so far; the training can be resumed in {tmp_path}."
     assert load_segmenter(tmp_path / "segmenter.safetensors", device="cpu").knows_tissue
@@ -217,7 +217,7 @@ def test_a_sam_alone_gets_a_context_network_that_learns_ventricles_first(tmp_pat
     ]  # fmt: skip
     for phase in ("anatomy", "context", "asked", "prompts"):
         with pytest.raises(Cancelled):
-            fine_tune(bare, patients, settings, tmp_path / "stopped", device="cpu", resume=True, **stop_at(1, phase))
+            fine_tune(bare, patients, settings, tmp_path / "stopped", device="cpu", resume=True, hooks=stop_at(1, phase))
         assert load_segmenter(tmp_path / "stopped" / "segmenter.safetensors", device="cpu").knows_tissue
     found = fine_tune(bare, patients, settings, tmp_path / "stopped", device="cpu", resume=True)
     assert not differing(found.model, whole.model)
@@ -299,7 +299,7 @@ def test_cancel_while_the_embeddings_are_made(start, tmp_path, processes):
 
     settings = replace(SAM_ALONE, mode="decoder", epochs=1)
     with pytest.raises(Cancelled):
-        fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", progress=progress, cancel=token)
+        fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", hooks=Hooks(progress, token))
     assert seen == ["Preparing the training windows"] * 3
     assert embeddings_made(start, processes) == 3, "of six; three were kept"
 
@@ -322,7 +322,7 @@ def test_cancel_while_hearts_are_looked_for(start, tmp_path):
     scar_only = [replace(s, labels=np.where(s.labels >= 3, s.labels, 0), wall_known=False) for s in PATIENTS.training]
     more = [replace(s, patient="c") for s in scar_only]
     with pytest.raises(Cancelled):
-        fine_tune(start, Patients(scar_only + more, heart_of=heart_of), QUICK, tmp_path, device="cpu", cancel=token)
+        fine_tune(start, Patients(scar_only + more, heart_of=heart_of), QUICK, tmp_path, device="cpu", hooks=Hooks(cancel=token))
     assert asked == ["a"]
 
 
@@ -355,7 +355,7 @@ def test_a_new_training_finds_nothing_of_the_old_one_and_leaves_nothing_of_it_wh
     folder = copy_of(trained("decoder"), tmp_path / "out")
     settings = replace(SAM_ALONE, mode="decoder", epochs=1)
     with pytest.raises(Cancelled):
-        fine_tune(start, PATIENTS, settings, folder, device="cpu", **stop_at(0, ""))
+        fine_tune(start, PATIENTS, settings, folder, device="cpu", hooks=stop_at(0, ""))
     assert not list(folder.glob("*.checkpoint"))
     outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
     assert [e["epoch"] for e in outcome.epochs] == [1]
@@ -385,7 +385,7 @@ def test_cached_embeddings_are_learned_from_in_half_precision_too(start):
     items = [sam_window(s, Augmenter("none", SIDE), WINDOW_MM, (0,)) for s in training_slices(PATIENTS.training)]
     with torch.inference_mode():
         features = network["image_encoder"](torch.stack([i.image for i in items]).expand(-1, 3, -1, -1)).half()
-    cached = [replace(i, features=f.clone()) for i, f in zip(items, features, strict=True)]
+    cached = [i._replace(features=f.clone()) for i, f in zip(items, features, strict=True)]
     seeds = [(1, n) for n in range(len(items))]
     exact = prompts_loss(network, cached, QUICK, seeds, "myoscarseg-1")
     with torch.autocast("cpu", torch.bfloat16):

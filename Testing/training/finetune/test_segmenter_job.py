@@ -15,7 +15,7 @@ from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.training.finetune import segmenter_job
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome
 from MyoScarSegLib.training.finetune.network import start_model
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.train_job import TrainJob, run
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken
@@ -44,7 +44,7 @@ def job(tmp_path, models, monkeypatch) -> TrainJob:
     split = {"seed": 0, "folds": 3, "held_out": 0, "training": ["P001", "N002"], "validation": ["P003"]}
     (tmp_path / "split.json").write_text(json.dumps(split))
     return TrainJob(
-        "sam", models / "data", tmp_path / "out", start=str(models / "start.safetensors"), split=tmp_path / "split.json",
+        "segmenter", models / "data", tmp_path / "out", start=str(models / "start.safetensors"), split=tmp_path / "split.json",
         epochs=2, batch=1, device="cpu", name="mine", options={**QUICK, "batch": 1, "prompting.empty": 0.1},
     )  # fmt: skip
 
@@ -54,7 +54,7 @@ def played(monkeypatch) -> list[Path]:
     """Models that trainings gave which take no time, since they learn nothing."""
     made: list[Path] = []
 
-    def fine_tune(start: str, patients: Any, settings: SamSettings, out: Path, **more: Any) -> Outcome:
+    def fine_tune(start: str, patients: Any, settings: SegmenterSettings, out: Path, **more: Any) -> Outcome:
         made.append(out / f"{more['name']}.safetensors")
         shutil.copy(start, made[0])
         epochs = [{"phase": "prompts", "epoch": 1, "loss": 0.5}]
@@ -111,7 +111,7 @@ def test_a_training_stopped_before_it_has_a_model_does_not_describe_an_older_one
 
 
 def test_a_training_from_a_model_that_knows_scar_keeps_half_of_it_unless_told_otherwise(job):
-    assert segmenter_job.sam_settings(job, further=True).start_share == 0.5
-    assert segmenter_job.sam_settings(job, further=False).start_share == 0.0
+    assert segmenter_job.segmenter_settings(job, further=True).start_share == 0.5
+    assert segmenter_job.segmenter_settings(job, further=False).start_share == 0.0
     told = replace(job, options={**job.options, "start_share": 0.25})
-    assert segmenter_job.sam_settings(told, further=True).start_share == 0.25
+    assert segmenter_job.segmenter_settings(told, further=True).start_share == 0.25

@@ -145,9 +145,7 @@ def test_each_makes_its_share_of_the_embeddings(together, tmp_path):
     assert first["main"] and not second["main"] and first["model"]
     made = [json.loads(line) for line in (together.folder / "whole" / "log.jsonl").read_text().splitlines()]
     assert [e["made"] for e in made if e["event"] == "embeddings"] == [DECODER.copies * len(PATIENTS.training)]
-    outcome = fine_tune(
-        together.folder / "vit.safetensors", PATIENTS, DECODER, tmp_path, device="cpu"
-    )  # fmt: skip
+    outcome = fine_tune(together.folder / "vit.safetensors", PATIENTS, DECODER, tmp_path, device="cpu")
     assert first["epochs"][0]["loss"] == pytest.approx(outcome.epochs[0]["loss"], rel=1e-3)
     model = together.folder / "whole" / "segmenter.safetensors"
     assert load_segmenter(model, device="cpu").window is not None

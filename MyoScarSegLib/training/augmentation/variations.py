@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from MyoScarSegLib.errors import ModelError
-
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Preset:
+class Variation:
     """All numbers of one augmentation. The defaults change nothing: a plain, centered window.
 
     Ranges are uniform unless said otherwise. A probability is that of the change being made at all to one slice.
     Lengths are shares of the window's side or pixels of the window, angles degrees, intensities shares of the range 0..1.
 
     Attributes:
-        name: what the preset is called.
         rotation_degrees: largest rotation either way...
         turned: ...on top of one of all eight flips and quarter turns.
         scale: zoom range, log-uniform; above 1 the heart appears larger.
@@ -41,7 +38,6 @@ class Preset:
         gamma: range of the exponent of a change of contrast, log-uniform.
     """
 
-    name: str = "none"
     rotation_degrees: float = 0.0
     turned: bool = False
     scale: Range = (1.0, 1.0)
@@ -64,22 +60,22 @@ class Preset:
     gamma: Range = (1.0, 1.0)
 
 
-_NONE = Preset()
+_NONE = Variation()
 # What is the same for both: what scanners, readers and file formats vary, and nothing else.
 _LIGHT = replace(
-    _NONE, name="light", rotation_degrees=15, turned=True, bias=0.1, blur_px=(0.1, 0.4), noise=0.015,
+    _NONE, rotation_degrees=15, turned=True, bias=0.1, blur_px=(0.1, 0.4), noise=0.015,
     window_low=(-0.05, 0.05), window_high=(0.9, 1.05), gamma=(0.87, 1.15),
 )  # fmt: skip
 _STANDARD = replace(
-    _NONE, name="standard", rotation_degrees=30, turned=True, stretch=1.6, bias=0.2, blur_px=(0.2, 0.7), noise=0.03,
+    _NONE, rotation_degrees=30, turned=True, stretch=1.6, bias=0.2, blur_px=(0.2, 0.7), noise=0.03,
     window_low=(-0.1, 0.1), window_high=(0.8, 1.1), gamma=(0.75, 1.35),
 )  # fmt: skip
 _HEAVY = replace(
-    _NONE, name="heavy", rotation_degrees=45, turned=True, scale=(0.65, 1.5), stretch=1.6, bias=0.3, blur_px=(0.3, 1.2),
+    _NONE, rotation_degrees=45, turned=True, scale=(0.65, 1.5), stretch=1.6, bias=0.3, blur_px=(0.3, 1.2),
     noise=0.045, window_low=(-0.15, 0.15), window_high=(0.7, 1.2), gamma=(0.65, 1.55),
 )  # fmt: skip
 
-PRESETS: Mapping[str, Preset] = {
+VARIATIONS: Mapping[str, Variation] = {
     "none": _NONE,
     "light": replace(_LIGHT, scale=(0.85, 1.2), stretch=1.1, off_center=0.1),
     # Stretched more, or farther off center, a network learned in as many steps half as much.
@@ -93,7 +89,7 @@ PRESETS: Mapping[str, Preset] = {
 }  # fmt: skip
 """The segmenter's, by name; ``standard`` is what our own models are trained with."""
 
-DETECTOR_PRESETS: Mapping[str, Preset] = {
+DETECTOR_VARIATIONS: Mapping[str, Variation] = {
     "none": _NONE,
     "light": replace(_LIGHT, scale=(0.87, 1.15), stretch=1.15, off_center=0.4, anywhere=0.08, heart_share=(0.55, 0.7),
                      heart_shift=0.06),
@@ -102,10 +98,3 @@ DETECTOR_PRESETS: Mapping[str, Preset] = {
     "heavy": replace(_HEAVY, off_center=0.7, anywhere=0.08, heart_share=(0.42, 0.85), heart_shift=0.13),
 }  # fmt: skip
 """The detector's, by the same names. The heart may be anywhere in a slice, and only what the detector meets varies."""
-
-
-def preset_of(name: str, presets: Mapping[str, Preset] = PRESETS) -> Preset:
-    """The preset of this name."""
-    if name not in presets:
-        raise ModelError(f"There is no augmentation preset {name!r}; choose from {', '.join(presets)}.")
-    return presets[name]

@@ -1,4 +1,4 @@
-"""How a segmenter is fine-tuned."""
+"""What can be set for the training of a segmenter and of a detector, by name; it goes into the model's card."""
 
 from __future__ import annotations
 
@@ -7,18 +7,41 @@ from typing import Annotated
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.segmentation.answers import Answers
-from MyoScarSegLib.training.losses import LossWeights
 from MyoScarSegLib.training.prompting import Prompting
 from MyoScarSegLib.training.train_job import Augmentation, Mode
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, Share, check
 
 Rate = Annotated[float, Limits(above=0)]
 NotNegative = Annotated[float, Limits(0)]
+Side = Annotated[int, Limits(64, multiple_of=32)]
 
 
 @dataclass(frozen=True)
-class SamSettings:
-    """What can be set for a training, beside the data; it goes into the model card.
+class LossWeights:
+    """What each term of :func:`~MyoScarSegLib.training.losses.scar_losses` counts, and how each is set.
+
+    Attributes:
+        dice, cross_entropy, divergence: weights of the terms; the paper's by default.
+        blur_px: standard deviation of the blur that softens the labels, in pixels of the mask.
+
+    Raises:
+        ModelError: a value is negative or not finite, or all weights are 0.
+    """
+
+    dice: NotNegative = 0.6
+    cross_entropy: NotNegative = 0.2
+    divergence: NotNegative = 0.2
+    blur_px: NotNegative = 1.0
+
+    def __post_init__(self) -> None:
+        check(self, ModelError, "The loss")
+        if self.dice + self.cross_entropy + self.divergence == 0:
+            raise ModelError("All weights of the loss are 0; give at least one term a weight.")
+
+
+@dataclass(frozen=True)
+class SegmenterSettings:
+    """What can be set for a segmenter's training, beside the data.
 
     A training has up to four phases. In the *context* one the context network learns to name every pixel's tissue, without
     prompts and with them; in the *anatomy* one before it does so on cine, where there is some, and on late enhancement and scar
@@ -81,3 +104,35 @@ class SamSettings:
 
     def __post_init__(self) -> None:
         check(self, ModelError, "The training")
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """What can be set for a detector's training, beside the data.
+
+    Attributes:
+        architecture: of ultralytics, such as ``"yolo11n"``.
+        size: side of the input at use, pixels.
+        window: side of the training windows, pixels: parts of the slice at the scale of ``size``, and the second look.
+        epochs: passes over the real slices.
+        batch: slices per step.
+        phantoms: number of phantom slices to draw from; 0 for none.
+        rate: peak learning rate of AdamW.
+        warmup: epochs of linear warm-up; cosine to 1% follows.
+        seed: of weights, batches and augmentation.
+        augmentation: how far pictures are varied.
+    """
+
+    architecture: str = "yolo11n"
+    size: Side = 256
+    window: Side = 128
+    epochs: Count = 120
+    batch: Count = 16
+    phantoms: Index = 200
+    rate: Rate = 2e-3
+    warmup: NotNegative = 3.0
+    seed: Index = 0
+    augmentation: Augmentation = "standard"
+
+    def __post_init__(self) -> None:
+        check(self, ModelError, "The detector's training")
