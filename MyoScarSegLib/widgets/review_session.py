@@ -56,9 +56,8 @@ class ReviewSession:
         self._workflow, self._processes, self._changed = workflow, processes, changed
         self._list: ReviewList | None = None
         self._tasks: dict[str, BackgroundTask] = {}  # by case, read or being read
-        self._in_scene: dict[
-            tuple[Path, str, str], ReviewedStudy
-        ] = {}  # by folder, reader, case; also edited ones of other lists
+        # By folder, reader and case; also edited studies of lists that were open before.
+        self._in_scene: dict[tuple[Path, str, str], ReviewedStudy] = {}
         self._opened_as = Path(), ""  # folder and reader
         self._leaving: list[ReviewedStudy] = []  # the scene, once the panel shows another volume
         self._opening: BackgroundTask | None = None
