@@ -179,10 +179,7 @@ class Installer:
 
         process.on_progress(line)
         process.on_done(ended)
-        try:
-            process.start(python=self._python, transport=self._transport)
-        except MyoScarSegError as error:
-            process.finish(FAILED, error=error)
+        process.start(python=self._python, transport=self._transport)
 
     def _looked(self, document: Any) -> None:
         self.report = Report.from_json(document)
