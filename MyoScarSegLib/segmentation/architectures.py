@@ -70,8 +70,6 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
     """
     from torch import nn
 
-    from MyoScarSegLib.segmentation.context import build_context
-
     architecture = architecture_of(state)
     fixed = input_side(state)
     if fixed is not None and fixed != side:
@@ -81,7 +79,7 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
         model = nn.ModuleDict(
             {"image_encoder": encoder, "prompt_encoder": _prompt_encoder(side, stride), "mask_decoder": _mask_decoder()}
         )
-        model.update(build_context(state))
+        model.update(_own_networks(state))
     except (LookupError, AssertionError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(f"The tensors do not describe a whole {architecture} network: {error!r}.") from error
     _load(model, state, architecture)
@@ -99,6 +97,23 @@ def _load(model: nn.ModuleDict, state: Mapping[str, torch.Tensor], architecture:
             more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
             raise ModelError(f"The checkpoint {what} the tensor {keys[0]}{more}: it is not a {architecture}.")
     model.load_state_dict(given)
+
+
+def _own_networks(state: Mapping[str, torch.Tensor]) -> dict[str, nn.Module]:
+    """``context`` and its twin ``asked`` in the size of a checkpoint's tensors, if it has them."""
+    from MyoScarSegLib.segmentation.context import ContextNetwork
+    from MyoScarSegLib.segmentation.polar import PolarNetwork
+
+    if any(key.startswith("asked.down.") for key in state):
+        raise ModelError("It is of a former version, which answered readers by another network. Train it anew from our model.")
+    found: dict[str, nn.Module] = {}
+    for name, network, prefix in (("context", ContextNetwork, "context."), ("asked", PolarNetwork, "asked.unrolled.")):
+        widths: list[int] = []
+        while (first := state.get(f"{prefix}down.{len(widths)}.0.weight")) is not None:
+            widths.append(int(first.shape[0]))
+        if widths:
+            found[name] = network(tuple(widths))
+    return found
 
 
 def _count(state: Mapping[str, torch.Tensor], prefix: str) -> int:

@@ -2,15 +2,14 @@
 
 SAM's decoder answers a prompt from features that are four pixels wide, of one slice, and scar is often not much wider. The
 *context network*, a small U-Net, looks at three slices of one stack at once and at the prompts drawn as maps, and names
-every pixel's tissue. One names them without prompts when a slice is taken in; its twin, which went on to learn from prompts
-alone, names them again for every answer to a reader.
+every pixel's tissue, without prompts when a slice is taken in. For every answer to a reader its twin names them again, which
+went on to learn from prompts alone (:mod:`~MyoScarSegLib.segmentation.polar`).
 
 Ronneberger et al., MICCAI 2015 (U-Net); Sofiiuk et al., ICIP 2022 (clicks drawn as maps).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
@@ -74,18 +73,6 @@ class ContextNetwork(nn.Module):
             if level == 1:
                 coarse = self.coarse_tissue(x)
         return self.tissue(x), coarse
-
-
-def build_context(state: Mapping[str, torch.Tensor]) -> dict[str, nn.Module]:
-    """``context`` and its twin ``asked`` in the size of a checkpoint's tensors, without their weights, if it has them."""
-    found: dict[str, nn.Module] = {}
-    for name in ("context", "asked"):
-        widths: list[int] = []
-        while (first := state.get(f"{name}.down.{len(widths)}.0.weight")) is not None:
-            widths.append(int(first.shape[0]))
-        if widths:
-            found[name] = ContextNetwork(tuple(widths))
-    return found
 
 
 def scar_logits(tissue: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.segmentation.context import scar_logits
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, content_hash
 from MyoScarSegLib.segmentation.neighbors import SLICES
+from MyoScarSegLib.segmentation.polar import ventricle_centers
 from MyoScarSegLib.segmentation.preprocessing import Preprocessing, heart_contrast
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.segmentation.segmenter_image import View
@@ -75,10 +76,10 @@ class ContextLooks:
             box = _box_round(self.agreed(view, beside) if again else mapped)
             if box is None:
                 return mapped
-            slices, scar = self.first(view)[0], view.drawn(seen_beside if again else beside)
+            scar = view.drawn(seen_beside if again else beside)
             looks = _PROMPTED if again else _PROMPTED[:1]
-            maps = prompt_maps(slices.shape[-1], [box], beside=scar)
-            return (mapped + scar_logits(self.tissues(self._asked, slices, maps, looks))) / 2
+            maps = prompt_maps(mapped.shape[-1], [box], beside=scar)
+            return (mapped + scar_logits(self._ask(view, maps, looks))) / 2
 
         shown = [of for of in (beside, seen_beside) if of is not None]
         return self._once(view, " ".join(["agreed", str(again), *map(content_hash, shown)]), look)
@@ -87,10 +88,9 @@ class ContextLooks:
         """Logits of scar ``[1, side, side]`` that one look finds in a reader's boxes; made once for both neighbors."""
 
         def look() -> torch.Tensor:
-            slices = self.first(view)[0]
             places = [view.frame.box_to_input(box.xyxy) for box in boxes]
-            maps = prompt_maps(slices.shape[-1], places, beside=view.drawn(beside))
-            return scar_logits(self.tissues(self._asked, slices, maps, _PROMPTED[:1]))
+            maps = prompt_maps(view.frame.size[0], places, beside=view.drawn(beside))
+            return scar_logits(self._ask(view, maps, _PROMPTED[:1]))
 
         told = "" if beside is None else content_hash(beside)
         return self._once(view, f"answered {[box.xyxy for box in boxes]} {told}", look)
@@ -104,16 +104,33 @@ class ContextLooks:
         beside: np.ndarray | None = None,
     ) -> torch.Tensor:
         """Logits of scar ``[side, side]``, asked with all prompts at once; ``hint`` are those of the answer before."""
-        slices, frame = self.first(view)[0], view.frame
+        frame = view.frame
         clicks = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in points]
         shown = None if hint is None else hint.sigmoid()
-        maps = prompt_maps(slices.shape[-1], [frame.box_to_input(box.xyxy) for box in boxes], clicks, shown, view.drawn(beside))
-        return scar_logits(self.tissues(self._asked, slices, maps, _PROMPTED))[0]
+        maps = prompt_maps(frame.size[0], [frame.box_to_input(box.xyxy) for box in boxes], clicks, shown, view.drawn(beside))
+        return scar_logits(self._ask(view, maps, _PROMPTED))[0]
 
-    def tissues(self, network: str, slices: torch.Tensor, maps: torch.Tensor, looks: Sequence[tuple[int, ...]]) -> torch.Tensor:
+    def _ask(self, view: View, maps: torch.Tensor, looks: Sequence[tuple[int, ...]]) -> torch.Tensor:
+        """Of the network that answers, as :meth:`tissues`; it sees the window around the ventricle that a first look found."""
+        slices, seen = self.first(view)
+        return self.tissues(self._asked, slices, maps, looks, ventricle_centers(seen))
+
+    def tissues(
+        self,
+        network: str,
+        slices: torch.Tensor,
+        maps: torch.Tensor,
+        looks: Sequence[tuple[int, ...]],
+        centers: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Logarithms of the tissues' probabilities ``[1, 4, side, side]``, the mean of looks at the mirrored window."""
         x = torch.cat([torch.cat([slices, maps[None].to(slices)], dim=1).flip(axes) for axes in looks])
-        answers = self._model[network](x[:, : slices.shape[1]], x[:, slices.shape[1] :]).log_softmax(1)
+        inputs = [x[:, : slices.shape[1]], x[:, slices.shape[1] :]]
+        if centers is not None and network == "asked":
+            side = slices.shape[-1]
+            mirrored = [[axis in axes for axis in (3, 2)] for axes in looks]
+            inputs.append(torch.where(torch.tensor(mirrored, device=centers.device), side - centers, centers))
+        answers = self._model[network](*inputs).log_softmax(1)
         back = torch.stack([answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, looks, strict=True)])
         return (back.logsumexp(0) - math.log(len(looks)))[None]
 

@@ -52,7 +52,7 @@ class SegmenterSettings:
         mode: what learns in the prompts phase: ``decoder`` SAM but its image encoder, whose embeddings of ``copies``
             augmented copies of each slice are kept on disk; ``full`` all of it.
         context_epochs: passes over all slices in the context phase, in which a start model without context network gets one;
-            0 for neither. The asked phase is five ninths as long.
+            0 for neither. The asked phase is three quarters as long.
         anatomy_epochs: passes over the slices of the anatomy phase.
         epochs: passes over all slices in the prompts phase.
         augmentation: how far pictures are varied, by name.
@@ -81,7 +81,7 @@ class SegmenterSettings:
 
     mode: Mode = "decoder"
     context_epochs: Index = 54
-    anatomy_epochs: Index = 8
+    anatomy_epochs: Index = 3
     epochs: Index = 12
     augmentation: Augmentation = "standard"
     copies: Count = 4

@@ -91,27 +91,39 @@ def in_window(native: np.ndarray) -> np.ndarray:
     return native[..., Y0 : Y0 + SIDE, X0 : X0 + SIDE]
 
 
-def context_answer(network, stack, boxes=(), points=(), hint=None, beside=None, looks=((), (3,))) -> torch.Tensor:
-    """Logarithms of the tissues' probabilities, put together from the parts that training uses."""
+def context_answer(network, stack, boxes=(), points=(), hint=None, beside=None, looks=((), (3,)), center=None) -> torch.Tensor:
+    """Logarithms of the tissues' probabilities, put together from the parts that training uses; a twin's around a center."""
     beside = None if beside is None else torch.from_numpy(in_window(beside).astype(np.float32))
     slices = torch.stack([torch.from_numpy(in_window(normalize(quieted(one)))) for one in stack])[None]
     placed = [(b.x0 - X0, b.y0 - Y0, b.x1 - X0, b.y1 - Y0) for b in boxes]
     maps = prompt_maps(SIDE, placed, [(p.x - X0, p.y - Y0, float(p.positive)) for p in points], hint, beside)[None]
-    with torch.inference_mode():
-        seen = [network(heart_contrast(slices).flip(axes), maps.flip(axes)).softmax(1).flip(axes) for axes in looks]
+    seen = []
+    for axes in looks:
+        x, y = (0, 0) if center is None else center
+        mirrored = torch.tensor([[SIDE - x if 3 in axes else x, SIDE - y if 2 in axes else y]])
+        with torch.inference_mode():
+            answer = network(heart_contrast(slices).flip(axes), maps.flip(axes), *([] if center is None else [mirrored]))
+        seen.append(answer.softmax(1).flip(axes))
     return torch.stack(seen).mean(0)[0].log()
+
+
+def center_of(network, stack) -> tuple[float, float]:
+    """``(x, y)`` in the window of what the context network takes for the ventricle, by the mean of its four looks."""
+    seen = context_answer(network["context"], stack, looks=((), (3,), (2,), (2, 3)))
+    rows, columns = np.nonzero(seen[0].exp().numpy() < 0.5)
+    return columns.mean() + 0.5, rows.mean() + 0.5
 
 
 def agreed(state, stack, beside=None, seen_beside=None) -> torch.Tensor:
     """Logits of scar ``[side, side]`` where nobody asked, from the parts, too: the map's, and the answer to the program's box."""
     network = build(state, SIDE)
-    twin = network["asked" if "asked" in network else "context"]
+    twin, center = (network["asked"], center_of(network, stack)) if "asked" in network else (network["context"], None)
     mapped = scar_logits(context_answer(network["context"], stack, beside=beside, looks=((), (3,), (2,), (2, 3))))
     seen = mapped if seen_beside is None else agreed(state, stack, beside)
     rows, columns = np.nonzero(seen.numpy() > 0)
     box = Box(0, columns.min() - 1.0 + X0, rows.min() - 1.0 + Y0, columns.max() + 2.0 + X0, rows.max() + 2.0 + Y0)
     told, looks = (beside, ((),)) if seen_beside is None else (seen_beside, ((), (3,)))
-    return (mapped + scar_logits(context_answer(twin, stack, [box], beside=told, looks=looks))) / 2
+    return (mapped + scar_logits(context_answer(twin, stack, [box], beside=told, looks=looks, center=center))) / 2
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
@@ -199,18 +211,33 @@ def test_a_changed_neighbor_makes_another_embedding(segmenter, image, neighbor):
     assert segmenter.cache.misses == misses + 2 * KEPT
 
 
-def test_the_twin_answers_the_reader_and_the_programs_own_box(state, image):
-    twin = {f"asked.{key}": value for key, value in context_network(7)["context"].state_dict().items()}
-    twin = seeing(twin, "asked")
-    other = Segmenter(checkpoint(state | twin), device="cpu", precision="float32")
+def with_twin(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A model with a twin, of other weights than its context network."""
+    twin = {f"asked.unrolled.{key}": value for key, value in context_network(7)["context"].state_dict().items()}
+    return state | seeing(twin, "asked.unrolled")
+
+
+def test_the_twin_answers_the_reader_and_the_programs_own_box_around_the_ventricle(state, image):
+    both = with_twin(state)
+    other = Segmenter(checkpoint(both), device="cpu", precision="float32")
     alone = Segmenter(checkpoint(state), device="cpu", precision="float32")
     np.testing.assert_array_equal(other.tissue(image), alone.tissue(image))
-    as_twin = Segmenter(checkpoint({**state, **{k.replace("asked.", "context."): v for k, v in twin.items()}}), device="cpu")
-    np.testing.assert_array_equal(other.predict(image, [READERS]).logits, as_twin.predict(image, [READERS]).logits)
+    network, inside = build(both, SIDE), np.s_[12 - Y0 : 30 - Y0, 9 - X0 : 25 - X0]
+    center = center_of(network, image.stack)
+    assert np.abs(np.array(center) - SIDE / 2).max() > 0.2, "else it might as well be the window's"
+    asked = scar_logits(context_answer(network["asked"], image.stack, [READERS], center=center)).numpy()
+    found = in_window(other.predict(image, [READERS]).logits)
+    np.testing.assert_allclose(found[inside], asked[inside], atol=1e-4)
     found = other.predict(image, [DETECTORS]).logits
     where = in_window(found > -20)
-    np.testing.assert_allclose(in_window(found)[where], agreed(state | twin, image.stack).numpy()[where], atol=1e-4)
+    np.testing.assert_allclose(in_window(found)[where], agreed(both, image.stack).numpy()[where], atol=1e-4)
     assert np.abs(found - alone.predict(image, [DETECTORS]).logits).max() > 0.1
+
+
+def test_a_twin_of_a_former_version_is_refused(state):
+    former = state | {f"asked.{key}": value for key, value in context_network(7)["context"].state_dict().items()}
+    with pytest.raises(ModelError, match="former version"):
+        Segmenter(checkpoint(former), device="cpu", precision="float32")
 
 
 def test_without_scar_there_is_no_box_to_ask_about(state, image):

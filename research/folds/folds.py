@@ -1,7 +1,6 @@
 """Five-fold cross-validation of the context network, by the program's own training, pipeline and protocol.
 
-    python -m research.folds.folds anatomy ACDC -o OUT            learn the ventricle once: none of the folds' patients is in it;
-                                                                  with --enhanced also on late enhancement drawn over it
+    python -m research.folds.folds anatomy ACDC -o OUT            learn the ventricle once: none of the folds' patients is in it
     python -m research.folds.folds train EMIDEC FOLD -o OUT       train on the four other folds; goes on where it was stopped
     python -m research.folds.folds score EMIDEC FOLD -o OUT [--model FILE]   figures, and masks as fold-N.npz
     python -m research.folds.folds table FOLDER                   all folds together, from the masks
@@ -36,6 +35,7 @@ from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.datasets.late_enhancement import enhanced
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
 from MyoScarSegLib.training.evaluation.statistics import interval
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
@@ -43,7 +43,6 @@ from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.splits import split_patients
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import read
-from research.folds.late_enhancement import enhanced
 
 SETTINGS = SegmenterSettings(epochs=0, phantoms=40, phantom_share=0.05, answers=Answers(first=0.2))
 CROP = 112
@@ -76,10 +75,9 @@ def train(
     out: Path,
     name: str,
     anatomy: list[LabeledSlice],
-    how: SegmenterSettings = SETTINGS,
 ) -> None:
     """Train, or go on."""
-    fine_tune(start, Patients(slices, (), anatomy), how, out / name, name=name, device="cpu", resume=(out / name).exists())
+    fine_tune(start, Patients(slices, (), anatomy), SETTINGS, out / name, name=name, device="cpu", resume=(out / name).exists())
 
 
 def score(data: Path, fold: int, model: Path, out: Path) -> None:
@@ -281,14 +279,10 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path())
     parser.add_argument("--model", type=Path)
     parser.add_argument("--sam-share", type=float)
-    parser.add_argument("--enhanced", action="store_true")
     told = parser.parse_args()
     if told.what == "anatomy":
         cine = list(read_dataset(told.data).slices)
-        if told.enhanced:  # as many steps as without
-            train("litemedsam", [], told.out, "anatomy", [*cine, *enhanced(cine, 2)], replace(SETTINGS, anatomy_epochs=3))
-        else:
-            train("litemedsam", [], told.out, "anatomy", cine)
+        train("litemedsam", [], told.out, "anatomy", [*cine, *enhanced(cine)])
     elif told.what == "train":
         start = told.out / "anatomy" / "anatomy.safetensors"
         train(start, patients(told.data, told.fold)[0], told.out, f"fold-{told.fold}", [])

@@ -14,6 +14,7 @@ from torch import nn
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.context import scar_logits
+from MyoScarSegLib.segmentation.polar import ventricle_centers
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.finetune.training_slices import (
@@ -60,6 +61,8 @@ _SCAR = 0.5
 """Weight of the scar mask's own loss beside that of the tissues, where there is scar."""
 _CONTEXT_SMOOTH_PX = 20.0
 """Of the Dice losses of the context network: a small scar, so that slices with little or none do not outweigh those with much."""
+_OFF_CENTER_PX = 2.0
+"""Standard deviation of the ventricle's center in training, pixels of the window."""
 _DROPPED = 0.2
 """Share of the context network's coarsest channels that a step leaves out of each window: patients are few."""
 
@@ -139,16 +142,18 @@ def context_loss(
     """
     context: Any = network[name]
     slices = torch.stack([i.image for i in items])
+    centers = [_centers(network, slices, seeds)] if name == "asked" else []
     asked = [ContextPrompts.of(item, seed, always=name == "asked") for item, seed in zip(items, seeds, strict=True)]
     while any(one.turns for one in asked):
         active = [n for n, one in enumerate(asked) if one.turns]
         with torch.no_grad():
             maps = torch.stack([asked[n].maps() for n in active]).to(slices)
-            probability = context(slices[active], maps).float().softmax(1)[:, TISSUES.index("scar")]
+            answers = context(slices[active], maps, *(of[active] for of in centers)).float()
+            probability = answers.softmax(1)[:, TISSUES.index("scar")]
         for n, answer in zip(active, probability, strict=True):
             asked[n].correct(answer)
     factors = torch.stack([_dropout(seed, context.widths[-1]) for seed in seeds]).to(slices)
-    tissue, coarse = context.layers(slices, torch.stack([one.maps() for one in asked]).to(slices), factors)
+    tissue, coarse = context.layers(slices, torch.stack([one.maps() for one in asked]).to(slices), *centers, factors)
     wanted = torch.stack([torch.from_numpy(one.tissue) for one in asked]).to(slices.device)
     known = torch.tensor([i.wall_known for i in items], device=slices.device)
     fine_loss = tissue_loss(tissue, wanted, known, _CONTEXT_SMOOTH_PX)
@@ -159,6 +164,15 @@ def context_loss(
     total = fine_loss + _COARSE * coarse_loss + _SCAR * scar_loss
     parts = {"tissue": float(fine_loss.detach()), "scar": float(scar_loss.detach())}
     return StepLoss(total * len(items), {name: value * len(items) for name, value in parts.items()})
+
+
+def _centers(network: nn.ModuleDict, slices: torch.Tensor, seeds: Sequence[Sequence[int]]) -> torch.Tensor:
+    """``[batch, 2]`` of the ventricle, as the context network sees it, and a little off: on new patients it sees it less well."""
+    with torch.no_grad():
+        no_prompts = prompt_maps(slices.shape[-1]).to(slices).expand(len(slices), -1, -1, -1)
+        centers = ventricle_centers(network["context"](slices, no_prompts))
+    off = [np.random.default_rng([*seed, len(seed)]).normal(0, _OFF_CENTER_PX, 2) for seed in seeds]
+    return centers + torch.from_numpy(np.array(off)).to(centers)
 
 
 def _dropout(seed: Sequence[int], channels: int) -> torch.Tensor:

@@ -22,7 +22,14 @@ from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
-from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, drawn_back, save_model, start_model
+from MyoScarSegLib.training.finetune.network import (
+    StartModel,
+    as_checkpoint,
+    drawn_back,
+    learn_from_context,
+    save_model,
+    start_model,
+)
 from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
 from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
@@ -55,7 +62,7 @@ CONTEXT_SCAR_FREE = 0.7
 what is no scar."""
 ASKED_SCAR_FREE = 0.12
 """Likewise of the asked phase, where each of them has a box round healthy wall."""
-_ASKED_EPOCHS, _ASKED_RATE = 5 / 9, 0.5
+_ASKED_EPOCHS, _ASKED_RATE = 3 / 4, 0.75
 """Epochs and learning rate of the asked phase, as shares of the context phase's."""
 _PHANTOMS_PER_SLICE = 0.4
 """Enough to draw from; each costs an embedding per copy, which a handful of real slices is not worth."""
@@ -175,7 +182,7 @@ def fine_tune(
         elif settings.context_epochs and "context" in network:
             network.load_state_dict(train(training.context()).averaged.state_dict())
             if training.twins:
-                network["asked"].load_state_dict(network["context"].state_dict())
+                learn_from_context(network)
             network.load_state_dict(train(training.asked()).averaged.state_dict())
         if settings.epochs:
             trained = train(training.prompts(look))

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,6 +20,7 @@ from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.segmentation.answers import METADATA_KEY, Answers
 from MyoScarSegLib.segmentation.architectures import build, input_side
 from MyoScarSegLib.segmentation.context import ContextNetwork
+from MyoScarSegLib.segmentation.polar import PolarNetwork
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.training.model_settings import SegmenterSettings
@@ -76,13 +78,21 @@ def start_model(model: str | Path, settings: SegmenterSettings) -> tuple[nn.Modu
             torch.manual_seed(settings.seed)
             network["context"] = ContextNetwork()
     if "context" in network and "asked" not in network and settings.context_epochs:
-        network["asked"] = copy.deepcopy(network["context"])
+        context: Any = network["context"]
+        network["asked"] = PolarNetwork(context.widths)
+        learn_from_context(network)
     answers = settings.answers
     if answers == Answers():
         # How far masses are off was measured for the start model; of the new one it is not known.
         unknown = Answers()
         answers = replace(Answers.of(checkpoint.metadata), alone_error=unknown.alone_error, asked_error=unknown.asked_error)
     return network, StartModel(checkpoint, side, window_mm, preprocessing, answers)
+
+
+def learn_from_context(network: nn.ModuleDict) -> None:
+    """Let the twin begin with what the context network knows: what edges and textures are is the same around the ventricle."""
+    twin: Any = network["asked"]
+    twin.unrolled.load_state_dict(network["context"].state_dict())
 
 
 def drawn_back(network: nn.ModuleDict, start: Mapping[str, torch.Tensor], share: float) -> nn.ModuleDict:
