@@ -34,6 +34,7 @@ HEAVY = {
 NETWORKS = (
     "MyoScarSegLib.segmentation.context",
     "MyoScarSegLib.segmentation.context_looks",
+    "MyoScarSegLib.segmentation.polar",
     "MyoScarSegLib.segmentation.mask_decoder",
     "MyoScarSegLib.segmentation.reader_answers",
     "MyoScarSegLib.segmentation.sam_decoder",

@@ -20,6 +20,8 @@ _CLICK_REACH_PX = 2.0
 """How near scar must be to a click outside all boxes to be the scar that is meant."""
 _BORDER_REACH = 2.0
 """How far a click changes the mask, in ways from the click to the border of the scar."""
+_ELSEWHERE = 0.5
+"""How much of the answer to a click counts beyond its own place."""
 _REACH = 0.25
 """How far beyond its box, as a share of the box's longer side, a positive click still speaks of the box's object."""
 
@@ -106,11 +108,12 @@ def prompted_objects(boxes: Sequence[Box], points: Sequence[Point]) -> list[Prom
 
 
 def changed_by_click(before: torch.Tensor, after: torch.Tensor, click: tuple[float, float, bool]) -> torch.Tensor:
-    """What a click changes: the piece of scar that comes, or goes, where it is; nothing at all elsewhere.
+    """What a click changes: the piece of scar that comes, or goes, where it is; elsewhere half as much, in its direction alone.
 
-    A network that is asked again answers a little otherwise everywhere, and the reader has asked about one place. How large
-    that is, the click says, too: nothing is wrong between it and the border of the scar, so what is wrong there is hardly wider
-    than the way to the border. A click at the border asks for a pixel or two, one far from all scar for a whole lesion.
+    How large the piece is, the click says, too: nothing is wrong between it and the border of the scar, so what is wrong there is
+    hardly wider than the way to the border. A click at the border asks for a pixel or two, one far from all scar for a whole
+    lesion. Elsewhere it says less: where scar is missed in one place it is more often missed in others, so a positive click
+    adds there, and a negative one takes away, what the network changes its mind about most.
 
     Args:
         before, after: logits ``[side, side]`` of the answers without the click and with it.
@@ -127,7 +130,8 @@ def changed_by_click(before: torch.Tensor, after: torch.Tensor, click: tuple[flo
     reach = _CLICK_REACH_PX + _BORDER_REACH * border.min() if border.size else np.inf
     pieces, _ = ndimage.label(new & ~old if positive else old & ~new, structure=np.ones((3, 3)))
     changed = np.isin(pieces, np.setdiff1d(pieces[distance <= _CLICK_REACH_PX], 0)) & (distance <= reach)
-    return torch.where(torch.from_numpy(changed).to(after.device), after, before)
+    bound = torch.maximum if positive else torch.minimum
+    return torch.where(torch.from_numpy(changed).to(after.device), after, bound(before, before.lerp(after, _ELSEWHERE)))
 
 
 def _outside(box: Box, point: Point) -> float:

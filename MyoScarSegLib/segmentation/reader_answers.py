@@ -57,8 +57,9 @@ class ReaderAnswers:
     ) -> torch.Tensor:
         """Logits ``[objects, side, side]``, put together by ``answers``; the rest as :meth:`.Segmenter.predict` has it.
 
-        Clicks are answered one after the other, as they were made, each by correcting the answer before. So a click changes
-        its own place alone, and one more click costs one answer more: those to the clicks before it are remembered.
+        Clicks are answered one after the other, as they were made, each by correcting the answer before
+        (:func:`~MyoScarSegLib.segmentation.prompted_objects.changed_by_click`). One more click costs one answer more: those to
+        the clicks before it are remembered.
         """
         boxes = tuple(one.box for one in objects)
         told = (answers, view.key, boxes, *(None if of is None else of.tobytes() for of in (beside, seen_beside)))

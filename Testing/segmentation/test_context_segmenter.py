@@ -218,6 +218,8 @@ def with_twin(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def test_the_twin_answers_the_reader_and_the_programs_own_box_around_the_ventricle(state, image):
+    bias = "context.tissue.bias"
+    state = state | {bias: state[bias] + torch.tensor([3.0, 0.0, 0.0, 2.1])}  # else it takes all for ventricle
     both = with_twin(state)
     other = Segmenter(checkpoint(both), device="cpu", precision="float32")
     alone = Segmenter(checkpoint(state), device="cpu", precision="float32")
@@ -531,28 +533,29 @@ def test_clicks_alone_mark_only_the_scar_that_they_touch(seeded, image):
     assert left_out > 20, "there is something to be left out"
 
 
-def test_a_click_changes_its_own_place_alone():
+def test_a_click_changes_its_own_place_and_others_half_as_much_in_its_direction():
     before, after = torch.full((24, 24), -2.0), torch.full((24, 24), -1.0)
     before[2:6, 2:6] = 3.0  # goes everywhere in the second answer
     after[10:14, 10:14] = 4.0  # comes, and is clicked
     after[18:20, 18:20] = 4.0  # comes by itself
     changed = changed_by_click(before, after, (12.0, 12.0, True))
-    assert (changed[10:14, 10:14] == 4).all() and (changed[18:20, 18:20] == -2).all()
+    assert (changed[10:14, 10:14] == 4).all() and (changed[18:20, 18:20] == 1).all()
     assert (changed[2:6, 2:6] == 3).all(), "a positive click takes nothing away"
-    assert changed[0, 0] == -2, "nothing at all changes elsewhere"
+    assert changed[0, 0] == -1.5
     taken = changed_by_click(before, after, (4.0, 4.0, False))
-    assert (taken[2:6, 2:6] == -1).all() and (taken[10:14, 10:14] == -2).all()
+    assert (taken[2:6, 2:6] == -1).all()
+    assert (taken[10:14, 10:14] == -2).all() and taken[0, 0] == -2, "a negative click adds nothing"
 
 
 def test_a_click_at_the_border_changes_little_and_one_far_from_it_a_whole_lesion():
     before, after = torch.full((40, 40), -2.0), torch.full((40, 40), -2.0)
     before[4:12, 4:12] = after[4:12, 4:12] = 3.0
-    after[12:36, 4:12] = 4.0  # a large piece comes, from the border on
+    after[12:36, 4:12] = 1.0  # a large piece comes, from the border on
     near, far = (changed_by_click(before, after, (8.0, y, True)) for y in (12.5, 24.5))
-    assert (near[12:14, 7:9] == 4).all() and (near[17:] == -2).all()
-    assert (far[12:36, 4:12] == 4).all()
+    assert (near[12:14, 7:9] == 1).all() and (near[17:] < 0).all()
+    assert (far[12:36, 4:12] == 1).all()
     alone = changed_by_click(torch.full((40, 40), -2.0), after, (8.0, 12.5, True))
-    assert (alone[12:36, 4:12] == 4).all(), "without scar there is no border"
+    assert (alone[12:36, 4:12] == 1).all(), "without scar there is no border"
 
 
 def test_the_first_click_after_a_box_costs_one_answer(context, image, monkeypatch):
@@ -614,7 +617,7 @@ def test_a_click_in_a_box_leaves_the_scar_of_clicks_beyond_all_boxes(context, im
     assert far.any() and after[far].all()
 
 
-def test_a_click_on_a_detectors_box_changes_its_own_place_of_what_the_reader_saw(context, image, monkeypatch):
+def test_a_positive_click_on_a_detectors_box_keeps_all_that_the_reader_saw(context, image, monkeypatch):
     def two_places(self, view, boxes, clicks, *rest):
         logits = torch.full((SIDE, SIDE), -3.0)
         for x, y in ((14, 16), (21, 26)):
@@ -628,4 +631,4 @@ def test_a_click_on_a_detectors_box_changes_its_own_place_of_what_the_reader_saw
     found = context.predict(image, [DETECTORS], [Point(0, 14.5, 16.5)]).logits > 0
     assert found[15:18, 13:16].all()
     other = np.s_[24:28, 19:23]
-    assert np.array_equal(found[other], seen[other]), "the other place was not clicked on"
+    assert found[seen].all() and seen[other].any(), "whatever the other answer says there"

@@ -35,10 +35,10 @@ from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.training.datasets.late_enhancement import enhanced
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
 from MyoScarSegLib.training.evaluation.statistics import interval
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
+from MyoScarSegLib.training.finetune.late_enhancement import enhanced
 from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.splits import split_patients
 from MyoScarSegLib.utils.files import write_json

@@ -17,10 +17,10 @@ from MyoScarSegLib.result import Result
 from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.training.datasets.late_enhancement import enhanced
 from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX, Stack, evaluate_models
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune
+from MyoScarSegLib.training.finetune.late_enhancement import enhanced
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.job_data import JobCard, read_job_data
 from MyoScarSegLib.training.model_settings import SegmenterSettings

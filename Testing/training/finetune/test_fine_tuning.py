@@ -163,7 +163,7 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
 def test_only_what_phase_and_mode_name_learns(trained, start, mode, kind):
     """What is frozen stays to the last bit."""
     begun = tensors_of(start)
-    begun |= {key.replace("context.", "asked."): value for key, value in begun.items() if key.startswith("context.")}
+    begun |= {key.replace("context.", "asked.unrolled."): value for key, value in begun.items() if key.startswith("context.")}
     between = state_of(trained(mode), "asked", "averaged")
     assert {key.split(".")[0] for key in changed(begun, state_of(trained(mode), "context", kind))} == {"context"}
     twins = changed(state_of(trained(mode), "context", "averaged"), state_of(trained(mode), "asked", kind))

@@ -20,6 +20,8 @@ _WITH_SCAR, _NO_REFLOW = 0.75, 0.2
 _FEWEST_WALL_PX, _FEWEST_SCAR_PX = 20, 6
 _CORE_DEPTH_PX = 2.2
 """How deep in scar no-reflow begins."""
+_DARKEST_BLOOD = 0.05
+"""Of a stack's range: in cine blood is among the brightest."""
 _WOBBLES = 12
 """Waves of the scar's outer border around the heart, at most."""
 
@@ -75,6 +77,7 @@ def _enhanced(stack: Sequence[LabeledSlice], generator: np.random.Generator) -> 
     blur_px, papillary, muscle = draw(0.6, 1.1), draw(0.45, 0.8), draw(0.25, 0.45) ** gamma
     cavities = [picture[one.labels == CAVITY] for picture, one in zip(pictures, stack, strict=True)]
     blood = (np.median(np.concatenate(cavities)) - low) / extent if any(c.size for c in cavities) else 1.0
+    blood = max(blood, _DARKEST_BLOOD)
     has_scar = generator.random() < _WITH_SCAR
     scar = _Scar(
         value, draw(0, 2 * np.pi), draw(0.35, 1.9), draw(0.45, 1.5), draw(0, len(stack)), draw(1.5, max(2.0, 0.8 * len(stack))),
