@@ -6,7 +6,7 @@ from MyoScarSegLib.models.registry import Registry, VerifyResult, checksum_of_mo
 from MyoScarSegLib.models.trust import is_trusted, trust
 
 DEFAULT_DETECTOR = "myoscarseg-yolo-3"
-DEFAULT_SEGMENTER = "myoscarseg-sam-7"
+DEFAULT_SEGMENTER = "myoscarseg-sam-8"
 
 __all__ = [
     "CHECKPOINT_ENDINGS",

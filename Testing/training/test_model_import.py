@@ -36,7 +36,7 @@ def write_card(path: Path, **changes) -> Path:
     card = {
         "name": "segmenter", "task": "segment", "architecture": "sam-vit-32x2", "preprocessing": "myoscarseg-1",
         "licence": "mine", "citation": "not stated", "sha256": sha256_of(path), "file": path.name,
-        "started_from": {"name": "myoscarseg-sam-7", "sha256": "0" * 64},
+        "started_from": {"name": "myoscarseg-sam-8", "sha256": "0" * 64},
         "split": {"training": ["P1", "P2"], "validation": ["P3"]},
         "metrics": {"validation": {"end_to_end dice_mean": 0.7, "oracle dice_mean": 0.8}},
         **changes,
@@ -60,7 +60,7 @@ def test_kept_model_is_listed_checked_and_loaded_by_its_name(trained):
     entry = keep(trained)
     assert entry in registry().entries("segment") and registry().entry("ward-3") == entry
     assert entry.metrics == {"data": "1 validation patients", "end_to_end_dice": 0.7, "oracle_dice": 0.8}
-    assert "2 patients" in entry.title and "myoscarseg-sam-7" in entry.title
+    assert "2 patients" in entry.title and "myoscarseg-sam-8" in entry.title
     assert registry().status("ward-3").ok and registry().verify("ward-3").ok
     assert registry().checksum("ward-3") == sha256_of(trained) == sha256_of(registry().path("ward-3"))
     assert load_segmenter("ward-3", device="cpu").checkpoint.sha256 == entry.sha256
@@ -116,7 +116,7 @@ def test_names_of_other_models_are_taken(trained):
     with pytest.raises(ModelError, match="already"):
         keep(trained)
     with pytest.raises(ModelError, match="comes with MyoScarSeg"):
-        keep(trained, "myoscarseg-sam-7")
+        keep(trained, "myoscarseg-sam-8")
     assert own.free_name("ward-3") == "ward-3-2" and own.free_name("Ward 7!") == "ward-7" and own.free_name("…") == "model"
 
 
@@ -282,7 +282,7 @@ def test_command_keeps_lists_exports_imports_and_removes(command, trained, tmp_p
     assert removed.status == 1 and "nobody" in removed.err
     (own.models_folder() / "another" / "another.json").unlink()
     listed = command("models", "list")
-    assert listed.status == 0 and "myoscarseg-sam-7" in listed.out and "another cannot be used" in listed.err
+    assert listed.status == 0 and "myoscarseg-sam-8" in listed.out and "another cannot be used" in listed.err
     assert "another" in json.loads(command("models", "list", "--json").out)["problems"]
     assert command("models", "verify").status == 1
 

@@ -76,7 +76,7 @@ def test_the_last_of_several_trainings_is_not_taken_for_all(tmp_path):
 
 @pytest.mark.weights
 def test_our_segmenter_has_a_recipe(real_cache, tmp_path):
-    fields = recipe("myoscarseg-sam-7", "segmenter")
+    fields = recipe("myoscarseg-sam-8", "segmenter")
     settings = segmenter_settings(TrainJob("segmenter", tmp_path, tmp_path / "out", **fields), further=False)
     assert fields["start"] == "litemedsam"
     assert (settings.mode, settings.epochs, settings.batch) == ("full", 8, 4)

@@ -24,7 +24,7 @@ from Testing.widgets.test_panel_looks import contrast
 NARROW_PX = 290
 SECTIONS = ("librarySection", "splitSection", "trainSection", "progressSection", "runsSection")
 COMPARISON = {
-    "new": {"name": "segmenter"}, "used": {"name": "myoscarseg-sam-7"}, "notes": [],
+    "new": {"name": "segmenter"}, "used": {"name": "myoscarseg-sam-8"}, "notes": [],
     "verdict": {"word": "better", "sentence": "The new model is better on these 5 patients."},
     "figures": [
         {

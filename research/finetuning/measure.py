@@ -28,7 +28,7 @@ from MyoScarSegLib.training.finetune.segmenter_job import segmenter_settings
 from MyoScarSegLib.training.train_job import SEGMENTER
 from MyoScarSegLib.training.train_settings import TrainSettings
 
-SHIPPED = "myoscarseg-sam-7"
+SHIPPED = "myoscarseg-sam-8"
 CARD = Path(__file__).parents[2] / "Resources" / "Models" / f"{SHIPPED}.json"
 
 
