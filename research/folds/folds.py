@@ -5,8 +5,6 @@
     python -m research.folds.folds score EMIDEC FOLD -o OUT [--model FILE]   figures, and masks as fold-N.npz
     python -m research.folds.folds table FOLDER                   all folds together, from the masks
     python -m research.folds.folds wall EMIDEC -o FOLDER          how good those masks were if the wall were the expert's
-    python -m research.folds.folds against FOLDER -o OTHER         the masks of two kinds of training against each other, and both
-                                                                  against the expert
     python -m research.folds.folds ask EMIDEC FOLD --model FILE [--sam-share S]   box and clicks alone, unshifted; writes nothing
 
 Models of the folds are scored with the shipped model's numbers for putting answers together (`Answers`), but for SAM's share.
@@ -204,29 +202,6 @@ def within_wall(data: Path, folder: Path) -> None:
         )
 
 
-def against(folder: Path, other: Path) -> None:
-    """How near two trainings' masks of the same infarct patients are to each other, and how much nearer the other's are to the
-    expert, with 95% intervals.
-    """
-    for setting in (END_TO_END, *ASKED):
-        between, rows = [], []
-        for path in sorted(folder.glob("fold-*.npz")):
-            ours, theirs = np.load(path), np.load(other / path.name)
-            of = {case: row for case, *row in masses(theirs, setting)}
-            for case, *row in masses(ours, setting):
-                if row[2] > 0:
-                    one, two = (masks[f"{case}/{setting}"] > 127 for masks in (ours, theirs))
-                    between.append(2 * (one & two).sum() / max(1, one.sum() + two.sum()))
-                    rows.append((row[0], of[case][0], abs(row[1] - row[2]), abs(of[case][1] - row[2])))
-        dice, of_other, off, off_other = np.array(rows).T
-        gain, (low, high), (less, more) = (of_other - dice).mean(), interval(of_other - dice), interval(off_other - off)
-        print(
-            f"{setting:11} Dice between the two {np.mean(between):.3f}, with the expert {dice.mean():.3f} and "
-            f"{of_other.mean():.3f} ({gain:+.3f}, {low:+.3f} to {high:+.3f}; r {np.corrcoef(dice, of_other)[0, 1]:.2f}); "
-            f"masses off by {off.mean():.1f} and {off_other.mean():.1f} g ({less:+.1f} to {more:+.1f})"
-        )
-
-
 def mean_of(figures: list[dict], name: str) -> float:
     """A figure's mean over all folds' patients that have one; of 0 patients it is nothing."""
     place = name.split("_")[1]
@@ -273,7 +248,7 @@ def ask(data: Path, fold: int, model: Path | None, sam_share: float | None) -> N
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("anatomy", "train", "score", "table", "wall", "against", "ask"))
+    parser.add_argument("what", choices=("anatomy", "train", "score", "table", "wall", "ask"))
     parser.add_argument("data", type=Path)
     parser.add_argument("fold", type=int, nargs="?", default=0)
     parser.add_argument("-o", "--out", type=Path, default=Path())
@@ -291,8 +266,6 @@ def main() -> None:
         score(told.data, told.fold, told.model or told.out / name / f"{name}.safetensors", told.out / "scores")
     elif told.what == "wall":
         within_wall(told.data, told.out)
-    elif told.what == "against":
-        against(told.data, told.out)
     elif told.what == "ask":
         ask(told.data, told.fold, told.model, told.sam_share)
     else:
