@@ -21,7 +21,7 @@ _CLICK_REACH_PX = 2.0
 _BORDER_REACH = 2.0
 """How far a click changes the mask, in ways from the click to the border of the scar."""
 _ELSEWHERE = 0.3
-"""How much of the answer to a click counts beyond its own place."""
+"""How much of the answer to a click counts beyond its own place; with more of it too many clicks make their slice worse."""
 _REACH = 0.25
 """How far beyond its box, as a share of the box's longer side, a positive click still speaks of the box's object."""
 
@@ -108,7 +108,7 @@ def prompted_objects(boxes: Sequence[Box], points: Sequence[Point]) -> list[Prom
 
 
 def changed_by_click(before: torch.Tensor, after: torch.Tensor, click: tuple[float, float, bool]) -> torch.Tensor:
-    """What a click changes: the piece of scar that comes, or goes, where it is; elsewhere three tenths of it, in its direction alone.
+    """What a click changes: the piece of scar that comes, or goes, where it is; elsewhere less, and in its direction alone.
 
     How large the piece is, the click says, too: nothing is wrong between it and the border of the scar, so what is wrong there is
     hardly wider than the way to the border. A click at the border asks for a pixel or two, one far from all scar for a whole
