@@ -93,5 +93,8 @@ def _grids(centers: torch.Tensor, side: int) -> tuple[torch.Tensor, torch.Tensor
 
 
 def _resampled(pictures: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    # What lies beyond is the rim's, as padding with the border has it, which not every device can.
+    rim = 1 - 1 / grid.new_tensor([pictures.shape[3], pictures.shape[2]])
+    within = torch.minimum(torch.maximum(grid, -rim), rim)
     # In float32, which the grids are in, whatever the network computes in.
-    return functional.grid_sample(pictures.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return functional.grid_sample(pictures.float(), within, mode="bilinear", padding_mode="zeros", align_corners=False)
