@@ -113,7 +113,8 @@ class ContextLooks:
     def _ask(self, view: View, maps: torch.Tensor, looks: Sequence[tuple[int, ...]]) -> torch.Tensor:
         """Of the network that answers, as :meth:`tissues`; it sees the window around the ventricle that a first look found."""
         slices, seen = self.first(view)
-        return self.tissues(self._asked, slices, maps, looks, ventricle_centers(seen))
+        centers = ventricle_centers(seen) if self._asked == "asked" else None
+        return self.tissues(self._asked, slices, maps, looks, centers)
 
     def tissues(
         self,
@@ -123,10 +124,12 @@ class ContextLooks:
         looks: Sequence[tuple[int, ...]],
         centers: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Logarithms of the tissues' probabilities ``[1, 4, side, side]``, the mean of looks at the mirrored window."""
+        """Logarithms of the tissues' probabilities ``[1, 4, side, side]``, the mean of looks at the mirrored window; ``centers``
+        as :class:`.PolarNetwork` has them, which needs them.
+        """
         x = torch.cat([torch.cat([slices, maps[None].to(slices)], dim=1).flip(axes) for axes in looks])
         inputs = [x[:, : slices.shape[1]], x[:, slices.shape[1] :]]
-        if centers is not None and network == "asked":
+        if centers is not None:
             side = slices.shape[-1]
             mirrored = [[axis in axes for axis in (3, 2)] for axes in looks]
             inputs.append(torch.where(torch.tensor(mirrored, device=centers.device), side - centers, centers))

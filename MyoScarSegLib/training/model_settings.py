@@ -44,9 +44,9 @@ class SegmenterSettings:
     """What can be set for a segmenter's training, beside the data.
 
     A training has up to four phases. In the *context* one the context network learns to name every pixel's tissue, without
-    prompts and with them; in the *anatomy* one before it does so on studies that show ventricles and no scar, where there are
-    such. In the *asked* one its twin, which answers the reader, learns from prompts alone. In the *prompts* one SAM learns to
-    answer prompts.
+    prompts and with them; in the *anatomy* one before it does so on cine, where there is some, and on late enhancement and scar
+    that are drawn over it. In the *asked* one its twin, which answers the reader, learns from prompts alone. In the *prompts*
+    one SAM learns to answer prompts.
 
     Attributes:
         mode: what learns in the prompts phase: ``decoder`` SAM but its image encoder, whose embeddings of ``copies``

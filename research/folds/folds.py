@@ -36,7 +36,6 @@ from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
 from MyoScarSegLib.training.evaluation.statistics import interval
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
-from MyoScarSegLib.training.finetune.late_enhancement import enhanced
 from MyoScarSegLib.training.model_settings import SegmenterSettings
 from MyoScarSegLib.training.splits import split_patients
 from MyoScarSegLib.utils.files import write_json
@@ -256,8 +255,7 @@ def main() -> None:
     parser.add_argument("--sam-share", type=float)
     told = parser.parse_args()
     if told.what == "anatomy":
-        cine = list(read_dataset(told.data).slices)
-        train("litemedsam", [], told.out, "anatomy", [*cine, *enhanced(cine)])
+        train("litemedsam", [], told.out, "anatomy", list(read_dataset(told.data).slices))
     elif told.what == "train":
         start = told.out / "anatomy" / "anatomy.safetensors"
         train(start, patients(told.data, told.fold)[0], told.out, f"fold-{told.fold}", [])

@@ -19,6 +19,7 @@ from torch import nn
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
+from MyoScarSegLib.training.augmentation.late_enhancement import enhanced
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
@@ -66,6 +67,8 @@ _ASKED_EPOCHS, _ASKED_RATE = 3 / 4, 0.75
 """Epochs and learning rate of the asked phase, as shares of the context phase's."""
 _PHANTOMS_PER_SLICE = 0.4
 """Enough to draw from; each costs an embedding per copy, which a handful of real slices is not worth."""
+_ENHANCED_COPIES = 2
+"""Of each stack of the anatomy phase, beside itself, with late enhancement and scar drawn over it."""
 _CONTEXT_SETTINGS = (
     "anatomy_epochs", "context_epochs", "context_rate", "augmentation", "phantoms", "phantom_share", "seed", "loss",
 )  # fmt: skip
@@ -77,7 +80,7 @@ class Patients:
 
     Attributes:
         training, validation: slices of whole patients, no patient in both.
-        anatomy: slices without scar whose ventricles are labeled, for the anatomy phase; none for no such phase.
+        anatomy: slices of cine whose ventricles are labeled, for the anatomy phase; none for no such phase.
         heart_of: finds the heart in a patient's slices, for those whose wall is not labeled.
     """
 
@@ -215,7 +218,8 @@ class Training:
         if settings.epochs and not any(s.has_scar for s in self._samples):
             raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
         self._validation = training_slices(patients.validation, patients.heart_of, session.hooks.cancel)
-        self._anatomy = training_slices(patients.anatomy)
+        drawn = enhanced(patients.anatomy, _ENHANCED_COPIES, settings.seed)
+        self._anatomy = training_slices([*patients.anatomy, *drawn])
         self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms_of(settings, len(self._samples))))
         self._all = [*self._samples, *self._phantoms]
         self.settings, self._session, self.looked = settings, session, 0
@@ -236,7 +240,7 @@ class Training:
         )
 
     def anatomy(self) -> Phase:
-        """The context network, on the ventricles of studies without scar."""
+        """The context network, on cine, and on late enhancement drawn over it."""
         seed, samples = self.settings.seed, self._anatomy
 
         def order(epoch: int) -> list[int]:

@@ -20,7 +20,6 @@ from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX, Stack, evaluate_models
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune
-from MyoScarSegLib.training.finetune.late_enhancement import enhanced
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.job_data import JobCard, read_job_data
 from MyoScarSegLib.training.model_settings import SegmenterSettings
@@ -54,7 +53,7 @@ def train_segmenter(job: TrainJob, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     settings = segmenter_settings(job, further=knows_scar(job.start))
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
     used = read_job_data(job, hooks)
-    cine = [] if job.anatomy is None else read_dataset(job.anatomy, progress=hooks.progress, cancel=hooks.cancel).slices
+    anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=hooks.progress, cancel=hooks.cancel).slices
     detector = load_detector(device=job.device)
     finder = heart_detector(detector, "auto")  # the program's own where the detector knows no ventricle
 
@@ -80,7 +79,7 @@ def train_segmenter(job: TrainJob, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
 
     outcome = fine_tune(
         start,
-        Patients(used.training, used.validation, [*cine, *enhanced(cine)], heart_of),
+        Patients(used.training, used.validation, anatomy, heart_of),
         settings,
         job.out,
         look=validation.look if used.validation else None,

@@ -8,6 +8,10 @@ import pytest
 import torch
 from accelerate.utils import send_to_device
 
+from MyoScarSegLib.segmentation.architectures import TISSUES
+from MyoScarSegLib.segmentation.context import ContextNetwork
+from MyoScarSegLib.segmentation.polar import PolarNetwork
+from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.finetune.context_phase import context_loss
 from MyoScarSegLib.training.finetune.training_slices import TISSUE, context_window, training_slices
@@ -85,3 +89,22 @@ def test_the_weights_of_the_losses_count():
 def test_windows_go_to_the_device_as_a_whole():
     moved = send_to_device(ITEMS[0]._replace(features=torch.zeros(2, 4, 4)), "meta")
     assert {moved.image.device.type, moved.targets.device.type, moved.features.device.type} == {"meta"}
+
+
+def test_the_twin_learns_around_the_ventricle_that_the_context_network_sees_and_a_little_off(monkeypatch):
+    network = context_network()
+    network["asked"] = PolarNetwork(network["context"].widths)
+    given = []
+    real = PolarNetwork.layers
+    monkeypatch.setattr(PolarNetwork, "layers", lambda self, *a: (given.append(a[2]), real(self, *a))[1])
+    no_prompts = prompt_maps(SIDE).expand(len(ITEMS), -1, -1, -1)
+    # What the context network takes for the ventricle: one place on all windows, well off their middle.
+    logits = torch.zeros(len(ITEMS), len(TISSUES), SIDE, SIDE)
+    logits[:, 0], logits[:, 1, 4:12, 16:28] = 5.0, 9.0
+    monkeypatch.setattr(ContextNetwork, "forward", lambda self, slices, maps: logits if torch.equal(maps, no_prompts) else None)
+    for seeds in (SEEDS, SEEDS, [(5, *seed[1:]) for seed in SEEDS]):
+        context_loss(network, ITEMS, SETTINGS, seeds, "asked")
+    first, again, other = (of for of in given if len(of) == len(ITEMS))
+    off = first - torch.tensor([22.0, 8.0])
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert 0.5 < float(off.std()) < 4 and float(off.mean(0).abs().max()) < 3

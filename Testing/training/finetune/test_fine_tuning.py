@@ -232,6 +232,13 @@ def test_a_start_model_of_ventricles_alone_has_no_twin_so_that_the_next_training
     assert "asked" not in names
 
 
+def test_anatomy_is_learned_from_cine_and_twice_from_late_enhancement_drawn_over_it(tmp_path, processes):
+    cine = slices_of("c", 3, 2, scar=False)
+    start = write_start(tmp_path / "start.safetensors")
+    training = Training(start, replace(PATIENTS, anatomy=cine), QUICK, Session(processes, tmp_path))
+    assert sorted(training.anatomy().order(0)) == list(range(3 * len(cine)))
+
+
 def test_a_model_keeps_how_its_answers_are_put_together(tmp_path, processes):
     said = Answers(0.2, (1.5, -0.1), (0.9, 0.3))
     measured = replace(said, alone_error=(1.0, 0.5, 2.0), asked_error=(2.0, 0.25, 1.0))

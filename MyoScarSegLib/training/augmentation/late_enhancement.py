@@ -60,7 +60,7 @@ class _Scar:
         return (sizes >= _FEWEST_SCAR_PX)[pieces]
 
 
-def enhanced(slices: Iterable[LabeledSlice], copies: int = 2, seed: int = 0) -> list[LabeledSlice]:
+def enhanced(slices: Iterable[LabeledSlice], copies: int, seed: int = 0) -> list[LabeledSlice]:
     """So many copies of each labeled cine stack as LGE, most with scar; cases and patients have names of their own."""
     generator = np.random.default_rng(seed)
     stacks = list(by_stack(slices).values())
